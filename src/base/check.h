@@ -1,0 +1,17 @@
+// CHECK states a law that no input may break; it stays on in release builds and ends the process.
+// Input from outside is validated before any CHECK can see it.
+#pragma once
+
+#include <string_view>
+
+namespace penstock {
+
+// Prints "penstock: fatal: <what>: <why>" to standard error and aborts.
+[[noreturn]] void fatal(std::string_view what, std::string_view why);
+
+[[noreturn]] void check_failed(const char* law, const char* file, int line);
+
+}  // namespace penstock
+
+#define CHECK(law) \
+  (__builtin_expect(static_cast<bool>(law), 1) ? void() : ::penstock::check_failed(#law, __FILE__, __LINE__))
