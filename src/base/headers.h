@@ -1,0 +1,50 @@
+// A message's headers: names and values, kept as one run of bytes so that carrying them costs nothing.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/cursor.h"
+
+namespace penstock {
+
+// Builds the run.
+class HeaderWriter {
+ public:
+  HeaderWriter& add(std::string_view name, std::string_view value) {
+    Encoder(bytes_).text(name).text(value);
+    return *this;
+  }
+  [[nodiscard]] ByteView view() const { return bytes_; }
+  void clear() { bytes_.clear(); }
+
+ private:
+  Bytes bytes_;
+};
+
+// Walks the run; a damaged run ends the walk.
+template <class Visit>
+void for_each_header(ByteView headers, Visit visit) {
+  Cursor cursor(headers);
+  while (cursor.left() > 0) {
+    const auto name = cursor.text();
+    const auto value = cursor.text();
+    if (!cursor.ok()) return;
+    visit(name, value);
+  }
+}
+
+[[nodiscard]] inline std::optional<std::string_view> find_header(ByteView headers,
+                                                                 std::string_view wanted) {
+  std::optional<std::string_view> found;
+  for_each_header(headers, [&](std::string_view name, std::string_view value) {
+    if (!found && name == wanted) found = value;
+  });
+  return found;
+}
+
+// The names that Penstock itself gives a meaning to.
+inline constexpr std::string_view kTaskHeader = "penstock-task";      // the task's name
+inline constexpr std::string_view kContentTypeHeader = "content-type";
+
+}  // namespace penstock

@@ -1,0 +1,99 @@
+// What comes back from the broker. Nothing here reaches a session before the records that justify it
+// are durable. Views and spans live until the call that hands the reply over returns.
+#pragma once
+
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/command.h"
+#include "engine/statistics.h"
+
+namespace penstock::broker {
+
+using Tag = std::uint64_t;  // chosen by the session, given back with the reply
+
+// A publish came in. Ids are in the order of the messages; a repeated idempotency key gives the id of
+// the first message that carried it.
+struct Published {
+  std::span<const MessageId> ids;
+  std::uint32_t duplicates = 0;
+};
+
+// Not now. Every refusal says when to come back.
+struct Refused {
+  std::string queue;
+  std::string reason;  // "max_length", "max_bytes", "max_wait", "dedup_window", "disk", "memory"
+  std::string message; // for a person
+  Duration retry_after{0};
+};
+
+struct Delivery {
+  MessageId id;
+  engine::LeaseToken lease;
+  std::string_view queue;
+  std::uint32_t attempts = 0;  // this one included
+  std::uint8_t priority = 0;
+  bool task = false;
+  Time enqueued_at;
+  Time deadline;     // of the lease
+  Time expires_at;   // zero = never
+  std::string_view group;
+  ByteView headers;
+  ByteView body;
+};
+
+// The answer to a take: what it got; nothing when the wait ran out.
+struct Delivered {
+  std::span<const Delivery> messages;
+};
+
+// The answer to a settle or extend. A lease that ran out, or was never given, is lost: its message
+// belongs to someone else now.
+struct Settled {
+  std::uint32_t settled = 0;
+  std::uint32_t lost = 0;
+  bool cancelled = false;  // of an extend or progress: the task was cancelled, stop
+  Time deadline{};         // of an extend
+};
+
+// One message without taking it; `history` is JSON: [{"attempt","at","reason","error"}].
+struct BrowsedMessage {
+  Delivery message;
+  std::string_view state;  // "ready", "leased", "scheduled"
+  Time not_before{};
+  std::string_view history;
+};
+struct Browsed {
+  std::span<const BrowsedMessage> messages;
+};
+
+struct TaskStatus {
+  MessageId id;
+  engine::TaskState state = engine::TaskState::unknown;  // unknown: never was, or forgotten
+  std::string_view name;
+  std::string_view queue;
+  std::uint32_t attempts = 0;
+  Time enqueued_at{}, started_at{}, finished_at{}, next_attempt_at{};
+  std::string_view result;   // JSON, when done
+  std::string_view error;    // the last error
+  std::string_view history;  // JSON, as in BrowsedMessage
+  engine::Progress progress;
+  bool cancel_requested = false;
+};
+
+struct Queues {
+  std::span<const engine::QueueStatistics> queues;
+};
+
+// Of declare, set, delete, pause, resume, purge, redrive, cancel: how many things it touched.
+struct Done {
+  std::uint64_t count = 0;
+  bool created = false;
+};
+
+using Reply = std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus, Queues, Done>;
+
+}  // namespace penstock::broker

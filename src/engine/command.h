@@ -1,0 +1,87 @@
+// What may be asked of the engine. Views are read during the call only.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "engine/options.h"
+
+namespace penstock::engine {
+
+// What one message decides for itself, over its queue's options.
+struct Policy {
+  std::optional<std::uint32_t> max_attempts;  // 0 = no limit
+  std::optional<flow::Backoff> backoff;
+  std::optional<Duration> lease;
+  std::optional<Duration> result_ttl;  // of a task's result; 0 = keep none
+
+  bool operator==(const Policy&) const = default;
+  [[nodiscard]] bool empty() const { return *this == Policy{}; }
+};
+
+struct MessageInput {
+  ByteView body;
+  ByteView headers;       // as HeaderWriter makes them
+  std::uint8_t priority = 0;  // 0..9, higher first
+  bool task = false;      // its end stores a result
+  Time not_before{};      // zero = at once
+  Time expires_at{};      // zero = as the queue's ttl says
+  std::string_view key;   // idempotency key; empty = none
+  std::string_view group; // empty = none
+  Policy policy;
+};
+
+// All messages or none. The queue is created with the defaults when it is not there.
+struct Publish {
+  std::string_view queue;
+  std::span<const MessageInput> messages;
+};
+
+struct Take {
+  std::vector<std::string> queues;  // in this order of preference
+  std::uint32_t max = 1;
+  Duration lease{0};                // 0 = the message's or the queue's own
+  Time wait_until{};                // answer empty-handed then; zero = at once
+  bool connection_bound = true;     // leases come back at once when the session ends
+};
+
+// Names one lease: which message, and which of its deliveries. `seal` proves that the engine gave it.
+struct LeaseToken {
+  MessageId id;
+  std::uint32_t delivery = 0;
+  std::uint64_t seal = 0;
+};
+
+enum class Outcome : std::uint8_t {
+  ack,      // done
+  nack,     // try again, after `delay` or the backoff
+  reject,   // never again: to the dead letters
+  give_back // not tried at all: ready again at once, the attempt does not count
+};
+
+struct Settle {
+  std::span<const LeaseToken> leases;
+  Outcome outcome = Outcome::ack;
+  std::optional<Duration> delay;     // of a nack; nothing = the backoff
+  std::string_view error;            // of a nack or reject: kept in the history
+  ByteView result;                   // of an acked task: its value, as JSON
+  std::span<const Publish> sends;    // committed with the settle, or not at all
+};
+
+enum class TaskState : std::uint8_t {
+  unknown, scheduled, queued, running, retrying, done, failed, cancelled, expired
+};
+[[nodiscard]] std::string_view name_of(TaskState state);
+
+struct Progress {
+  double value = 0;
+  double total = 0;
+  std::string text;
+};
+
+}  // namespace penstock::engine

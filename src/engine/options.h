@@ -1,0 +1,54 @@
+// What a queue may be told, and the one table by which every front reads, sets, prints and documents it.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "flow/backoff.h"
+
+namespace penstock::engine {
+
+enum class Overflow : std::uint8_t {
+  reject,       // refuse the publish, and say when to come back
+  block,        // hold the publish until there is room or its deadline passes
+  drop_oldest,  // discard the oldest waiting message
+  dead_letter,  // move the oldest waiting message to the dead letters
+};
+
+struct QueueOptions {
+  std::uint64_t max_length = 1'000'000;        // messages: ready, leased and scheduled
+  std::uint64_t max_bytes = 4ull << 30;        // of bodies and headers, ready, leased and scheduled
+  Duration max_wait{0};                        // predicted wait; 0 = no such bound
+  Overflow overflow = Overflow::reject;
+  Duration ttl{0};                             // 0 = messages don't expire
+  std::uint32_t max_attempts = 20;             // 0 = no limit
+  flow::Backoff backoff{};
+  std::string dead_letter;                     // queue name; empty = "<name>.dead"; "-" = discard
+  Duration dedup_window = std::chrono::minutes(5);
+  Duration lease = std::chrono::seconds(30);
+  double rate = 0;                             // deliveries per second; 0 = no limit
+  std::uint32_t group_limit = 1;               // concurrent leases per group; 0 = no limit
+  bool paused = false;
+
+  bool operator==(const QueueOptions&) const = default;
+};
+
+// One option as every front knows it: JSON field, RESP argument, `queue set name=value`.
+struct OptionField {
+  std::string_view name;
+  std::string_view type;     // "count", "bytes", "duration", "number", "boolean", "name" or "a|b|c"
+  std::string_view meaning;  // one line of documentation
+  Result<void> (*set)(QueueOptions&, std::string_view value);
+  std::string (*get)(const QueueOptions&);
+};
+
+[[nodiscard]] std::span<const OptionField> option_fields();
+
+// Error::invalid names the option, what it was given and what it accepts.
+[[nodiscard]] Result<void> set_option(QueueOptions& options, std::string_view name,
+                                      std::string_view value);
+
+}  // namespace penstock::engine
