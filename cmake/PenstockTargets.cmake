@@ -1,4 +1,4 @@
-find_package(Threads REQUIRED)
+include(PenstockDependencies)
 
 # penstock_layer(NAME DEPENDS a b ... LINK lib ...)
 # The folder that calls this is one layer: all its .cc files make the static library penstock_NAME,
@@ -9,7 +9,8 @@ function(penstock_layer name)
   if(sources)
     add_library(penstock_${name} STATIC ${sources})
     set(scope PUBLIC)
-    target_link_libraries(penstock_${name} PRIVATE penstock_flags)
+    # Our own flags are not the business of whoever links the installed library.
+    target_link_libraries(penstock_${name} PRIVATE $<BUILD_INTERFACE:penstock_flags>)
   else()
     add_library(penstock_${name} INTERFACE)
     set(scope INTERFACE)
@@ -23,7 +24,12 @@ function(penstock_layer name)
   endif()
 endfunction()
 
-# penstock_test(NAME LAYERS a b ...): all *_test.cc of the folder make one program, test_NAME.
+# The layers without sockets: what the sanitizers run by default, and CI in every run.
+set(PENSTOCK_UNIT_LAYERS base os flow wire engine journal broker)
+add_custom_target(unit_tests)
+
+# penstock_test(NAME LAYERS a b ...): all *_test.cc of the folder make one program, test_NAME; its
+# tests carry the label NAME, and "unit" where NAME is one of the layers above.
 function(penstock_test name)
   cmake_parse_arguments(ARG "" "" "LAYERS;LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
@@ -37,5 +43,10 @@ function(penstock_test name)
   foreach(layer IN LISTS ARG_LAYERS)
     target_link_libraries(test_${name} PRIVATE penstock_${layer})
   endforeach()
-  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  set(labels ${name})
+  if(name IN_LIST PENSTOCK_UNIT_LAYERS)
+    add_dependencies(unit_tests test_${name})
+    list(APPEND labels unit)
+  endif()
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 LABELS "${labels}")
 endfunction()
