@@ -1,0 +1,68 @@
+// Objects of one type in pages, named by a small number, reused without ever moving.
+//
+// Index 0 is never given out: it means "none" everywhere. A page that has been taken is kept until the
+// slab dies or clear() is called; memory follows the high-water mark.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/check.h"
+
+namespace penstock::engine {
+
+template <class T, unsigned kPageBits = 10>
+class Slab {
+ public:
+  static constexpr std::uint32_t kPageSize = 1u << kPageBits;
+
+  [[nodiscard]] std::uint32_t take() {
+    std::uint32_t index;
+    if (!free_.empty()) {
+      index = free_.back();
+      free_.pop_back();
+      (*this)[index] = T{};
+    } else {
+      if ((next_ & (kPageSize - 1)) == 0 || pages_.empty())
+        pages_.push_back(std::make_unique<T[]>(kPageSize));
+      if (next_ == 0) next_ = 1;
+      index = next_++;
+    }
+    ++size_;
+    return index;
+  }
+  void give_back(std::uint32_t index) {
+    CHECK(index != 0 && index < next_ && size_ > 0);
+    free_.push_back(index);
+    if (--size_ == 0) shrink();
+  }
+  [[nodiscard]] T& operator[](std::uint32_t index) {
+    return pages_[index >> kPageBits][index & (kPageSize - 1)];
+  }
+  [[nodiscard]] const T& operator[](std::uint32_t index) const {
+    return pages_[index >> kPageBits][index & (kPageSize - 1)];
+  }
+  [[nodiscard]] std::uint32_t size() const { return size_; }
+  [[nodiscard]] std::uint32_t end() const { return next_; }  // one past the highest index given out
+  [[nodiscard]] std::uint64_t bytes() const {
+    return pages_.size() * sizeof(T) * kPageSize + free_.capacity() * sizeof(std::uint32_t);
+  }
+
+ private:
+  // Nothing is in use: give back all but one page.
+  void shrink() {
+    if (pages_.size() <= 1) return;
+    pages_.resize(1);
+    free_ = {};
+    next_ = 1;
+    for (std::uint32_t i = 0; i < kPageSize; ++i) pages_[0][i] = T{};
+  }
+
+  std::vector<std::unique_ptr<T[]>> pages_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t next_ = 0;
+  std::uint32_t size_ = 0;
+};
+
+}  // namespace penstock::engine
