@@ -1,0 +1,209 @@
+// Every command of the native protocol as a function that makes its Request. Nothing is sent here:
+// client::Client does that (client/client.h, included).
+//
+// Bodies, results and arguments are bytes in std::string_view and are copied into the request.
+// Options left as they are made are not sent: the queue's own apply.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "client/client.h"
+#include "client/request.h"
+#include "flow/backoff.h"
+
+namespace penstock::client {
+
+using Header = std::pair<std::string, std::string>;
+
+// ---- publishing
+
+struct SendOptions {
+  Duration delay{0};
+  Time at{};  // zero = at once; says the same as `delay`, give one of them
+  std::optional<std::uint8_t> priority;  // 0..9, higher first
+  std::string key;                       // idempotency key: makes a repeat harmless
+  std::string group;
+  Duration expires{0};  // from now; 0 = as the queue says
+  std::vector<Header> headers;
+  Duration wait{0};  // how long a full queue may hold the publish back
+};
+
+[[nodiscard]] Request<MessageId> send(std::string_view queue, std::string_view body,
+                                      const SendOptions& options = {});
+// All or none; the ids in the order of the bodies.
+[[nodiscard]] Request<std::vector<MessageId>> send_many(std::string_view queue,
+                                                        std::span<const std::string_view> bodies,
+                                                        const SendOptions& options = {});
+
+// ---- taking and settling
+
+struct TakeOptions {
+  std::uint32_t max = 1;
+  Duration wait{0};   // 0 = answer at once; otherwise use Client::call_waiting
+  Duration lease{0};  // 0 = the message's or the queue's own
+};
+
+struct Message {
+  MessageId id;
+  std::string lease;
+  std::string queue;
+  std::string body;
+  std::vector<Header> headers;
+  std::uint32_t attempts = 0;  // this one included
+  std::uint32_t priority = 0;
+  Time enqueued_at{};
+  Time deadline{};    // of the lease
+  Time expires_at{};  // zero = never
+  std::string group;
+};
+
+[[nodiscard]] Request<std::vector<Message>> receive(std::span<const std::string> queues,
+                                                    const TakeOptions& options = {});
+[[nodiscard]] Request<std::vector<Message>> receive(std::string_view queue,
+                                                    const TakeOptions& options = {});
+
+// How many were settled; fewer than given = the others' leases are lost.
+[[nodiscard]] Request<std::uint64_t> ack(std::span<const std::string_view> leases);
+[[nodiscard]] Request<std::uint64_t> give_back(std::span<const std::string_view> leases);
+// Of one lease; a lost one is ErrorCode::conflict.
+[[nodiscard]] Request<std::uint64_t> ack(std::string_view lease);
+[[nodiscard]] Request<std::uint64_t> give_back(std::string_view lease);
+// Without a delay the queue's backoff decides.
+[[nodiscard]] Request<std::uint64_t> nack(std::string_view lease,
+                                          std::optional<Duration> delay = {},
+                                          std::string_view error = {});
+[[nodiscard]] Request<std::uint64_t> reject(std::string_view lease, std::string_view error = {});
+
+struct Extended {
+  Time deadline{};
+  bool cancelled = false;  // the task was cancelled: stop working on it
+};
+[[nodiscard]] Request<Extended> extend(std::string_view lease, Duration duration);
+
+// ---- tasks
+
+struct TaskOptions : SendOptions {
+  std::string queue;                          // empty = "default"
+  std::optional<std::uint32_t> max_attempts;  // 0 = no limit
+  std::optional<flow::Backoff> backoff;
+  Duration lease{0};
+  std::optional<Duration> result_ttl;  // 0 = keep none
+};
+
+// `args` is a JSON array, `kwargs` a JSON object or empty.
+[[nodiscard]] Request<MessageId> submit(std::string_view name, std::string_view args,
+                                        std::string_view kwargs = {},
+                                        const TaskOptions& options = {});
+// The same task many times, each with its own JSON array; all or none.
+[[nodiscard]] Request<std::vector<MessageId>> submit_many(std::string_view name,
+                                                          std::span<const std::string_view> args,
+                                                          const TaskOptions& options = {});
+
+struct TakenTask {
+  MessageId id;
+  std::string lease;
+  std::string queue;
+  std::string name;
+  std::string payload;  // {"args":[...],"kwargs":{...}}
+  std::vector<Header> headers;
+  std::uint32_t attempts = 0;
+  Time enqueued_at{};
+  Time deadline{};
+};
+[[nodiscard]] Request<std::vector<TakenTask>> take_tasks(std::span<const std::string> queues,
+                                                         const TakeOptions& options = {});
+
+struct Finished {
+  std::string_view lease;
+  std::string_view result;  // JSON; empty = null
+};
+[[nodiscard]] Request<std::uint64_t> done(std::string_view lease, std::string_view result = {});
+[[nodiscard]] Request<std::uint64_t> done_many(std::span<const Finished> tasks);
+[[nodiscard]] Request<std::uint64_t> fail_task(std::string_view lease, std::string_view error,
+                                               bool retry = true,
+                                               std::optional<Duration> delay = {});
+// False when the task was cancelled: stop.
+[[nodiscard]] Request<bool> progress(std::string_view lease, double value, double total,
+                                     std::string_view text = {});
+
+struct TaskStatus {
+  MessageId id;
+  std::string state;  // "unknown", "scheduled", "queued", "running", "retrying", "done", "failed",
+                      // "cancelled", "expired"
+  std::string name;
+  std::string queue;
+  std::uint32_t attempts = 0;
+  Time enqueued_at{}, started_at{}, finished_at{};
+  std::string result;   // JSON, when done
+  std::string error;    // "<type>: <message>", the last one
+  std::string history;  // JSON array
+  double progress_value = 0, progress_total = 0;
+  std::string progress_text;
+  bool cancel_requested = false;
+
+  [[nodiscard]] bool ended() const {
+    return state == "done" || state == "failed" || state == "cancelled" || state == "expired";
+  }
+};
+// With a wait the answer comes when the task ended, or then; use Client::call_waiting.
+[[nodiscard]] Request<TaskStatus> task(MessageId id, Duration wait = Duration(0));
+[[nodiscard]] Request<std::uint64_t> cancel_task(MessageId id);
+
+// ---- queues
+
+using OptionText = std::pair<std::string, std::string>;  // name, value
+
+struct QueueStatistics {
+  std::string name;
+  bool paused = false;
+  std::uint64_t ready = 0, leased = 0, scheduled = 0, bytes = 0;
+  double in_system = 0;     // L
+  double arrival_rate = 0;  // lambda, per second
+  double service_rate = 0;  // mu, per second; 0 while unknown
+  bool service_rate_known = false;
+  Duration mean_time{0};  // W
+  Duration predicted_wait{0};
+  Duration oldest_age{0};
+  std::uint64_t consumers = 0;
+  std::uint64_t refused = 0;
+  std::vector<std::pair<std::string, std::uint64_t>> counters;  // published, delivered, acked ...
+  std::vector<OptionText> options;
+};
+
+// Creates the queue, or changes it live.
+[[nodiscard]] Request<bool> declare(std::string_view queue,
+                                    std::span<const OptionText> options = {});
+// How many messages it touched.
+[[nodiscard]] Request<std::uint64_t> remove_queue(std::string_view queue);
+[[nodiscard]] Request<std::uint64_t> purge(std::string_view queue);
+[[nodiscard]] Request<std::uint64_t> redrive(std::string_view queue,
+                                             std::uint32_t max = 0);  // 0 = all
+[[nodiscard]] Request<bool> pause(std::string_view queue);
+[[nodiscard]] Request<bool> resume(std::string_view queue);
+[[nodiscard]] Request<QueueStatistics> queue_statistics(std::string_view queue);
+[[nodiscard]] Request<std::vector<QueueStatistics>> all_queue_statistics();
+[[nodiscard]] Request<std::vector<std::string>> queue_names();
+
+struct Browsed {
+  Message message;    // without a lease
+  std::string state;  // "ready", "leased", "scheduled"
+  Time not_before{};
+  std::string history;  // JSON array
+};
+[[nodiscard]] Request<std::vector<Browsed>> browse(std::string_view queue,
+                                                   std::uint32_t limit = 20);
+
+// ---- the server
+
+// Names and figures, in the server's order.
+[[nodiscard]] Request<std::vector<OptionText>> server_status();
+[[nodiscard]] Request<std::string> ping();
+
+}  // namespace penstock::client

@@ -1,0 +1,125 @@
+// A connection to a Penstock elsewhere, over the native protocol (docs/protocols/native.md).
+//
+//   auto client = client::Client::connect({.url = "penstock://127.0.0.1:7411"});
+//   auto id = (*client)->call(client::send("mail", "hello"));                        // blocks
+//   (void)(*client)->start(client::send("mail", "again"), [](Answer<MessageId> id) { ... });
+//
+// Threads:  all functions may be called from any thread, call() and call_waiting() not from inside
+// a
+//           callback. Callbacks run on the client's own thread and must not block.
+// Order:    commands that one thread starts on one client are carried out in that order, waiting
+// ones
+//           aside.
+// Lifetime: the destructor answers what is in flight with Error::closed, closes the connections (so
+//           that leases taken through this client come back) and joins the thread.
+// Damage:   a broken connection answers everything in flight with Error::closed and is made again
+// by
+//           itself, with exponential backoff and jitter; until it stands, calls answer
+//           Error::closed. A reply that is no RESP breaks the connection.
+// Pressure: start() takes at most `max_in_flight` unanswered calls and `max_unsent_bytes`, then
+// says
+//           back_pressured.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <utility>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "client/request.h"
+#include "flow/backoff.h"
+
+namespace penstock::client {
+
+struct Options {
+  std::string url = "penstock://127.0.0.1:7411";  // penstock://host[:port]; "host:port" will do
+  std::string name;                               // shown by CLIENT LIST
+  Duration connect_timeout = std::chrono::seconds(5);
+  Duration call_timeout = std::chrono::seconds(30);  // of a call() that says nothing else
+  flow::Backoff reconnect{.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(5)};
+  std::size_t max_in_flight = 10'000;
+  std::size_t max_unsent_bytes = 64u << 20;
+  // Connections for calls that wait at the server; further ones wait here for a free connection.
+  std::size_t max_waiting = 64;
+};
+
+enum class [[nodiscard]] Started : std::uint8_t{
+    taken,           // the callback will be called, once
+    back_pressured,  // as much in flight as is allowed: not sent, the callback is dropped
+    closed,          // there is no connection just now: not sent, the callback is dropped
+};
+
+// penstock://host[:port], host:port or [v6]:port, apart; Error::invalid says what is accepted.
+struct Endpoint {
+  std::string host;
+  std::uint16_t port = 7411;
+};
+[[nodiscard]] Result<Endpoint> parse_url(std::string_view url);
+
+class Client {
+ public:
+  // Comes back when the first connection stands and the server has said HELLO. Error::closed when
+  // it cannot be reached, Error::timeout after connect_timeout, Error::unsupported when something
+  // else listens there.
+  [[nodiscard]] static Result<std::unique_ptr<Client>> connect(const Options& options);
+  ~Client();
+
+  // Sends and waits for the answer; waits for room, too, when too much is in flight.
+  template <class T>
+  [[nodiscard]] Answer<T> call(const Request<T>& request) {
+    return call(request, options().call_timeout);
+  }
+  template <class T>
+  [[nodiscard]] Answer<T> call(const Request<T>& request, Duration timeout) {
+    return read<T>(request, exchange(request.command, timeout));
+  }
+
+  // Sends and comes back at once; `then` gets the Answer<T>.
+  template <class T, class Then>
+  Started start(const Request<T>& request, Then then) {
+    return begin(request.command,
+                 [read_reply = request.read, then = std::move(then)](Outcome o) mutable {
+                   then(o ? read_reply(**o) : Answer<T>(std::unexpected(std::move(o.error()))));
+                 });
+  }
+
+  // For requests with a `wait`: go over a connection of their own, so that they hold up nobody.
+  // Leases that come back belong to that connection, which stays open as long as the client.
+  // `stop` ends the wait early and in order: the answer is then what the server had by then,
+  // usually nothing. The wait is the request's; `grace` is what the network may add.
+  template <class T>
+  [[nodiscard]] Answer<T> call_waiting(const Request<T>& request, std::stop_token stop = {},
+                                       Duration grace = std::chrono::seconds(10)) {
+    return read<T>(request,
+                   exchange_waiting(request.command, request.wait + grace, std::move(stop)));
+  }
+
+  [[nodiscard]] bool connected() const;
+  [[nodiscard]] const Options& options() const;
+  // "host:port" of the server.
+  [[nodiscard]] std::string peer() const;
+
+ private:
+  using Outcome = std::expected<const Reply*, Failure>;  // the reply lives during the callback
+  using Callback = std::move_only_function<void(Outcome)>;
+  using Owned = std::expected<std::shared_ptr<const Reply>, Failure>;
+
+  Started begin(const std::string& command, Callback callback);
+  [[nodiscard]] Owned exchange(const std::string& command, Duration timeout);
+  [[nodiscard]] Owned exchange_waiting(const std::string& command, Duration timeout,
+                                       std::stop_token stop);
+  template <class T>
+  [[nodiscard]] static Answer<T> read(const Request<T>& request, const Owned& owned) {
+    if (!owned) return std::unexpected(owned.error());
+    return request.read(**owned);
+  }
+
+  class Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace penstock::client
