@@ -1,0 +1,13 @@
+// One Setup (command.h) for each subcommand; each is defined in the file of its name.
+#pragma once
+
+#include "cli/command.h"
+
+namespace penstock::cli {
+
+Action set_up_serve(CLI::App& app);
+Action set_up_verify(CLI::App& app);
+Action set_up_version(CLI::App& app);
+Action set_up_completion(CLI::App& app);
+
+}  // namespace penstock::cli
