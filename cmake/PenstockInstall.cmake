@@ -2,8 +2,8 @@
 # libpenstock.a, with include/penstock and the CMake package that gives `penstock::penstock`.
 include(CMakePackageConfigHelpers)
 
-# Collects into ${layers_out} every penstock_* target that ${target} links, itself included, and into
-# ${externals_out} everything else that they link. A layer without sources contributes what it links.
+# Collects into ${layers_out} every penstock_* target that ${target} links, itself included, and
+# into ${externals_out} everything else that they link. A layer without sources counts too.
 function(penstock_closure target layers_out externals_out)
   set(layers "")
   set(externals "")
@@ -22,8 +22,8 @@ function(penstock_closure target layers_out externals_out)
         endif()
         get_target_property(linked ${item} ${property})
         if(linked)
-          # $<LINK_ONLY:x> is x to whoever links; $<BUILD_INTERFACE:x> concerns this build alone, and
-          # ::@ only marks the folder that an item was named in.
+          # $<LINK_ONLY:x> is x to whoever links; $<BUILD_INTERFACE:x> concerns this build alone,
+          # and ::@ only marks the folder that an item was named in.
           list(TRANSFORM linked REPLACE "^\\$<LINK_ONLY:(.*)>$" "\\1")
           list(FILTER linked EXCLUDE REGEX "BUILD_INTERFACE|^::@")
           list(APPEND queue ${linked})

@@ -29,7 +29,7 @@ set(PENSTOCK_UNIT_LAYERS base os flow wire engine journal broker)
 add_custom_target(unit_tests)
 
 # penstock_test(NAME LAYERS a b ...): all *_test.cc of the folder make one program, test_NAME; its
-# tests carry the label NAME, and "unit" where NAME is one of the layers above.
+# tests carry the label "unit" where NAME is one of the layers above, else "integration".
 function(penstock_test name)
   cmake_parse_arguments(ARG "" "" "LAYERS;LINK" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
@@ -39,14 +39,15 @@ function(penstock_test name)
   add_executable(test_${name} ${sources})
   target_include_directories(test_${name} PRIVATE "${CMAKE_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/src")
   target_compile_definitions(test_${name} PRIVATE PENSTOCK_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-  target_link_libraries(test_${name} PRIVATE penstock_flags GTest::gtest GTest::gtest_main ${ARG_LINK})
+  target_link_libraries(test_${name} PRIVATE
+    penstock_flags GTest::gtest GTest::gtest_main ${ARG_LINK})
   foreach(layer IN LISTS ARG_LAYERS)
     target_link_libraries(test_${name} PRIVATE penstock_${layer})
   endforeach()
-  set(labels ${name})
+  set(label integration)
   if(name IN_LIST PENSTOCK_UNIT_LAYERS)
     add_dependencies(unit_tests test_${name})
-    list(APPEND labels unit)
+    set(label unit)
   endif()
-  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 LABELS "${labels}")
+  gtest_discover_tests(test_${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300 LABELS ${label})
 endfunction()

@@ -1,0 +1,77 @@
+# `make help` lists what there is. Every target first installs the missing Debian packages (tools/setup).
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc)
+DATA ?= penstock-data
+# Which tests `make test`, `make asan` and `make tsan` run: a regular expression over test names.
+TESTS ?= .
+
+PROGRAM := build/release/penstock
+CTEST := ctest --output-on-failure --no-tests=error --no-label-summary -j $(JOBS) -R '$(TESTS)'
+SOURCES = git ls-files -z --cached --others --exclude-standard -- '*.cc' '*.h' '*.hpp'
+# The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
+FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
+
+.PHONY: help setup configure build test demo run bench format format-check tidy install asan tsan clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install the missing Debian packages
+	@tools/setup
+
+configure: setup
+	@cmake --preset release --log-level=WARNING >/dev/null
+
+build: configure ## build the program: build/release/penstock
+	@cmake --build --preset release -j $(JOBS) --target penstock
+
+test: configure ## build everything as it ships, assertions on, and run all tests (TESTS=regex for some)
+	@cmake --build --preset release -j $(JOBS)
+	@$(CTEST) --test-dir build/release --output-junit ctest.xml
+
+demo: build ## see it work: notifications from publish to delivery
+	@$(PROGRAM) demo notifications
+
+run: build ## start a server that keeps its data in ./penstock-data (DATA=folder for another)
+	@$(PROGRAM) serve --data $(DATA)
+
+bench: configure ## build and run the benchmarks
+	@cmake --build --preset release -j $(JOBS)
+	@shopt -s nullglob; programs=(build/release/bench/bench_*); \
+	  [[ $${#programs[@]} -gt 0 ]] || { echo "bench: there are no benchmarks in bench/" >&2; exit 1; }; \
+	  for program in "$${programs[@]}"; do [[ ! -f $$program || ! -x $$program ]] || "$$program"; done
+
+format: setup ## format all C++
+	@$(SOURCES) | xargs -0r clang-format-14 -i
+
+format-check: setup ## fail where `make format` would change something
+	@$(SOURCES) | xargs -0r clang-format-14 --dry-run -Werror
+
+tidy: configure ## run clang-tidy over the sources (FILES=regex for some)
+	@tools/setup packages.txt packages-dev.txt
+	@cmake --build --preset release -j $(JOBS)
+	@run-clang-tidy-19 -quiet -p build/release -j $(JOBS) '$(or $(FILES),$(CURDIR)/src/)'
+
+install: build ## install program and library (PREFIX=/usr/local, DESTDIR=)
+	@cmake --build --preset release -j $(JOBS)
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(abspath $(PREFIX))"
+
+asan: setup ## unit tests under the address and undefined-behaviour sanitizers
+	@cmake --preset asan --log-level=WARNING >/dev/null
+	@cmake --build --preset asan -j $(JOBS) --target unit_tests
+	@$(CTEST) --test-dir build/asan -L '^unit$$'
+
+tsan: setup ## all C++ tests under the thread sanitizer
+	@cmake --preset tsan --log-level=WARNING >/dev/null
+	@$(FIXED_LAYOUT) cmake --build --preset tsan -j $(JOBS)
+	@$(FIXED_LAYOUT) $(CTEST) --test-dir build/tsan -LE '^style$$'
+
+clean: ## remove everything that was built
+	@rm -rf build
