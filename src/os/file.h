@@ -24,7 +24,8 @@ class File {
   // Returns only when every earlier write, and the size, survive a power loss.
   [[nodiscard]] virtual Result<void> sync() = 0;
   [[nodiscard]] virtual Result<std::uint64_t> size() const = 0;
-  // Reserves disk blocks so that writes up to `bytes` cannot fail for want of space.
+  // Reserves disk blocks so that writes up to `bytes` cannot fail for want of space. The file is at
+  // least that long afterwards; what was not written reads as zeros.
   [[nodiscard]] virtual Result<void> allocate(std::uint64_t bytes) = 0;
 };
 
@@ -35,11 +36,15 @@ class DirectoryLock {
 };
 
 // The files of one directory. Names are plain file names, without a path.
+// Threads: any. Files outlive neither the process nor, where the simulator says so, a crash.
 class Directory {
  public:
   virtual ~Directory() = default;
+  // An existing file, for reading and writing. Error::not_found when it is not there.
   [[nodiscard]] virtual Result<std::unique_ptr<File>> open(const std::string& name) = 0;
+  // A new, empty file (mode 0600). Error::conflict when the name is taken.
   [[nodiscard]] virtual Result<std::unique_ptr<File>> create(const std::string& name) = 0;
+  // Replaces `to` in one step when it exists.
   [[nodiscard]] virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
   [[nodiscard]] virtual Result<void> remove(const std::string& name) = 0;
   [[nodiscard]] virtual Result<std::vector<std::string>> list() = 0;

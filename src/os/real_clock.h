@@ -7,8 +7,9 @@
 
 namespace penstock {
 
-// The steady clock, anchored to the wall clock. A wall clock set forward is followed at once; one set
-// back is approached by running slower, so that time never goes back. Safe to call from any thread.
+// The steady clock, anchored to the wall clock. A wall clock set forward is followed at once; one
+// set back is approached by running slower, so that time never goes back. Safe to call from any
+// thread.
 [[nodiscard]] std::unique_ptr<Clock> make_real_clock();
 
 // Seeded from the kernel, once; fast afterwards. One thread.
