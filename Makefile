@@ -14,7 +14,8 @@ TESTS ?= .
 
 PROGRAM := build/release/penstock
 CTEST := ctest --output-on-failure --no-tests=error --no-label-summary -j $(JOBS) -R '$(TESTS)'
-SOURCES = git ls-files -z --cached --others --exclude-standard -- '*.cc' '*.h' '*.hpp'
+SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
+  '(' -name '*.cc' -o -name '*.h' -o -name '*.hpp' ')' -print0
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every rule of the style test fires on a tree that breaks it, and on nothing that only looks so."""
+"""Every rule of the style test fires on what breaks it, and on nothing that only looks like it."""
 
 import sys
 import tempfile
