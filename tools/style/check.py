@@ -19,6 +19,7 @@ from rules import (BANS, LAYERS, MAX_COLUMNS, MAX_FILE_LINES, MAX_FUNCTION_LINES
 
 CODE = (".cc", ".h", ".hpp")
 HEADER = (".h", ".hpp")
+MAX_TEXT_BYTES = 512 << 10  # beyond that it is data
 LONG_LINES_MATTER = (*CODE, ".py", ".cmake", "CMakeLists.txt")
 
 NOT_CODE = re.compile(
@@ -144,6 +145,8 @@ class Check:
                 hits = [(at, name) for name, _, at in file.includes if pattern.search(name)]
             else:
                 text = file.code if ban.reads == "code" else file.text
+                if not any(word in text for word in ban.words):
+                    continue
                 hits = [(m.start(), m.group().strip()) for m in pattern.finditer(text)]
             for at, what in hits:
                 self.report(ban.rule, file.path, file.line(at), what, why=ban.why,
@@ -295,7 +298,7 @@ def tree(root):
 
 
 def is_text(path):
-    if path.is_symlink() or not path.is_file():
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_TEXT_BYTES:
         return False
     if path.name.endswith(LONG_LINES_MATTER):
         return True
