@@ -1,0 +1,300 @@
+#include "gateway/connection.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace penstock::gateway {
+namespace {
+
+using State = net::Transfer::State;
+
+}  // namespace
+
+Connection::Connection(Hall& hall, std::unique_ptr<net::Stream> stream)
+    : hall_(hall), stream_(std::move(stream)) {
+  stream_->watch(*this);
+  limit_ = hall_.clock.now() + hall_.options.sniff_timeout;
+  schedule();
+  read_on();
+}
+
+Connection::~Connection() {
+  // The conversation first: its end may still ask its host something.
+  conversation_.reset();
+  held_ = {};
+  account_held();
+}
+
+// ---- protocol::Host
+
+void Connection::wake() {
+  if (!ReadyHook::is_linked()) hall_.ready.push_back(*this);
+}
+
+void Connection::wake_at(Time when) {
+  wish_ = when == Time::max() ? when : std::min(wish_, when);
+  schedule();
+}
+
+bool Connection::peer_is_loopback() const {
+  return net::is_loopback(stream_->peer());
+}
+
+std::string Connection::peer() const {
+  return net::to_text(stream_->peer());
+}
+
+// ---- events
+
+void Connection::on_readable() {
+  read_armed_ = false;
+  if (phase_ == Phase::lingering) {
+    discard();
+  } else {
+    read_some();
+  }
+  wake();
+}
+
+void Connection::on_writable() {
+  write_armed_ = false;
+  wake();
+}
+
+void Connection::on_deadline(Time now) {
+  if (now >= limit_) {
+    if (phase_ == Phase::sniffing) ++hall_.statistics.sniff_timeouts;
+    if (phase_ == Phase::talking) ++hall_.statistics.write_timeouts;
+    kill();
+    return;
+  }
+  if (now >= wish_) {
+    wish_ = Time::max();
+    if (conversation_) {
+      hall_.worked = true;
+      conversation_->on_time(now);
+      wake();
+    }
+  }
+  schedule();
+}
+
+void Connection::drain() {
+  if (phase_ == Phase::sniffing) return kill();
+  if (phase_ == Phase::talking) {
+    hall_.worked = true;
+    conversation_->drain();
+  }
+  if (phase_ == Phase::lingering) {
+    limit_ = std::min(limit_, hall_.clock.now() + hall_.options.linger_draining);
+    schedule();
+  }
+  wake();
+}
+
+void Connection::kill() {
+  phase_ = Phase::dead;
+  wake();
+}
+
+void Connection::schedule() {
+  hall_.deadlines.set(*this, std::min(wish_, limit_));
+}
+
+// ---- input
+
+bool Connection::wants_bytes() const {
+  if (peer_ended_ || dead()) return false;
+  if (phase_ == Phase::talking) return conversation_->wants_input() && !conversation_->finished();
+  return true;
+}
+
+void Connection::read_some() {
+  for (int reads = 0; reads < kReadsPerTurn && wants_bytes(); ++reads) {
+    if (!hall_.budget.may_read(this, kReadBytes)) return;  // read_on() makes it wait
+    const net::Transfer got = stream_->read(hall_.read_buffer);
+    if (got.state == State::would_block) return;
+    if (got.state == State::broken) {
+      ++hall_.statistics.broken;
+      return kill();
+    }
+    if (got.state == State::end) {
+      peer_ended_ = true;
+      return;
+    }
+    hall_.statistics.received_bytes += got.count;
+    take_in(hall_.read_buffer.first(got.count));
+    if (got.count < hall_.read_buffer.size()) return;  // that was all
+  }
+}
+
+void Connection::take_in(ByteView fresh) {
+  if (held_.empty()) {
+    const std::size_t taken = converse(fresh);
+    if (taken < fresh.size() && !dead()) hold(fresh.subspan(taken));
+  } else {
+    hold(fresh);
+    feed_held();
+  }
+}
+
+void Connection::feed_held() {
+  if (held_.empty() || dead()) return;
+  drop_held(converse(ByteView(held_).subspan(held_begin_)));
+}
+
+std::size_t Connection::converse(ByteView input) {
+  if (phase_ == Phase::sniffing && !begin_conversation(input)) return 0;
+  hall_.worked = true;
+  std::size_t taken = 0;
+  while (taken < input.size() && conversation_->wants_input() && !conversation_->finished()) {
+    const std::size_t count = conversation_->receive(input.subspan(taken));
+    CHECK(count <= input.size() - taken);
+    if (count == 0) break;
+    taken += count;
+  }
+  return conversation_->finished() ? input.size() : taken;
+}
+
+bool Connection::begin_conversation(ByteView input) {
+  const wire::Protocol protocol = wire::sniff(input);
+  if (protocol == wire::Protocol::need_more) return false;
+  const Converse* row = hall_.protocols.find(protocol);
+  if (row == nullptr) {
+    ++hall_.statistics.unknown_protocol;
+    kill();
+    return false;
+  }
+  conversation_ = (*row)(*this);
+  phase_ = Phase::talking;
+  limit_ = Time::max();
+  if (hall_.draining) conversation_->drain();
+  return true;
+}
+
+void Connection::hold(ByteView bytes) {
+  if (held_begin_ != 0) {
+    held_.erase(held_.begin(), held_.begin() + static_cast<std::ptrdiff_t>(held_begin_));
+    held_begin_ = 0;
+  }
+  append(held_, bytes);
+  if (held_.size() > hall_.options.max_input_bytes) {
+    ++hall_.statistics.input_overflows;
+    kill();
+  }
+  account_held();
+}
+
+void Connection::drop_held(std::size_t count) {
+  held_begin_ += count;
+  if (held_begin_ == held_.size()) {
+    held_ = {};
+    held_begin_ = 0;
+  }
+  account_held();
+}
+
+void Connection::account_held() {
+  const std::size_t now = held_.capacity();
+  const bool others_may = hall_.budget.change(this, held_charged_, now);
+  held_charged_ = now;
+  if (!others_may) return;
+  while (!hall_.starved.empty()) {
+    Connection& next = hall_.starved.front();
+    next.StarvedHook::unlink();
+    next.wake();
+  }
+}
+
+void Connection::tell_end_of_input() {
+  if (!peer_ended_ || end_told_ || dead()) return;
+  if (phase_ != Phase::talking) return kill();
+  // What came before the end is heard before the end, also when it had to wait.
+  if (!held_.empty() && !conversation_->wants_input() && !conversation_->finished()) return;
+  end_told_ = true;
+  hall_.worked = true;
+  conversation_->on_end_of_input();
+}
+
+// Reads on when the conversation wants more than it was given; otherwise TCP tells the sender.
+void Connection::read_on() {
+  if (read_armed_ || StarvedHook::is_linked()) return;
+  if (!wants_bytes()) {
+    if (!paused_ && phase_ == Phase::talking && !peer_ended_) ++hall_.statistics.input_pauses;
+    paused_ = true;
+    return;
+  }
+  paused_ = false;
+  if (!hall_.budget.may_read(this, kReadBytes)) {
+    ++hall_.statistics.budget_pauses;
+    hall_.starved.push_back(*this);
+    return;
+  }
+  read_armed_ = true;
+  stream_->wait_readable();
+}
+
+// ---- output and the end
+
+void Connection::flush() {
+  while (!write_armed_ && !dead()) {
+    const ByteView output = conversation_->output();
+    if (output.empty()) {
+      limit_ = Time::max();
+      return;
+    }
+    const net::Transfer put = stream_->write(output);
+    if (put.state == State::ready) {
+      hall_.statistics.sent_bytes += put.count;
+      limit_ = Time::max();
+      conversation_->sent(put.count);
+    } else if (put.state == State::would_block) {
+      ++hall_.statistics.output_pauses;
+      write_armed_ = true;
+      stream_->wait_writable();
+      limit_ = hall_.clock.now() + hall_.options.write_timeout;
+      schedule();
+    } else {
+      ++hall_.statistics.broken;
+      kill();
+    }
+  }
+}
+
+void Connection::serve() {
+  if (dead() || phase_ == Phase::lingering) return read_on();
+  feed_held();
+  tell_end_of_input();
+  if (phase_ == Phase::talking) {
+    flush();
+    if (!dead() && conversation_->finished() && conversation_->output().empty()) linger();
+  }
+  read_on();
+}
+
+void Connection::linger() {
+  // Its session ends here; what it held of the broker's is given back at once.
+  conversation_.reset();
+  hall_.worked = true;
+  drop_held(held_.size() - held_begin_);
+  if (peer_ended_) return kill();
+  phase_ = Phase::lingering;
+  stream_->end_writing();
+  wish_ = Time::max();
+  limit_ =
+      hall_.clock.now() + (hall_.draining ? hall_.options.linger_draining : hall_.options.linger);
+  schedule();
+}
+
+void Connection::discard() {
+  for (int reads = 0; reads < kReadsPerTurn; ++reads) {
+    const net::Transfer got = stream_->read(hall_.read_buffer);
+    if (got.state == State::would_block) return;
+    discarded_ += got.count;
+    if (got.state != State::ready || discarded_ > kMaxDiscardedBytes) return kill();
+    if (got.count < hall_.read_buffer.size()) return;
+  }
+}
+
+}  // namespace penstock::gateway

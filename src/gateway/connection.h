@@ -1,0 +1,125 @@
+// One socket and its conversation: reads while the conversation wants input, writes what it has to
+// say.
+//
+// Threads:  the loop's.
+// Lifetime: owned by the gateway, which destroys it after serve() when it is dead(); `hall`
+// outlives it. Turns:    events only read and remember; writing, closing and arming happen in
+// serve(), once a turn. Memory:   idle, it holds no buffer. Input that the conversation did not
+// take is kept in `held_`,
+//           under the gateway's budget; output stays with the conversation, which bounds it.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <memory>
+#include <string>
+
+#include "gateway/deadlines.h"
+#include "gateway/input_budget.h"
+#include "gateway/options.h"
+#include "gateway/protocol_table.h"
+#include "net/stream.h"
+#include "protocol/conversation.h"
+
+namespace penstock::gateway {
+
+class Connection;
+using ListHook = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
+struct ReadyTag;
+struct StarvedTag;
+using ReadyHook = boost::intrusive::list_base_hook<boost::intrusive::tag<ReadyTag>, ListHook>;
+using StarvedHook = boost::intrusive::list_base_hook<boost::intrusive::tag<StarvedTag>, ListHook>;
+
+// What the connections of a gateway share.
+struct Hall {
+  template <class Hook>
+  using List = boost::intrusive::list<Connection, boost::intrusive::base_hook<Hook>,
+                                      boost::intrusive::constant_time_size<false>>;
+
+  Clock& clock;
+  const ProtocolTable& protocols;
+  const Options& options;
+  std::span<std::byte> read_buffer;  // kReadBytes
+  Statistics& statistics;
+  InputBudget budget;
+  Deadlines deadlines{};
+  List<ReadyHook> ready{};      // to be served this turn
+  List<StarvedHook> starved{};  // wait for the budget, in the order of asking
+  bool draining = false;
+  bool worked = false;  // a conversation was called since the gateway last asked
+};
+
+class Connection final : public protocol::Host,
+                         public net::StreamWatcher,
+                         public Deadline,
+                         public ReadyHook,
+                         public StarvedHook {
+ public:
+  Connection(Hall& hall, std::unique_ptr<net::Stream> stream);
+  ~Connection() override;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Gives the conversation the input it can take now, sends its output, and reads on or closes.
+  void serve();
+  void drain();
+  // The connection is over; the next thing to happen to it is its destructor.
+  [[nodiscard]] bool dead() const { return phase_ == Phase::dead; }
+  void kill();
+
+  // ---- protocol::Host
+  void wake() override;
+  void wake_at(Time when) override;
+  [[nodiscard]] bool peer_is_loopback() const override;
+  [[nodiscard]] std::string peer() const override;
+
+  // ---- net::StreamWatcher
+  void on_readable() override;
+  void on_writable() override;
+
+  std::size_t index = 0;  // its place in the gateway's list
+
+ protected:
+  void on_deadline(Time now) override;
+
+ private:
+  enum class Phase : std::uint8_t {
+    sniffing,   // no conversation yet
+    talking,    // there is one
+    lingering,  // all is said; waits for the peer's end
+    dead,
+  };
+
+  [[nodiscard]] bool wants_bytes() const;
+  void read_some();
+  void take_in(ByteView fresh);
+  void feed_held();
+  [[nodiscard]] std::size_t converse(ByteView input);
+  [[nodiscard]] bool begin_conversation(ByteView input);
+  void hold(ByteView bytes);
+  void drop_held(std::size_t count);
+  void account_held();
+  void tell_end_of_input();
+  void flush();
+  void discard();
+  void read_on();
+  void linger();
+  void schedule();
+
+  Hall& hall_;
+  std::unique_ptr<net::Stream> stream_;
+  std::unique_ptr<protocol::Conversation> conversation_;
+  Bytes held_;  // input not taken in yet, from held_begin_ on
+  std::size_t held_begin_ = 0;
+  std::size_t held_charged_ = 0;  // of the budget
+  std::uint64_t discarded_ = 0;
+  Time wish_ = Time::max();   // the conversation's
+  Time limit_ = Time::max();  // ours: of sniffing, of a stalled write, of lingering
+  Phase phase_ = Phase::sniffing;
+  bool read_armed_ = false;
+  bool write_armed_ = false;
+  bool paused_ = false;      // reading stopped because the conversation wants no input
+  bool peer_ended_ = false;  // no more comes in
+  bool end_told_ = false;
+};
+
+}  // namespace penstock::gateway
