@@ -1,0 +1,50 @@
+#include "cli/worker/exec_executor.h"
+
+#include "base/text.h"
+#include "cli/worker/process.h"
+#include "cli/worker/result_text.h"
+
+namespace penstock::cli {
+namespace {
+
+std::string with_tail(std::string error, std::string_view standard_error) {
+  const std::string tail = printable(standard_error);
+  if (!tail.empty()) error.append(": ").append(tail);
+  return error;
+}
+
+}  // namespace
+
+Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
+  auto argv = command_.fill(Arguments::of(work.payload));
+  if (!argv) return Ending::hopeless("arguments: " + argv.error().message);
+
+  Program program{.argv = std::move(*argv),
+                  .environment = {"PENSTOCK_TASK_ID=" + work.id, "PENSTOCK_TASK_NAME=" + work.name,
+                                  "PENSTOCK_QUEUE=" + work.queue,
+                                  "PENSTOCK_ATTEMPT=" + std::to_string(work.attempt)},
+                  .input = work.payload,
+                  .output_bytes_max = options_.output_bytes_max,
+                  .timeout = options_.timeout,
+                  .kill_after = options_.kill_after};
+  auto end = run_program(program, clock_, stop);
+  if (!end) return Ending::failed("spawn: " + end.error().message);
+  switch (end->kind) {
+    case ProgramEnd::Kind::exited:
+      if (end->code == 0) return Ending::done(result_json(end->output));
+      return Ending::failed(with_tail("exit: " + std::to_string(end->code), end->error_tail));
+    case ProgramEnd::Kind::signalled:
+      return Ending::failed(with_tail("signal: " + signal_name(end->code), end->error_tail));
+    case ProgramEnd::Kind::timed_out:
+      return Ending::failed(
+          with_tail("timeout: after " + format_duration(options_.timeout), end->error_tail));
+    case ProgramEnd::Kind::too_long:
+      return Ending::hopeless("output: more than " + format_bytes(options_.output_bytes_max) +
+                              " on standard output; write large results elsewhere and print where");
+    case ProgramEnd::Kind::stopped:
+      break;
+  }
+  return Ending::stopped();
+}
+
+}  // namespace penstock::cli

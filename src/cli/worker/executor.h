@@ -1,0 +1,55 @@
+// Runs one task that is not C++: as a program, or as a web hook.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include "base/clock.h"
+
+namespace penstock::cli {
+
+// One attempt of a task, or a plain message (which has no name, and any bytes as its payload).
+struct Work {
+  std::string id;
+  std::string queue;
+  std::string name;
+  std::uint32_t attempt = 1;  // this one included
+  std::string payload;        // of a task: {"args":[...],"kwargs":{...}}
+};
+
+// What became of an attempt.
+struct Ending {
+  enum class Kind : std::uint8_t {
+    done,     // `result` is its value, as JSON
+    failed,   // `error` is "<type>: <message>"
+    stopped,  // it was told to stop, and nothing is known about it
+  };
+  Kind kind = Kind::done;
+  std::string result{};
+  std::string error{};
+  bool retry = true;                // of a failure: false = never again
+  std::optional<Duration> delay{};  // of a retry; nothing = the backoff decides
+
+  [[nodiscard]] static Ending done(std::string json) { return {Kind::done, std::move(json)}; }
+  [[nodiscard]] static Ending failed(std::string error) {
+    return {Kind::failed, {}, std::move(error)};
+  }
+  // Trying again cannot help.
+  [[nodiscard]] static Ending hopeless(std::string error) {
+    return {Kind::failed, {}, std::move(error), false};
+  }
+  [[nodiscard]] static Ending stopped() { return {Kind::stopped}; }
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // Returns when the attempt is over. `stop` is set when nobody wants it any more: the lease is
+  // lost, the task was cancelled, or the worker's time to finish is up; then run() ends what it
+  // started and returns soon. Threads: any number at once.
+  [[nodiscard]] virtual Ending run(const Work& work, std::stop_token stop) = 0;
+};
+
+}  // namespace penstock::cli

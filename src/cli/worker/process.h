@@ -1,0 +1,53 @@
+// Runs one program to its end: no shell, no inherited files, nothing left behind.
+//
+// The program gets `input` as its standard input and a process group of its own. When it ends, or
+// is made to, every process that is still in that group is killed. Threads:  any number at once, in
+// a process that does not reap children it did not start. Pressure: standard output is kept up to
+// `output_bytes_max`; a program that says more is ended. Of
+//           standard error the last `error_bytes_max` bytes are kept.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace penstock::cli {
+
+struct Program {
+  std::vector<std::string> argv;         // argv[0] is looked up in PATH
+  std::vector<std::string> environment;  // "NAME=value", added to this process's own
+  std::string_view input;
+  std::size_t output_bytes_max = 1 << 20;
+  std::size_t error_bytes_max = 2048;
+  Duration timeout{0};                            // 0 = none
+  Duration kill_after = std::chrono::seconds(5);  // between SIGTERM and SIGKILL
+};
+
+struct ProgramEnd {
+  enum class Kind : std::uint8_t {
+    exited,     // by itself; `code` is its exit code
+    signalled,  // `code` is the signal that it did not survive
+    timed_out,
+    stopped,   // by the stop token
+    too_long,  // it said more than output_bytes_max
+  };
+  Kind kind = Kind::exited;
+  int code = 0;
+  std::string output;
+  std::string error_tail;
+};
+
+// Error::not_found when there is no such program, Error::io when the machine refuses to run it.
+[[nodiscard]] Result<ProgramEnd> run_program(const Program& program, Clock& clock,
+                                             const std::stop_token& stop);
+
+// "SIGSEGV"; "signal 99" for one without a name.
+[[nodiscard]] std::string signal_name(int number);
+
+}  // namespace penstock::cli
