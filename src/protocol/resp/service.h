@@ -39,9 +39,9 @@ class Service {
     std::uint64_t connections = 0;        // open now
     std::uint64_t connections_total = 0;  // since the start
     std::uint64_t commands = 0;
-    std::uint64_t errors = 0;             // answers that begin with '-', refusals included
-    std::uint64_t refusals = 0;           // -BUSY
-    std::uint64_t protocol_errors = 0;    // connections ended for bad framing
+    std::uint64_t errors = 0;           // answers that begin with '-', refusals included
+    std::uint64_t refusals = 0;         // -BUSY
+    std::uint64_t protocol_errors = 0;  // connections ended for bad framing
   };
 
   Service(broker::Broker& broker, Settings settings);

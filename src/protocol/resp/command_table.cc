@@ -1,0 +1,174 @@
+#include "protocol/resp/command_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace penstock::protocol::resp {
+namespace {
+
+constexpr Command kCommands[] = {
+    // ---- connection
+    {"HELLO", -1, hello, "connection", "[2|3] [SETNAME name]",
+     "Chooses RESP2 or RESP3 and says who the server is.", "HELLO 3", "map"},
+    {"PING", -1, ping, "connection", "[message]", "Answers, and shows that the server lives.",
+     "PING", "PONG, or the message"},
+    {"ECHO", 2, echo, "connection", "message", "Answers the message.", "ECHO hello", "the message"},
+    {"AUTH", -2, auth, "connection", "[user] password",
+     "Answers an error: no users are configured on this server.", "AUTH secret", "-ERR"},
+    {"CLIENT", -2, client, "connection",
+     "SETNAME name | GETNAME | SETINFO LIB-NAME|LIB-VER value | ID | INFO | LIST | UNBLOCK id",
+     "Names this connection, lists all, ends the waits of one (its own, too).",
+     "CLIENT SETNAME worker-1", "OK, or what was asked for"},
+    {"SELECT", 2, select_database, "connection", "0", "There is one database, 0.", "SELECT 0",
+     "OK"},
+    {"RESET", 1, reset, "connection", "",
+     "Back to RESP2 and no name; ends this connection's waits.", "RESET", "RESET"},
+    {"QUIT", 1, quit, "connection", "", "Answers what is owed, and closes the connection.", "QUIT",
+     "OK"},
+    // ---- queues
+    {"QUEUE.DECLARE", -2, queue_declare, "queues", "queue [option value]...",
+     "Creates a queue, or changes its options while it runs.",
+     "QUEUE.DECLARE mail max_wait 2s max_length 10000", "OK"},
+    {"QUEUE.DELETE", 2, queue_delete, "queues", "queue", "Deletes a queue and all that is in it.",
+     "QUEUE.DELETE mail", "integer: messages that went with it"},
+    {"QUEUE.PURGE", 2, queue_purge, "queues", "queue",
+     "Deletes the ready and scheduled messages; leased ones stay.", "QUEUE.PURGE mail",
+     "integer: messages deleted"},
+    {"QUEUE.PAUSE", 2, queue_pause, "queues", "queue",
+     "Delivers nothing from it until it is resumed.", "QUEUE.PAUSE mail", "OK"},
+    {"QUEUE.RESUME", 2, queue_resume, "queues", "queue", "Delivers again.", "QUEUE.RESUME mail",
+     "OK"},
+    {"QUEUE.REDRIVE", -2, queue_redrive, "queues", "queue [MAX n]",
+     "Brings dead letters back to the queues that they came from.",
+     "QUEUE.REDRIVE mail.dead MAX 100", "integer: messages moved"},
+    {"QUEUE.STATS", -1, queue_stats, "queues", "[queue]",
+     "Figures and options of one queue, or of all.", "QUEUE.STATS mail", "map, or array of maps"},
+    {"QUEUE.LIST", 1, queue_list, "queues", "", "The names of all queues.", "QUEUE.LIST",
+     "array of names"},
+    {"QUEUE.BROWSE", -2, queue_browse, "queues", "queue [LIMIT n]",
+     "Shows messages without taking them; 20 unless told.", "QUEUE.BROWSE mail.dead LIMIT 5",
+     "array of maps"},
+    // ---- messages
+    {"SEND", -3, send, "messages",
+     "queue body [DELAY d] [AT ms] [PRIORITY 0..9] [KEY k] [GROUP g] [EXPIRES d] "
+     "[HEADER name value]... [WAIT d]",
+     "Publishes a message; the answer comes when it is safe on disk.", "SEND mail hello PRIORITY 7",
+     "id"},
+    {"SENDMANY", -5, send_many, "messages", "queue [options of SEND] BODIES n body...",
+     "Publishes all the messages or none; KEY k gives them the keys k/0, k/1 ...",
+     "SENDMANY mail BODIES 2 one two", "array of ids"},
+    {"RECEIVE", -2, receive, "messages", "queue [queue...] [MAX n] [WAIT d] [LEASE d]",
+     "Takes messages, of the first queue that has some; waits for one as long as told.",
+     "RECEIVE mail MAX 10 WAIT 20s", "array of maps; empty when there is none"},
+    // ---- leases
+    {"ACK", -2, ack, "leases", "lease [lease...]", "Done: the message ends.", "ACK 17-1-8871234",
+     "integer: how many; -LOST when the only one is lost"},
+    {"NACK", -2, nack, "leases", "lease [DELAY d] [ERROR text]",
+     "Failed: again after the delay, or the queue's backoff.", "NACK 17-1-8871234 DELAY 5s",
+     "1, or -LOST"},
+    {"REJECT", -2, reject, "leases", "lease [ERROR text]", "Never again: to the dead letters.",
+     "REJECT 17-1-8871234 ERROR unreadable", "1, or -LOST"},
+    {"GIVEBACK", -2, give_back, "leases", "lease [lease...]",
+     "Not tried at all: ready again at once, and the attempt does not count.",
+     "GIVEBACK 17-1-8871234", "integer: how many; -LOST when the only one is lost"},
+    {"EXTEND", 3, extend, "leases", "lease duration", "Holds a lease so long from now.",
+     "EXTEND 17-1-8871234 30s", "integer: its new deadline in ms, or -LOST"},
+    // ---- tasks
+    {"TASK.SUBMIT", -3, task_submit, "tasks",
+     "name args [KWARGS json] [QUEUE q] [options of SEND] [MAXATTEMPTS n] "
+     "[BACKOFF none|fixed:d|exponential:d:d[:nojitter]] [LEASE d] [RESULTTTL d]",
+     "Submits a task; args is a JSON array.", "TASK.SUBMIT resize '[\"cat.png\",320]' QUEUE images",
+     "id"},
+    {"TASK.SUBMITMANY", -5, task_submit_many, "tasks",
+     "name [options of TASK.SUBMIT] ARGS n args...",
+     "Submits all or none; KEY k gives them the keys k/0, k/1 ...",
+     "TASK.SUBMITMANY resize QUEUE images ARGS 2 '[1]' '[2]'", "array of ids"},
+    {"TASK.TAKE", -2, task_take, "tasks", "queue [queue...] [MAX n] [WAIT d] [LEASE d]",
+     "Takes tasks to run; as RECEIVE.", "TASK.TAKE default MAX 8 WAIT 20s",
+     "array of maps; empty when there is none"},
+    {"TASK.DONE", -2, task_done, "tasks", "lease [result]", "The task is done; result is JSON.",
+     "TASK.DONE 17-1-8871234 '\"small.png\"'", "1, or -LOST"},
+    {"TASK.DONEMANY", -3, task_done_many, "tasks", "lease result [lease result]...",
+     "Many tasks are done, each with its result.", "TASK.DONEMANY 17-1-8871234 1 18-1-5512 null",
+     "integer: how many"},
+    {"TASK.FAIL", -3, task_fail, "tasks", "lease error [RETRY yes|no] [DELAY d]",
+     "The task failed: again after the delay or its backoff, or never again.",
+     "TASK.FAIL 17-1-8871234 'timeout: no answer' DELAY 10s", "1, or -LOST"},
+    {"TASK.PROGRESS", -4, task_progress, "tasks", "lease value total [text]",
+     "How far the task is.", "TASK.PROGRESS 17-1-8871234 3 10 resizing",
+     "1: go on, 0: it was cancelled, stop; or -LOST"},
+    {"TASK.EXTEND", 3, task_extend, "tasks", "lease duration",
+     "Holds the task so long from now, and tells whether it was cancelled.",
+     "TASK.EXTEND 17-1-8871234 30s", "map: deadline, cancelled; or -LOST"},
+    {"TASK.GET", -2, task_get, "tasks", "id [WAIT d]",
+     "A task's state and result; waits for its end as long as told.", "TASK.GET 17 WAIT 10s",
+     "map"},
+    {"TASK.CANCEL", 2, task_cancel, "tasks", "id",
+     "Ends a waiting task; a running one is told by PROGRESS and EXTEND.", "TASK.CANCEL 17", "1"},
+    // ---- server
+    {"STATUS", 1, status, "server", "", "Figures of the whole server.", "STATUS", "map"},
+    {"INFO", -1, info, "server", "[section]", "The same as text, in the form of Redis.",
+     "INFO server", "text"},
+    {"COMMAND", -1, command, "server", "[COUNT | LIST | INFO [name...] | DOCS [name...]]",
+     "This list.", "COMMAND DOCS send", "array or map"},
+};
+
+constexpr std::size_t kNameBytesMaxOfAll =
+    std::ranges::max(kCommands, {}, [](const Command& c) { return c.name.size(); }).name.size();
+
+// The places of kCommands in the order of their names.
+constexpr auto kByName = [] {
+  std::array<std::uint8_t, std::size(kCommands)> order{};
+  for (std::size_t n = 0; n < order.size(); ++n) order[n] = static_cast<std::uint8_t>(n);
+  std::ranges::sort(order, {}, [](std::uint8_t n) { return kCommands[n].name; });
+  return order;
+}();
+
+// For a table cell of Markdown.
+std::string cell(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '|') escaped.push_back('\\');
+    escaped.push_back(c);
+  }
+  return escaped;
+}
+
+}  // namespace
+
+std::span<const Command> commands() {
+  return kCommands;
+}
+
+const Command* find_command(std::string_view name) {
+  if (name.size() > kNameBytesMaxOfAll) return nullptr;
+  char buffer[kNameBytesMaxOfAll];
+  for (std::size_t n = 0; n < name.size(); ++n)
+    buffer[n] = name[n] >= 'a' && name[n] <= 'z' ? static_cast<char>(name[n] - 'a' + 'A') : name[n];
+  const std::string_view upper(buffer, name.size());
+  const auto found = std::ranges::lower_bound(kByName, upper, {},
+                                              [](std::uint8_t n) { return kCommands[n].name; });
+  if (found == kByName.end() || kCommands[*found].name != upper) return nullptr;
+  return &kCommands[*found];
+}
+
+std::string commands_as_markdown() {
+  std::string text;
+  std::string_view group;
+  for (const auto& command : kCommands) {
+    if (group != command.group) {
+      group = command.group;
+      text.append("\n### ").append(group).append("\n\n");
+      text.append("| command | what it does | answer | example |\n|---|---|---|---|\n");
+    }
+    text.append("| `").append(command.name).append(command.syntax.empty() ? "" : " ");
+    text.append(cell(command.syntax)).append("` | ").append(cell(command.summary));
+    text.append(" | ").append(cell(command.reply)).append(" | `").append(cell(command.example));
+    text.append("` |\n");
+  }
+  return text;
+}
+
+}  // namespace penstock::protocol::resp
