@@ -1,0 +1,55 @@
+// What a task may know of the attempt that it is, and say about it. A task gets it by taking
+// `penstock::Context&` as its first parameter.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "penstock/options.hpp"
+
+namespace penstock {
+
+namespace detail {
+class Attempt;
+}
+
+// Threads:  may be used from any thread.
+// Lifetime: ends with the task's return; what it gives as a view, too.
+class Context {
+ public:
+  explicit Context(detail::Attempt& attempt) : attempt_(attempt) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  [[nodiscard]] std::uint64_t id() const;
+  [[nodiscard]] std::string_view name() const;
+  [[nodiscard]] std::string_view queue() const;
+  [[nodiscard]] std::uint32_t attempt() const;  // from 1
+  [[nodiscard]] Headers headers() const;
+  [[nodiscard]] std::optional<std::string> header(std::string_view name) const;
+
+  // When the worker will lose the task if nobody extends its lease, which the library does by
+  // itself; or the end of the task's `timeout`, when that is sooner.
+  [[nodiscard]] TimePoint deadline() const;
+  // Set when there is no point in going on: the task was cancelled, its timeout is over, its lease
+  // was lost, or the workers stop and the grace time is over. The task says so by throwing, or it
+  // finishes.
+  [[nodiscard]] std::stop_token stop_token() const;
+  [[nodiscard]] bool stop_requested() const;
+
+  // Told to whoever asks for the job's status. Cheap, and never waits: of several in a row the last
+  // one is sent. False when the task should stop.
+  bool progress(double value, double total = 0, std::string_view text = {});
+  // Keeps the lease for at least `time` from now, with no further word from this worker. Waits for
+  // the answer. Throws LeaseLost when the task belongs to someone else now.
+  void extend(Duration time);
+
+ private:
+  detail::Attempt& attempt_;
+};
+
+}  // namespace penstock

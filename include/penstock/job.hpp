@@ -1,0 +1,97 @@
+// A task on its way: its state, and in the end its result.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "penstock/json.hpp"
+#include "penstock/options.hpp"
+
+namespace penstock {
+
+enum class JobState : std::uint8_t {
+  unknown,    // never was, or is forgotten
+  scheduled,  // waits for its time
+  queued,
+  running,
+  retrying,  // failed, and waits for its next attempt
+  done,
+  failed,
+  cancelled,
+  expired,
+};
+[[nodiscard]] std::string_view name_of(JobState state);
+[[nodiscard]] constexpr bool is_final(JobState state) {
+  return state == JobState::unknown || state >= JobState::done;
+}
+
+struct JobStatus {
+  std::uint64_t id = 0;
+  JobState state = JobState::unknown;
+  std::string name, queue;
+  std::uint32_t attempts = 0;
+  std::optional<TimePoint> enqueued_at, started_at, finished_at, next_attempt_at;
+  std::string result;   // JSON, when done
+  std::string error;    // "<type>: <message>" of the last attempt that failed
+  std::string history;  // JSON: [{"attempt","at","reason","error"}]
+  double progress = 0, progress_total = 0;
+  std::string progress_text;
+  bool cancel_requested = false;
+};
+
+namespace detail {
+
+class Core;
+
+// Throw Closed, StorageError.
+[[nodiscard]] JobStatus job_status(Core& core, std::uint64_t id, Duration wait);
+[[nodiscard]] bool cancel_job(Core& core, std::uint64_t id);
+// The JSON of a job that is done; throws as Job::get says.
+[[nodiscard]] std::string job_result(Core& core, std::uint64_t id, Duration timeout);
+
+}  // namespace detail
+
+// Copies are cheap and mean the same task. It may outlive the App, but can then only throw Closed.
+// Threads: any.
+template <class R>
+class Job {
+ public:
+  using Result = R;
+
+  Job() = default;
+  Job(std::shared_ptr<detail::Core> core, std::uint64_t id) : core_(std::move(core)), id_(id) {}
+
+  // For ever the same; app.job<R>(id) makes a Job of it again, in any process.
+  [[nodiscard]] std::uint64_t id() const { return id_; }
+
+  // Waits for the end. Throws the task's error once it has failed for good: the usual exceptions of
+  // the standard library (runtime_error, logic_error and what derives from them there, bad_alloc)
+  // with their own type and message, others as TaskError. Also Timeout (the task goes on),
+  // Cancelled, Expired, NotFound (no such task, or its result is forgotten), Closed; InvalidInput
+  // when the result is not an R.
+  R get(Duration timeout = Duration::max()) const {
+    const std::string json = detail::job_result(*core_, id_, timeout);
+    if constexpr (!std::is_void_v<R>) return from_json<R>(json, "result");
+  }
+
+  // Waits for the end, whatever it is; false when the time was up before.
+  bool wait(Duration timeout = Duration::max()) const {
+    return is_final(detail::job_status(*core_, id_, timeout).state);
+  }
+  [[nodiscard]] JobState state() const { return status().state; }
+  [[nodiscard]] JobStatus status() const { return detail::job_status(*core_, id_, Duration(0)); }
+
+  // A task that waits never starts; one that runs has its stop token set. False when it had ended.
+  bool cancel() const { return detail::cancel_job(*core_, id_); }
+
+ private:
+  std::shared_ptr<detail::Core> core_;
+  std::uint64_t id_ = 0;
+};
+
+}  // namespace penstock

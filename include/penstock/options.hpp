@@ -1,0 +1,159 @@
+// What tasks, jobs, queues and workers may be told. All of these are aggregates, to be written with
+// designated initialisers; a field that is left out keeps its default, or the queue's own setting
+// where the type is an optional.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "penstock/error.hpp"
+
+namespace penstock {
+
+using TimePoint = std::chrono::system_clock::time_point;
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+// How long to wait before a failed attempt is repeated.
+struct Backoff {
+  enum class Kind : std::uint8_t { none, fixed, exponential };
+  Kind kind = Kind::exponential;
+  Duration base = std::chrono::seconds(1);
+  Duration cap = std::chrono::minutes(10);
+  // A delay d becomes uniform in [d/2, d], so that retries spread out.
+  bool jitter = true;
+
+  [[nodiscard]] constexpr Backoff without_jitter() const {
+    Backoff exact = *this;
+    exact.jitter = false;
+    return exact;
+  }
+};
+
+// base, 2 base, 4 base ..., at most `cap`.
+[[nodiscard]] constexpr Backoff exponential(Duration base,
+                                            Duration cap = std::chrono::minutes(10)) {
+  return {Backoff::Kind::exponential, base, cap, true};
+}
+[[nodiscard]] constexpr Backoff fixed(Duration delay) {
+  return {Backoff::Kind::fixed, delay, delay, true};
+}
+[[nodiscard]] constexpr Backoff immediately() {
+  return {Backoff::Kind::none, Duration(0), Duration(0), false};
+}
+
+struct TaskOptions {
+  std::string queue = "default";
+  std::optional<std::uint32_t> max_attempts = {};  // 0 = no limit
+  std::optional<Backoff> backoff = {};
+  // How long a worker may be silent before the task is given to another. Workers extend it while
+  // the task runs, so it bounds how late the death of a worker is noticed, not how long a task may
+  // run.
+  std::optional<Duration> lease = {};
+  std::optional<Duration> result_ttl = {};  // how long the result is kept; 0 = keep none
+  std::uint8_t priority = 0;                // 0..9, higher first
+  // Of one attempt; 0 = none. Then its stop token is set, and if it throws, that is a time-out.
+  Duration timeout{0};
+};
+
+// For one enqueue, over what the task says.
+struct EnqueueOptions {
+  std::optional<std::string> queue = {};
+  Duration delay{0};
+  std::optional<TimePoint> at = {};  // not before; `delay` is not looked at then
+  // Idempotency key: a repeat within the queue's dedup window gives the first one's job.
+  std::string key = {};
+  // Tasks of a group run in order, as many at a time as the queue's group_limit says.
+  std::string group = {};
+  std::optional<std::uint8_t> priority = {};
+  std::optional<Duration> expires = {};  // not started by then: never
+  Headers headers = {};
+  // How long enqueue() keeps trying while the queue refuses. try_enqueue() does not look at it.
+  Duration patience = std::chrono::seconds(30);
+};
+
+// For plain messages.
+struct SendOptions {
+  Duration delay{0};
+  std::optional<TimePoint> at = {};
+  std::string key = {};
+  std::string group = {};
+  std::uint8_t priority = 0;
+  std::optional<Duration> expires = {};
+  Headers headers = {};
+  Duration patience = std::chrono::seconds(30);
+};
+
+struct ReceiveOptions {
+  std::uint32_t max = 1;
+  Duration wait{0};   // for the first message
+  Duration lease{0};  // 0 = the message's or the queue's own
+};
+
+enum class Overflow : std::uint8_t { reject, block, drop_oldest, dead_letter };
+
+// declare() changes what is given and leaves the rest as it is.
+struct QueueOptions {
+  std::optional<std::uint64_t> max_length = {};
+  std::optional<std::uint64_t> max_bytes = {};
+  std::optional<Duration> max_wait = {};  // bound on the predicted wait; 0 = none
+  std::optional<Overflow> overflow = {};
+  std::optional<Duration> ttl = {};
+  std::optional<std::uint32_t> max_attempts = {};
+  std::optional<Backoff> backoff = {};
+  std::optional<std::string> dead_letter = {};
+  std::optional<Duration> dedup_window = {};
+  std::optional<Duration> lease = {};
+  std::optional<double> rate = {};  // deliveries per second; 0 = no limit
+  std::optional<std::uint32_t> group_limit = {};
+  std::optional<bool> paused = {};
+};
+
+// What a queue tells about itself. Little's law: in_system = arrival_rate * mean_time.
+struct QueueStatistics {
+  std::string name;
+  std::uint64_t ready = 0, leased = 0, scheduled = 0, bytes = 0;
+  double in_system = 0;
+  double arrival_rate = 0;  // per second
+  double service_rate = 0;  // what the workers can do per second; 0 while unknown
+  Duration mean_time{0};    // from publish to settle
+  Duration predicted_wait{0};
+  Duration oldest_age{0};
+  Duration max_wait{0};
+  bool paused = false;
+  std::uint64_t published = 0, delivered = 0, acked = 0, nacked = 0, rejected = 0, returned = 0;
+  std::uint64_t expired = 0, dead_lettered = 0, refused = 0;
+};
+
+// As many as are needed, and no fewer or more than this.
+struct Threads {
+  std::uint32_t min = 1;
+  std::uint32_t max = 1;
+};
+
+struct WorkerOptions {
+  std::vector<std::string> queues = {"default"};  // the first that has work is served first
+  Threads threads = {};
+  Duration grace = std::chrono::seconds(30);  // given to running tasks by stop() and the destructor
+  std::uint32_t prefetch_max = 1024;          // tasks held and not yet started
+  // A task that is not known here is given back and not offered again before this.
+  Duration unknown_task_delay = std::chrono::seconds(5);
+};
+
+struct EmbeddedOptions {
+  std::uint64_t max_message_bytes = 16ull << 20;
+  std::uint64_t max_results = 1'000'000;  // the oldest goes first
+  Duration result_ttl = std::chrono::hours(1);
+};
+
+struct ConnectOptions {
+  std::string user = {};
+  std::string password = {};
+  std::string name = {};                        // shown in the server's list of clients
+  Duration timeout = std::chrono::seconds(10);  // to connect, and for an answer that need not wait
+};
+
+}  // namespace penstock

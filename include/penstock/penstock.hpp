@@ -1,0 +1,12 @@
+// Penstock: durable tasks and messages for C++. Start at app.hpp.
+#pragma once
+
+#include "penstock/app.hpp"
+#include "penstock/context.hpp"
+#include "penstock/error.hpp"
+#include "penstock/job.hpp"
+#include "penstock/json.hpp"
+#include "penstock/message.hpp"
+#include "penstock/options.hpp"
+#include "penstock/task.hpp"
+#include "penstock/workers.hpp"

@@ -1,0 +1,123 @@
+// Where the durable queue is: in this process or behind a connection. The rest of the library does
+// not know which.
+//
+// Threads:  any thread may call anything; a call blocks until it is answered.
+// Lifetime: views and spans are read during the call only. Consumers must not outlive their
+// backend. Errors:   ErrorCode::closed after close(), and when the server is gone; a refusal is a
+// value.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/reply.h"
+#include "engine/command.h"
+
+namespace penstock::detail {
+
+// What all messages of one publish have in common.
+struct Publishing {
+  std::string_view queue;
+  std::string_view task;  // its name; empty = plain messages
+  std::span<const std::pair<std::string, std::string>> headers;
+  std::uint8_t priority = 0;
+  Duration delay{0};
+  Time at{};            // zero = by `delay`
+  Duration expires{0};  // from now; 0 = as the queue says
+  std::string_view key;
+  std::string_view group;
+  engine::Policy policy;
+  Duration hold{0};  // how long a queue with overflow=block may hold it
+};
+
+using Ids = std::vector<MessageId>;
+using PublishAnswer = std::expected<Ids, broker::Refused>;
+
+// Messages and the bytes that they view.
+struct Deliveries {
+  std::vector<broker::Delivery> messages;
+  std::vector<std::unique_ptr<std::byte[]>> storage;
+};
+
+struct Settlement {
+  engine::LeaseToken lease;
+  engine::Outcome outcome = engine::Outcome::ack;
+  std::optional<Duration> delay{};  // of a nack
+  std::string_view error{};
+  std::string_view result{};  // JSON
+};
+
+struct Extension {
+  engine::LeaseToken lease;
+  Duration duration{0};
+  // A word about its progress instead of a longer lease, when not null.
+  const engine::Progress* progress = nullptr;
+  bool lost = false, cancelled = false;  // out
+  Time deadline{};                       // out; of an extension
+};
+
+// A task's status that owns what it says.
+struct OwnedStatus {
+  broker::TaskStatus status;
+  std::string name, queue, result, error, history;
+};
+
+// One taker of messages. What it holds comes back at once when it ends.
+class Consumer {
+ public:
+  virtual ~Consumer() = default;
+  // Nothing when `wait` ran out or stop() was called.
+  [[nodiscard]] virtual Result<Deliveries> take(std::span<const std::string> queues,
+                                                std::uint32_t max, Duration wait,
+                                                Duration lease) = 0;
+  // Ends a take that waits; those that follow come back empty-handed.
+  virtual void stop() = 0;
+  // Each on its own. The number of those that came too late: their leases had run out.
+  [[nodiscard]] virtual Result<std::uint64_t> settle(std::span<const Settlement> settlements) = 0;
+  [[nodiscard]] virtual Result<void> extend(std::span<Extension> extensions) = 0;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // All bodies or none; those of tasks are {"args":[...]}.
+  [[nodiscard]] virtual Result<PublishAnswer> publish(const Publishing& publishing,
+                                                      std::span<const std::string_view> bodies) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<Consumer>> open_consumer() = 0;
+  // When it has ended, or at the end of the wait.
+  [[nodiscard]] virtual Result<OwnedStatus> task(MessageId id, Duration wait) = 0;
+  // False when it had ended. Error::not_found.
+  [[nodiscard]] virtual Result<bool> cancel(MessageId id) = 0;
+
+  using Options = std::vector<std::pair<std::string, std::string>>;
+  [[nodiscard]] virtual Result<bool> declare(std::string_view queue, const Options& options) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> remove(std::string_view queue) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> purge(std::string_view queue) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> redrive(std::string_view queue,
+                                                      std::uint32_t max) = 0;
+  [[nodiscard]] virtual Result<engine::QueueStatistics> queue(std::string_view name) = 0;
+  [[nodiscard]] virtual Result<std::vector<engine::QueueStatistics>> queues() = 0;
+
+  [[nodiscard]] virtual Time now() = 0;
+  // Ends every call that waits, then the backend. Called once.
+  virtual void close() = 0;
+};
+
+struct EmbeddedSettings {
+  std::string directory;
+  std::uint64_t max_message_bytes = 0, max_results = 0;
+  Duration result_ttl{0};
+};
+[[nodiscard]] Result<std::unique_ptr<Backend>> open_embedded(const EmbeddedSettings& settings);
+
+struct RemoteSettings {
+  std::string url, user, password, name;
+  Duration timeout{0};
+};
+[[nodiscard]] Result<std::unique_ptr<Backend>> connect_remote(const RemoteSettings& settings);
+
+}  // namespace penstock::detail
