@@ -51,4 +51,11 @@ struct OptionField {
 [[nodiscard]] Result<void> set_option(QueueOptions& options, std::string_view name,
                                       std::string_view value);
 
+// "none", "fixed:2s", "exponential:1s:60s", each with ":nojitter" behind if wanted.
+[[nodiscard]] Result<flow::Backoff> parse_backoff(std::string_view text);
+[[nodiscard]] std::string format_backoff(const flow::Backoff& backoff);
+
+// Where the dead letters of `queue` go; empty when they are discarded.
+[[nodiscard]] std::string dead_letter_name(std::string_view queue, const QueueOptions& options);
+
 }  // namespace penstock::engine

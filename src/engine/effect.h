@@ -1,0 +1,64 @@
+// What the engine wants told to the outside, once everything decided so far is durable.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "engine/command.h"
+
+namespace penstock::engine {
+
+// A publish that may not come in now.
+struct Refusal {
+  std::string queue;
+  std::string_view reason;  // "max_length", "max_bytes", "max_wait", "dedup_window"
+  std::string message;
+  Duration retry_after{0};
+  bool may_block = false;   // the queue's overflow policy is to hold the publish until there is room
+};
+
+// One message on its way to a consumer, as it was when it was leased.
+struct Leased {
+  MessageId id;
+  LogPosition position;
+  LeaseToken lease;
+  QueueId queue;
+  std::uint32_t attempts = 0;
+  std::uint8_t priority = 0;
+  bool task = false;
+  Time enqueued_at, deadline, expires_at;
+  std::string group;
+};
+
+// The answer to a take.
+struct TakeAnswer {
+  SessionId session;
+  std::uint64_t tag = 0;
+  std::vector<Leased> messages;
+};
+
+// A task that somebody waits for has ended, or the wait has.
+struct WatchAnswer {
+  SessionId session;
+  std::uint64_t tag = 0;
+  MessageId id;
+};
+
+// Room was made in a queue for which publishes are held back.
+struct RoomMade {
+  QueueId queue;
+};
+
+// For those who watch.
+struct Happened {
+  std::string_view kind;
+  std::string queue;
+  MessageId id;
+  std::string detail;
+  Time at;
+};
+
+using Effect = std::variant<TakeAnswer, WatchAnswer, RoomMade, Happened>;
+
+}  // namespace penstock::engine

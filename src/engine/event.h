@@ -1,0 +1,196 @@
+// What happened: the only way in which the engine's state changes, live and in recovery alike.
+//
+// Each event is one record of the journal: a kind, a head (all that the index needs) and a body (read back
+// on demand). Events of one command lie in one batch of the journal and so survive together or not at all.
+// Formats only grow: a decoder ignores what it does not know behind the fields that it does.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/cursor.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "engine/command.h"
+
+namespace penstock::engine {
+
+enum class EventKind : std::uint8_t {
+  genesis = 1,    // the log's secret
+  queue_set = 2,  // created or changed
+  queue_gone = 3,
+  policy = 4,     // a set of per-message options gets a number
+  publish = 5,
+  relocate = 6,   // a publish written anew, so that its old segment can go
+  lease = 7,
+  extend = 8,
+  give_back = 9,  // leased messages wait again
+  settle = 10,    // messages end
+  finish = 11,    // a task ends, with its result
+  move = 12,      // to the dead letters, or back
+  purge = 13,
+  cancel = 14,    // a running task is asked to stop
+};
+
+// 128 bits of a keyed hash of (queue, idempotency key).
+struct KeyHash {
+  std::uint64_t low = 0, high = 0;
+  bool operator==(const KeyHash&) const = default;
+  explicit operator bool() const { return (low | high) != 0; }
+};
+
+struct GenesisEvent {
+  std::uint64_t secret[4]{};
+};
+
+struct QueueSetEvent {
+  QueueId id;
+  std::string_view name;
+  QueueOptions options;
+};
+
+struct QueueGoneEvent {
+  QueueId id;
+};
+
+struct PolicyEvent {
+  std::uint16_t number = 0;
+  Policy policy;
+};
+
+// The body is: varint length of the headers, headers, payload.
+struct PublishEvent {
+  MessageId id;
+  QueueId queue;
+  Time at;
+  std::uint8_t priority = 0;
+  bool task = false;
+  std::uint16_t policy = 0;
+  Time not_before{};
+  Time expires_at{};
+  KeyHash key;
+  Time dedup_until{};
+  std::string_view group;
+};
+
+struct LeaseEvent {
+  QueueId queue;
+  Time at;
+  Time deadline;
+  bool connection_bound = false;
+  std::span<const MessageId> ids;
+};
+
+struct ExtendEvent {
+  Time deadline;
+  std::span<const MessageId> ids;
+};
+
+enum class ReturnReason : std::uint8_t { nack = 1, lease_expired, connection_closed, given_back, rejected };
+[[nodiscard]] std::string_view name_of(ReturnReason reason);
+
+// The body, if any, is the history of the one message that it names.
+struct GiveBackEvent {
+  ReturnReason reason = ReturnReason::nack;
+  Time at;
+  Time due{};             // zero: ready at once, in the original place
+  bool uncounted = false; // the attempt does not count
+  bool dying = false;     // wants to go to the dead letters, which are full
+  std::span<const MessageId> ids;
+};
+
+enum class SettleReason : std::uint8_t { acked = 1, expired, dropped, discarded };
+
+struct SettleEvent {
+  SettleReason reason = SettleReason::acked;
+  Time at;
+  std::span<const MessageId> ids;
+};
+
+// The body is: name, result, error, history, each length-prefixed.
+struct FinishEvent {
+  MessageId id;
+  TaskState state = TaskState::done;
+  QueueId queue;
+  Time at, enqueued_at, started_at;
+  Time expires_at{};  // of the result; zero: none is kept
+  std::uint32_t attempts = 0;
+  bool keeps_message = false;  // it failed, and lies in the dead letters
+};
+
+enum class MoveReason : std::uint8_t { max_attempts = 1, rejected, expired, overflow, redriven };
+[[nodiscard]] std::string_view name_of(MoveReason reason);
+
+// The body is the message's history.
+struct MoveEvent {
+  MessageId id;
+  QueueId to;
+  MoveReason reason = MoveReason::max_attempts;
+  Time at;
+};
+
+struct PurgeEvent {
+  QueueId queue;
+  Time at;
+};
+
+struct CancelEvent {
+  MessageId id;
+};
+
+// Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older version
+// could have made; the ids of a decoded event live in `ids`.
+void encode(Bytes& head, const GenesisEvent&);
+void encode(Bytes& head, const QueueSetEvent&);
+void encode(Bytes& head, const QueueGoneEvent&);
+void encode(Bytes& head, const PolicyEvent&);
+void encode(Bytes& head, const PublishEvent&);
+void encode(Bytes& head, const LeaseEvent&);
+void encode(Bytes& head, const ExtendEvent&);
+void encode(Bytes& head, const GiveBackEvent&);
+void encode(Bytes& head, const SettleEvent&);
+void encode(Bytes& head, const FinishEvent&);
+void encode(Bytes& head, const MoveEvent&);
+void encode(Bytes& head, const PurgeEvent&);
+void encode(Bytes& head, const CancelEvent&);
+
+using IdList = std::vector<MessageId>;
+[[nodiscard]] bool decode(ByteView head, GenesisEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, QueueSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, QueueGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, PolicyEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, PublishEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, LeaseEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, ExtendEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, GiveBackEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, SettleEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, FinishEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, MoveEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, PurgeEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, CancelEvent&, IdList& ids);
+
+// Options as name and value texts, so that a log outlives the table's changes.
+void encode_options(Encoder& out, const QueueOptions& options);
+[[nodiscard]] bool decode_options(Cursor& in, QueueOptions& options);
+void encode_policy(Encoder& out, const Policy& policy);
+[[nodiscard]] bool decode_policy(Cursor& in, Policy& policy);
+
+template <class Event>
+constexpr EventKind kind_of();
+template <> constexpr EventKind kind_of<GenesisEvent>() { return EventKind::genesis; }
+template <> constexpr EventKind kind_of<QueueSetEvent>() { return EventKind::queue_set; }
+template <> constexpr EventKind kind_of<QueueGoneEvent>() { return EventKind::queue_gone; }
+template <> constexpr EventKind kind_of<PolicyEvent>() { return EventKind::policy; }
+template <> constexpr EventKind kind_of<PublishEvent>() { return EventKind::publish; }
+template <> constexpr EventKind kind_of<LeaseEvent>() { return EventKind::lease; }
+template <> constexpr EventKind kind_of<ExtendEvent>() { return EventKind::extend; }
+template <> constexpr EventKind kind_of<GiveBackEvent>() { return EventKind::give_back; }
+template <> constexpr EventKind kind_of<SettleEvent>() { return EventKind::settle; }
+template <> constexpr EventKind kind_of<FinishEvent>() { return EventKind::finish; }
+template <> constexpr EventKind kind_of<MoveEvent>() { return EventKind::move; }
+template <> constexpr EventKind kind_of<PurgeEvent>() { return EventKind::purge; }
+template <> constexpr EventKind kind_of<CancelEvent>() { return EventKind::cancel; }
+
+}  // namespace penstock::engine

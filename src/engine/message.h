@@ -1,0 +1,126 @@
+// What is kept in memory of a message, a lease, a group and a result. Bodies stay in the journal.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "engine/command.h"
+#include "engine/event.h"
+
+namespace penstock::engine {
+
+enum class MessageState : std::uint8_t { none, ready, leased, scheduled };
+
+// 56 bytes for each message, waiting or not.
+struct Message {
+  MessageId id;
+  LogPosition position;              // of its publish record
+  std::uint64_t enqueued_us : 52 = 0;
+  std::uint64_t priority : 4 = 0;
+  MessageState state : 3 = MessageState::none;
+  std::uint64_t task : 1 = 0;
+  std::uint64_t cancelled : 1 = 0;   // a running task that was asked to stop
+  std::uint64_t dying : 1 = 0;       // scheduled only to try the dead letters again
+  std::uint64_t holds_group : 1 = 0; // leased, or waiting for a retry: counts against the group's limit
+  std::uint32_t next = 0, prev = 0;  // in its ready list or its group's; unused else
+  std::uint32_t bytes = 0;           // headers and body, as the journal holds them
+  std::uint32_t queue = 0;           // queue slot
+  std::uint32_t extra = 0;           // Extra slot, or 0
+  std::uint32_t link = 0;            // leased: Lease slot; scheduled: timer
+  std::uint16_t deliveries = 0;      // names the present lease
+  std::uint16_t policy = 0;
+
+  [[nodiscard]] Time enqueued_at() const { return time_from_micros(static_cast<std::int64_t>(enqueued_us)); }
+};
+static_assert(sizeof(Message) == 56);
+
+// What few messages need.
+struct Extra {
+  Time expires_at{};
+  std::uint32_t expiry_timer = 0;
+  std::uint32_t group = 0;           // Group slot
+  LogPosition history{};             // of the newest record that carries its history
+  std::uint32_t history_bytes = 0;
+  std::uint16_t uncounted = 0;       // deliveries that are no attempts
+  QueueId origin{};                  // of a dead letter: where it came from
+  bool moved = false;                // its queue is not the one it was published to
+  std::unique_ptr<Progress> progress;
+};
+
+struct Lease {
+  Time since{};
+  Time deadline{};                   // zero: none
+  SessionId owner{};                 // none after a restart
+  std::uint32_t message = 0;
+  std::uint32_t timer = 0;
+  std::uint32_t next = 0, prev = 0;  // the owner's leases
+  bool connection_bound = false;
+};
+
+// A run of slots, linked through their `next` and `prev`.
+struct List {
+  std::uint32_t head = 0, tail = 0, count = 0;
+};
+
+struct Group {
+  std::string name;
+  List waiting;                      // ready messages, in order
+  std::uint32_t members = 0;         // messages in any state
+  std::uint32_t held = 0;
+  std::uint32_t next = 0, prev = 0;  // in its queue's ring of groups that may deliver
+  std::uint8_t ring = kNoRing;       // the priority whose ring it is in
+  static constexpr std::uint8_t kNoRing = 255;
+};
+
+struct StoredResult {
+  MessageId id;
+  LogPosition position;
+  Time at{}, enqueued_at{}, started_at{};
+  std::uint32_t bytes = 0;
+  std::uint32_t timer = 0;
+  std::uint32_t next = 0, prev = 0;  // oldest first
+  std::uint32_t attempts = 0;
+  QueueId queue;
+  TaskState state = TaskState::done;
+};
+
+struct DedupEntry {
+  KeyHash key;
+  MessageId id;
+  QueueId queue;
+  std::uint32_t timer = 0;
+  Time until{};
+};
+
+// Linked-list work on any slab whose objects have `next` and `prev`.
+template <class Slab>
+void push_back(Slab& slab, List& list, std::uint32_t slot) {
+  slab[slot].prev = list.tail;
+  slab[slot].next = 0;
+  (list.tail != 0 ? slab[list.tail].next : list.head) = slot;
+  list.tail = slot;
+  ++list.count;
+}
+template <class Slab>
+void insert_before(Slab& slab, List& list, std::uint32_t slot, std::uint32_t before) {
+  if (before == 0) return push_back(slab, list, slot);
+  const auto prev = slab[before].prev;
+  slab[slot].prev = prev;
+  slab[slot].next = before;
+  slab[before].prev = slot;
+  (prev != 0 ? slab[prev].next : list.head) = slot;
+  ++list.count;
+}
+template <class Slab>
+void unlink(Slab& slab, List& list, std::uint32_t slot) {
+  const auto next = slab[slot].next;
+  const auto prev = slab[slot].prev;
+  (prev != 0 ? slab[prev].next : list.head) = next;
+  (next != 0 ? slab[next].prev : list.tail) = prev;
+  slab[slot].next = slab[slot].prev = 0;
+  --list.count;
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,206 @@
+#include "engine/options.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+
+#include "base/text.h"
+
+namespace penstock::engine {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr Duration kLongest = std::chrono::hours(24 * 366 * 10);
+
+Result<Duration> duration(std::string_view text, Duration least = Duration(0)) {
+  auto value = parse_duration(text);
+  if (!value) return value;
+  if (*value < least) return fail(ErrorCode::invalid, fmt::format("at least {} is needed", format_duration(least)));
+  if (*value > kLongest) return fail(ErrorCode::invalid, "more than ten years");
+  return value;
+}
+
+template <auto Member>
+Result<void> set_duration(QueueOptions& options, std::string_view text) {
+  auto value = duration(text);
+  if (!value) return fail(value.error());
+  options.*Member = *value;
+  return {};
+}
+template <auto Member>
+std::string get_duration(const QueueOptions& options) {
+  return format_duration(options.*Member);
+}
+
+template <auto Member>
+Result<void> set_count(QueueOptions& options, std::string_view text) {
+  auto value = parse_u64(text);
+  if (!value) return fail(value.error());
+  using Field = std::remove_reference_t<decltype(options.*Member)>;
+  if (*value > std::numeric_limits<Field>::max()) return fail(ErrorCode::invalid, "too large");
+  options.*Member = static_cast<Field>(*value);
+  return {};
+}
+template <auto Member>
+std::string get_count(const QueueOptions& options) {
+  return std::to_string(options.*Member);
+}
+
+constexpr std::array<std::pair<Overflow, std::string_view>, 4> kOverflows{{
+    {Overflow::reject, "reject"},
+    {Overflow::block, "block"},
+    {Overflow::drop_oldest, "drop_oldest"},
+    {Overflow::dead_letter, "dead_letter"},
+}};
+
+Result<void> set_overflow(QueueOptions& options, std::string_view text) {
+  for (const auto& [value, name] : kOverflows)
+    if (name == text) return options.overflow = value, Result<void>{};
+  return fail(ErrorCode::invalid, "not one of reject, block, drop_oldest, dead_letter");
+}
+std::string get_overflow(const QueueOptions& options) {
+  for (const auto& [value, name] : kOverflows)
+    if (value == options.overflow) return std::string(name);
+  return "reject";
+}
+
+Result<void> set_backoff(QueueOptions& options, std::string_view text) {
+  auto value = parse_backoff(text);
+  if (!value) return fail(value.error());
+  options.backoff = *value;
+  return {};
+}
+
+Result<void> set_dead_letter(QueueOptions& options, std::string_view text) {
+  if (!text.empty() && text != "-")
+    if (auto valid = valid_name(text); !valid) return valid;
+  options.dead_letter = text;
+  return {};
+}
+
+Result<void> set_rate(QueueOptions& options, std::string_view text) {
+  double value = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (problem != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= 1e9))
+    return fail(ErrorCode::invalid, "not a number from 0 to 1e9");
+  options.rate = value;
+  return {};
+}
+
+Result<void> set_paused(QueueOptions& options, std::string_view text) {
+  if (text != "true" && text != "false") return fail(ErrorCode::invalid, "not true or false");
+  options.paused = text == "true";
+  return {};
+}
+
+using Q = QueueOptions;
+
+constexpr OptionField kFields[] = {
+    {"max_length", "count", "most messages held, ready, leased and scheduled together", set_count<&Q::max_length>,
+     get_count<&Q::max_length>},
+    {"max_bytes", "bytes", "most bytes of bodies and headers held",
+     [](Q& o, std::string_view text) -> Result<void> {
+       auto value = parse_bytes(text);
+       if (!value) return fail(value.error());
+       o.max_bytes = *value;
+       return {};
+     },
+     get_count<&Q::max_bytes>},
+    {"max_wait", "duration", "refuse a message whose predicted wait is longer; 0 = no such bound",
+     set_duration<&Q::max_wait>, get_duration<&Q::max_wait>},
+    {"overflow", "reject|block|drop_oldest|dead_letter", "what happens to a publish that breaks a bound",
+     set_overflow, get_overflow},
+    {"ttl", "duration", "messages expire after this time; 0 = never", set_duration<&Q::ttl>, get_duration<&Q::ttl>},
+    {"max_attempts", "count", "deliveries before a message goes to the dead letters; 0 = no limit",
+     set_count<&Q::max_attempts>, get_count<&Q::max_attempts>},
+    {"backoff", "none|fixed:D|exponential:BASE:CAP[:nojitter]", "wait between attempts", set_backoff,
+     [](const Q& o) { return format_backoff(o.backoff); }},
+    {"dead_letter", "name", "queue for dead letters; empty = NAME.dead, - = discard", set_dead_letter,
+     [](const Q& o) { return o.dead_letter; }},
+    {"dedup_window", "duration", "a repeated idempotency key within this time answers with the first id",
+     set_duration<&Q::dedup_window>, get_duration<&Q::dedup_window>},
+    {"lease", "duration", "time to settle a delivery before it goes to somebody else",
+     [](Q& o, std::string_view text) -> Result<void> {
+       auto value = duration(text, 1ms);
+       if (!value) return fail(value.error());
+       o.lease = *value;
+       return {};
+     },
+     get_duration<&Q::lease>},
+    {"rate", "number", "most deliveries per second; 0 = no limit", set_rate,
+     [](const Q& o) { return fmt::format("{}", o.rate); }},
+    {"group_limit", "count", "concurrent leases per group key; 0 = no limit", set_count<&Q::group_limit>,
+     get_count<&Q::group_limit>},
+    {"paused", "boolean", "hold deliveries; publishes still come in", set_paused,
+     [](const Q& o) { return std::string(o.paused ? "true" : "false"); }},
+};
+
+}  // namespace
+
+std::span<const OptionField> option_fields() { return kFields; }
+
+Result<void> set_option(QueueOptions& options, std::string_view name, std::string_view value) {
+  for (const auto& field : kFields) {
+    if (field.name != name) continue;
+    auto set = field.set(options, value);
+    if (set) return set;
+    return fail(ErrorCode::invalid, fmt::format("queue option {}: `{}`: {}", name, value, set.error().message),
+                fmt::format("{} takes {}: {}", name, field.type, field.meaning));
+  }
+  std::string known;
+  for (const auto& field : kFields) known.append(known.empty() ? "" : ", ").append(field.name);
+  return fail(ErrorCode::invalid, fmt::format("there is no queue option `{}`", name), "the options are " + known);
+}
+
+Result<flow::Backoff> parse_backoff(std::string_view text) {
+  using Kind = flow::Backoff::Kind;
+  flow::Backoff backoff;
+  if (text == "none") return backoff.kind = Kind::none, backoff;
+  const auto colon = text.find(':');
+  const auto kind = text.substr(0, colon);
+  auto rest = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  if (rest.ends_with(":nojitter")) rest.remove_suffix(9), backoff.jitter = false;
+  const auto expected = [&] {
+    return fail(ErrorCode::invalid, fmt::format("`{}` is not a backoff", text),
+                "none, fixed:2s or exponential:1s:60s, with :nojitter behind if wanted");
+  };
+  if (kind == "fixed") {
+    auto base = duration(rest);
+    if (!base) return expected();
+    backoff.kind = Kind::fixed;
+    backoff.base = backoff.cap = *base;
+    return backoff;
+  }
+  const auto second = rest.find(':');
+  if (kind != "exponential" || second == std::string_view::npos) return expected();
+  auto base = duration(rest.substr(0, second), 1ms);
+  auto cap = duration(rest.substr(second + 1), 1ms);
+  if (!base || !cap || *cap < *base) return expected();
+  backoff.kind = Kind::exponential;
+  backoff.base = *base;
+  backoff.cap = *cap;
+  return backoff;
+}
+
+std::string format_backoff(const flow::Backoff& backoff) {
+  const auto jitter = backoff.jitter ? "" : ":nojitter";
+  switch (backoff.kind) {
+    case flow::Backoff::Kind::none: return "none";
+    case flow::Backoff::Kind::fixed: return fmt::format("fixed:{}{}", format_duration(backoff.base), jitter);
+    case flow::Backoff::Kind::exponential:
+      return fmt::format("exponential:{}:{}{}", format_duration(backoff.base), format_duration(backoff.cap), jitter);
+  }
+  return "none";
+}
+
+std::string dead_letter_name(std::string_view queue, const QueueOptions& options) {
+  if (options.dead_letter == "-") return {};
+  if (!options.dead_letter.empty()) return options.dead_letter;
+  // Dead letters have no dead letters of their own, and a name has at most 255 bytes.
+  if (queue.ends_with(".dead") || queue.size() > 250) return {};
+  return std::string(queue) + ".dead";
+}
+
+}  // namespace penstock::engine

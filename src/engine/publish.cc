@@ -1,0 +1,240 @@
+// Coming in: what is checked, what is refused and until when, and how a message is written.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/headers.h"
+#include "base/siphash.h"
+#include "base/text.h"
+#include "engine/engine.h"
+#include "flow/admission.h"
+
+namespace penstock::engine {
+namespace {
+
+constexpr Duration kFarthest = std::chrono::hours(24 * 366 * 30);
+constexpr std::size_t kLongestKey = 1024;
+constexpr std::size_t kMostPolicies = 10'000;
+
+std::string_view name_of(flow::Bound bound) {
+  switch (bound) {
+    case flow::Bound::none: return "";
+    case flow::Bound::max_length: return "max_length";
+    case flow::Bound::max_bytes: return "max_bytes";
+    case flow::Bound::max_wait: return "max_wait";
+  }
+  return "";
+}
+
+std::uint64_t stored_bytes(const MessageInput& input) {
+  std::uint64_t prefix = 1;
+  for (auto n = input.headers.size(); n >= 0x80; n >>= 7) ++prefix;
+  return prefix + input.headers.size() + input.body.size();
+}
+
+flow::Bounds bounds_of(const Queue& queue, std::uint64_t planned, std::uint64_t planned_bytes) {
+  flow::Bounds bounds;
+  bounds.max_length = queue.options.max_length;
+  bounds.length = queue.length() + planned;
+  bounds.max_bytes = queue.options.max_bytes;
+  bounds.bytes = queue.bytes + planned_bytes;
+  bounds.max_wait = queue.options.max_wait;
+  bounds.in_system = queue.ready_count + queue.leased_count + planned;
+  bounds.service_rate = queue.meter.service_rate_known() ? queue.meter.service_rate() : 0;
+  return bounds;
+}
+
+}  // namespace
+
+// What a publish would add to one queue.
+struct Engine::Plan {
+  Queue* queue = nullptr;
+  std::uint64_t count = 0;
+  std::uint64_t bytes = 0;
+  std::uint64_t keys = 0;
+  bool waiting = false;  // some of it competes for a consumer at once
+};
+
+Result<Queue*> Engine::queue_for(Time now, std::string_view name) {
+  if (Queue* queue = state_.find_queue(name)) return queue;
+  if (auto declared = declare(now, name, {}); !declared) return fail(declared.error());
+  return state_.find_queue(name);
+}
+
+std::optional<Error> Engine::invalid(const MessageInput& input) const {
+  if (stored_bytes(input) > options_.max_message_bytes)
+    return Error{ErrorCode::too_large, fmt::format("the message has {} bytes, at most {} are taken", stored_bytes(input),
+                                                   options_.max_message_bytes),
+                 "send a reference to the data instead, or raise max_message_bytes in the server's settings"};
+  if (input.priority >= kPriorities)
+    return Error{ErrorCode::invalid, fmt::format("priority {} is not one of 0 to 9", input.priority), {}};
+  if (input.key.size() > kLongestKey)
+    return Error{ErrorCode::too_large, "an idempotency key has at most 1024 bytes", {}};
+  if (!input.group.empty())
+    if (auto valid = valid_name(input.group, "group"); !valid) return valid.error();
+  return std::nullopt;
+}
+
+KeyHash Engine::hash_key(QueueId queue, std::string_view key) const {
+  const auto salt = static_cast<std::uint64_t>(queue.value) * 0x9e3779b97f4a7c15;
+  const auto* secret = state_.secret;
+  KeyHash hash{siphash(secret[0] ^ salt, secret[1], as_bytes(key)), siphash(secret[2] ^ salt, secret[3], as_bytes(key))};
+  if (!hash) hash.low = 1;
+  return hash;
+}
+
+std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
+  Queue& queue = *plan.queue;
+  const auto bounds = bounds_of(queue, 0, 0);
+  auto bound = flow::broken_bound(bounds, plan.count, plan.bytes, plan.waiting);
+  const bool makes_room = queue.options.overflow == Overflow::drop_oldest || queue.options.overflow == Overflow::dead_letter;
+  if (makes_room && (bound == flow::Bound::max_length || bound == flow::Bound::max_bytes)) {
+    // Only what waits can make room; what is leased or scheduled cannot.
+    const auto fixed = queue.length() - queue.ready_count;
+    const bool fits = plan.count <= queue.options.max_length && fixed <= queue.options.max_length - plan.count &&
+                      plan.bytes <= queue.options.max_bytes;
+    if (fits) bound = flow::Bound::none;
+  }
+  std::string_view reason = name_of(bound);
+  if (bound == flow::Bound::none) {
+    if (queue.dedup_keys + plan.keys <= options_.max_dedup_keys_per_queue) return std::nullopt;
+    reason = "dedup_window";
+  }
+  auto& counters = queue.counters;
+  (bound == flow::Bound::max_length  ? counters.refused_length
+   : bound == flow::Bound::max_bytes ? counters.refused_bytes
+   : bound == flow::Bound::max_wait  ? counters.refused_wait
+                                     : counters.refused_dedup) += plan.count;
+  // Those refused within the time that it takes to come back stand in line before this one.
+  const double since = static_cast<double>((now - queue.refused_at).count());
+  queue.refused_lately *= std::exp(-since / 1e6);
+  queue.refused_at = now;
+  const auto wait = flow::retry_after(bounds, bound, plan.count, plan.bytes, queue.refused_lately, random_.next());
+  queue.refused_lately = std::min(queue.refused_lately + static_cast<double>(plan.count),
+                                  bounds.service_rate > 0 ? bounds.service_rate * 5 : 1.0);
+  Refusal refusal;
+  refusal.queue = queue.name;
+  refusal.reason = reason;
+  refusal.retry_after = wait;
+  refusal.may_block = queue.options.overflow == Overflow::block && plan.count <= queue.options.max_length &&
+                      plan.bytes <= queue.options.max_bytes;
+  refusal.message = fmt::format(
+      "queue {} holds {} messages ({} bytes), predicted wait {}: {} is reached", queue.name, queue.length(), queue.bytes,
+      format_duration(Duration(queue.meter.predicted_wait(bounds.in_system).count() / 1000 * 1000)), reason);
+  happened(now, "refused", queue, {}, reason);
+  return refusal;
+}
+
+Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publishes, IdList& ids) {
+  std::vector<Plan> plans;
+  for (const auto& publish : publishes)
+    for (const auto& input : publish.messages)
+      if (auto error = invalid(input)) return *error;
+  for (const auto& publish : publishes) {
+    auto queue = queue_for(now, publish.queue);
+    if (!queue) return queue.error();
+    auto plan = std::ranges::find(plans, *queue, &Plan::queue);
+    if (plan == plans.end()) plan = plans.insert(plans.end(), Plan{*queue});
+    for (const auto& input : publish.messages) {
+      if (!input.key.empty()) {
+        if (state_.find_key(hash_key((*queue)->id, input.key)) != 0) continue;  // a duplicate adds nothing
+        ++plan->keys;
+      }
+      if (input.not_before - now > kFarthest) return Error{ErrorCode::invalid, "delayed by more than 30 years", {}};
+      ++plan->count;
+      plan->bytes += stored_bytes(input);
+      plan->waiting |= input.not_before <= now;
+    }
+  }
+  for (const auto& plan : plans)
+    if (plan.count > 0)
+      if (auto refused = refusal(now, plan)) return *refused;
+  std::uint32_t duplicates = 0;
+  for (const auto& plan : plans) make_room(now, *plan.queue, plan.count, plan.bytes);
+  for (const auto& publish : publishes) {
+    Queue& queue = *state_.find_queue(publish.queue);
+    std::uint64_t added = 0;
+    for (const auto& input : publish.messages) {
+      KeyHash key;
+      if (!input.key.empty()) {
+        key = hash_key(queue.id, input.key);
+        if (const auto known = state_.find_key(key); known != 0) {
+          ids.push_back(state_.keys[known].id);
+          ++duplicates;
+          continue;
+        }
+        if (queue.options.dedup_window.count() == 0) key = {};
+      }
+      ids.push_back(write_message(now, queue, input, key));
+      ++added;
+    }
+    queue.counters.published += added;
+    queue.counters.duplicates += publish.messages.size() - added;
+    queue.meter.arrived(now, added);
+    changed(now, queue);
+  }
+  return duplicates;
+}
+
+MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& input, const KeyHash& key) {
+  PublishEvent event;
+  event.id = MessageId(state_.next_message);
+  event.queue = queue.id;
+  event.at = now;
+  event.priority = input.priority;
+  event.task = input.task;
+  if (input.not_before > now) event.not_before = input.not_before;
+  event.expires_at = input.expires_at;
+  if (event.expires_at == Time{} && queue.options.ttl.count() > 0)
+    event.expires_at = std::max(now, input.not_before) + queue.options.ttl;
+  if (!input.policy.empty()) event.policy = policy_number(input.policy).value_or(0);
+  event.key = key;
+  if (key) event.dedup_until = now + queue.options.dedup_window;
+  event.group = input.group;
+  body_.clear();
+  Encoder(body_).prefixed(input.headers).bytes(input.body);
+  const auto position = write(event, body_);
+  state_.apply(event, position, static_cast<std::uint32_t>(body_.size()));
+  return event.id;
+}
+
+Result<std::uint16_t> Engine::policy_number(const Policy& policy) {
+  Bytes bytes;
+  Encoder out(bytes);
+  encode_policy(out, policy);
+  const std::string text(as_text(bytes));
+  if (const auto known = policy_numbers_.find(text); known != policy_numbers_.end()) return known->second;
+  if (policy_numbers_.size() >= kMostPolicies)
+    return fail(ErrorCode::too_large, "more than 10,000 different per-message policies are in use",
+                "use a queue's options instead of a policy of each message's own");
+  PolicyEvent event{static_cast<std::uint16_t>(state_.policies.size()), policy};
+  write(event);
+  state_.apply(event);
+  policy_numbers_.emplace(text, event.number);
+  return event.number;
+}
+
+// The oldest of what waits goes, until the new ones fit.
+void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes) {
+  const auto oldest = [&] {
+    std::uint32_t found = 0;
+    const auto consider = [&](std::uint32_t slot) {
+      if (slot != 0 && (found == 0 || state_.messages[slot].id < state_.messages[found].id)) found = slot;
+    };
+    for (const auto& list : queue.ready) consider(list.head);
+    for (const auto& [name, group] : queue.groups) consider(state_.groups[group].waiting.head);
+    return found;
+  };
+  while (queue.ready_count > 0 && (queue.length() + count > queue.options.max_length ||
+                                   queue.bytes + bytes > queue.options.max_bytes)) {
+    const auto slot = oldest();
+    if (slot == 0) return;
+    ++queue.counters.dropped;
+    const auto before = queue.ready_count;
+    if (queue.options.overflow == Overflow::dead_letter) bury(now, slot, MoveReason::overflow, "overflow");
+    if (queue.ready_count == before) end_message(now, slot, SettleReason::dropped, "dropped: the queue was full");
+  }
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,316 @@
+// How a delivery ends: done, tried again, or buried; and what a lease proves.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/headers.h"
+#include "base/siphash.h"
+#include "engine/engine.h"
+#include "flow/admission.h"
+
+namespace penstock::engine {
+namespace {
+
+constexpr std::size_t kLongestError = 1024;
+constexpr std::size_t kLongestHistory = 16 * 1024;
+constexpr Duration kDeadLetterRetry = std::chrono::seconds(5);
+
+// `text` as the inside of a JSON string; cut at a character's edge.
+void append_json(Bytes& out, std::string_view text, std::size_t longest) {
+  if (text.size() > longest) {
+    auto end = longest;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    text = text.substr(0, end);
+  }
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out.push_back(std::byte{'\\'});
+      out.push_back(static_cast<std::byte>(c));
+    } else if (byte < 0x20) {
+      append(out, as_bytes(fmt::format("\\u{:04x}", byte)));
+    } else {
+      out.push_back(static_cast<std::byte>(c));
+    }
+  }
+}
+
+}  // namespace
+
+std::uint64_t Engine::seal_of(MessageId id, std::uint32_t delivery) const {
+  const std::uint64_t words[2]{id.value, delivery};
+  return siphash(state_.secret[1], state_.secret[2], ByteView(reinterpret_cast<const std::byte*>(words), sizeof words));
+}
+
+std::uint32_t Engine::leased_slot(const LeaseToken& token) const {
+  const auto slot = state_.find(token.id);
+  if (slot == 0 || state_.messages[slot].state != MessageState::leased) return 0;
+  if (state_.messages[slot].deliveries != token.delivery) return 0;
+  return token.seal == seal_of(token.id, token.delivery) ? slot : 0;
+}
+
+Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
+  if (settle.result.size() > options_.max_message_bytes)
+    return Error{ErrorCode::too_large, fmt::format("the result has {} bytes, at most {} are taken", settle.result.size(),
+                                                   options_.max_message_bytes),
+                 "store it elsewhere and return a reference"};
+  SettleAnswer answer;
+  IdList ids;
+  for (const auto& token : settle.leases) {
+    if (leased_slot(token) != 0 && std::ranges::find(ids, token.id) == ids.end()) ids.push_back(token.id);
+    else ++answer.lost;
+  }
+  answer.settled = static_cast<std::uint32_t>(ids.size());
+  if (!settle.sends.empty() && answer.lost == 0) {
+    IdList sent;
+    auto published = publish(now, settle.sends, sent);
+    if (auto* refused = std::get_if<Refusal>(&published)) return std::move(*refused);
+    if (auto* error = std::get_if<Error>(&published)) return std::move(*error);
+  } else if (!settle.sends.empty()) {
+    return SettleAnswer{0, static_cast<std::uint32_t>(settle.leases.size())};
+  }
+  if (settle.outcome == Outcome::ack) {
+    acknowledge(now, settle, ids);
+    return answer;
+  }
+  std::ranges::sort(ids, std::greater<>{});
+  for (const auto id : ids) {
+    const auto slot = state_.find(id);
+    Queue& queue = state_.queue_at(state_.messages[slot].queue);
+    switch (settle.outcome) {
+      case Outcome::ack: break;
+      case Outcome::nack:
+        ++queue.counters.nacked;
+        fail_delivery(now, slot, ReturnReason::nack, settle.error, settle.delay);
+        break;
+      case Outcome::reject:
+        ++queue.counters.rejected;
+        bury(now, slot, MoveReason::rejected, settle.error);
+        break;
+      case Outcome::give_back: {
+        const MessageId one[]{id};
+        const GiveBackEvent event{ReturnReason::given_back, now, {}, true, false, one};
+        state_.apply(event, write(event), 0);
+        changed(now, queue);
+        break;
+      }
+    }
+  }
+  return answer;
+}
+
+void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
+  IdList plain;
+  for (const auto id : ids) {
+    const auto slot = state_.find(id);
+    const Message& message = state_.messages[slot];
+    Queue& queue = state_.queue_at(message.queue);
+    ++queue.counters.acked;
+    note_settled(now, queue, message, 1);
+    if (message.task) finish_task(now, slot, TaskState::done, settle.result, {}, false);
+    else plain.push_back(id);
+    changed(now, queue);
+  }
+  if (plain.empty()) return;
+  std::vector<std::uint32_t> touched;
+  for (const auto id : plain) {
+    const auto queue = state_.messages[state_.find(id)].queue;
+    if (touched.empty() || touched.back() != queue) touched.push_back(queue);
+  }
+  const SettleEvent event{SettleReason::acked, now, plain};
+  write(event);
+  state_.apply(event);
+  for (const auto queue : touched) changed(now, state_.queue_at(queue));
+}
+
+void Engine::note_settled(Time now, Queue& queue, const Message& message, std::uint64_t count) {
+  const auto since = state_.leases[message.link].since;
+  queue.meter.completed(now, count, now - message.enqueued_at(), now - since);
+  if (!room_wanted_.empty() && room_wanted_.erase(queue.id.value) > 0) effects_.emplace_back(RoomMade{queue.id});
+}
+
+void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result, std::string_view error,
+                         bool keeps_message) {
+  Message& message = state_.messages[slot];
+  Queue& queue = state_.queue_at(message.queue);
+  FinishEvent event;
+  event.id = message.id;
+  event.state = state;
+  event.queue = queue.id;
+  event.at = now;
+  event.enqueued_at = message.enqueued_at();
+  event.attempts = state_.attempts_of(message);
+  event.keeps_message = keeps_message;
+  if (message.state == MessageState::leased) event.started_at = state_.leases[message.link].since;
+  const auto ttl = state_.policies[message.policy].result_ttl.value_or(options_.default_result_ttl);
+  body_.clear();
+  if (ttl.count() > 0) {
+    event.expires_at = now + ttl;
+    std::string name;
+    if (auto body = storage_->read_body(message.position)) {
+      Cursor in(*body);
+      if (const auto found = find_header(in.prefixed(), kTaskHeader)) name = *found;
+    }
+    Encoder out(body_);
+    out.text(name).prefixed(result).text(error);
+    const auto* extra = state_.find_extra(message);
+    if (extra != nullptr && extra->history) {
+      if (auto history = storage_->read_body(extra->history)) out.prefixed(*history);
+      else out.varint(0);
+    } else {
+      out.varint(0);
+    }
+  }
+  const auto id = message.id;
+  state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()));
+  wake_watchers(id);
+  if (state == TaskState::failed) happened(now, "task_failed", queue, id, error);
+}
+
+std::uint32_t Engine::max_attempts(const Message& message, const Queue& queue) const {
+  return state_.policies[message.policy].max_attempts.value_or(queue.options.max_attempts);
+}
+
+ByteView Engine::history_with(Time now, const Message& message, std::string_view reason, std::string_view error) {
+  history_.clear();
+  if (const auto* extra = state_.find_extra(message); extra != nullptr && extra->history)
+    if (auto old = storage_->read_body(extra->history)) append(history_, *old);
+  // The oldest entries go when it grows too long: each is an object, so cut behind one.
+  while (history_.size() > kLongestHistory) {
+    const auto text = as_text(history_);
+    const auto next = text.find("},{");
+    if (next == std::string_view::npos) {
+      history_.clear();
+      break;
+    }
+    history_.erase(history_.begin() + 1, history_.begin() + static_cast<std::ptrdiff_t>(next + 2));
+  }
+  if (history_.empty()) history_.push_back(std::byte{'['});
+  else history_.back() = std::byte{','};
+  append(history_, as_bytes(fmt::format(R"({{"attempt":{},"at":{},"reason":"{}","error":")", state_.attempts_of(message),
+                                        micros(now) / 1000, reason)));
+  append_json(history_, error, kLongestError);
+  append(history_, as_bytes("\"}]"));
+  return history_;
+}
+
+void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, std::string_view error,
+                           std::optional<Duration> delay) {
+  Message& message = state_.messages[slot];
+  Queue& queue = state_.queue_at(message.queue);
+  const auto attempts = state_.attempts_of(message);
+  const auto most = max_attempts(message, queue);
+  if (message.cancelled) return finish_task(now, slot, TaskState::cancelled, {}, "cancelled while it ran", false);
+  if (most != 0 && attempts >= most) return bury(now, slot, MoveReason::max_attempts, error);
+  const auto* extra = state_.find_extra(message);
+  if (extra != nullptr && extra->expires_at != Time{} && extra->expires_at <= now)
+    return ++queue.counters.expired, end_message(now, slot, SettleReason::expired, "expired before it was done");
+  const auto& backoff = state_.policies[message.policy].backoff;
+  const auto wait = delay ? *delay : flow::delay_after(backoff ? *backoff : queue.options.backoff, attempts, random_.next());
+  const auto history = history_with(now, message, name_of(reason), error);
+  const MessageId one[]{message.id};
+  const GiveBackEvent event{reason, now, wait.count() > 0 ? now + wait : Time{}, false, false, one};
+  state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
+  changed(now, queue);
+}
+
+void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error) {
+  Message& message = state_.messages[slot];
+  Queue& queue = state_.queue_at(message.queue);
+  const auto id = message.id;
+  const auto target_name = dead_letter_name(queue.name, queue.options);
+  Queue* target = nullptr;
+  if (!target_name.empty() && target_name != queue.name)
+    if (auto found = queue_for(now, target_name)) target = *found;
+  if (target == nullptr) return end_message(now, slot, SettleReason::discarded, error);
+  // The dead letters are bounded like everything else; what finds no room there waits, and is not lost.
+  flow::Bounds bounds;
+  bounds.max_length = target->options.max_length;
+  bounds.length = target->length();
+  bounds.max_bytes = target->options.max_bytes;
+  bounds.bytes = target->bytes;
+  if (flow::broken_bound(bounds, 1, message.bytes, false) != flow::Bound::none) {
+    if (reason == MoveReason::overflow) return;
+    ++queue.counters.dead_letter_refused;
+    const auto history = message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
+    const MessageId one[]{id};
+    const GiveBackEvent event{ReturnReason::rejected, now, now + kDeadLetterRetry, false, true, one};
+    state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
+    return changed(now, queue);
+  }
+  const bool task = message.task;
+  const auto history = message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
+  if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
+  if (task) {
+    // The result names the last error; the message itself stays for a redrive. Both in one commit.
+    const Bytes keep(history.begin(), history.end());
+    const auto state = reason == MoveReason::expired ? TaskState::expired : TaskState::failed;
+    finish_task(now, slot, state, {}, error, true);
+    const MoveEvent event{id, target->id, reason, now};
+    state_.apply(event, write(event, keep), static_cast<std::uint32_t>(keep.size()));
+  } else {
+    const MoveEvent event{id, target->id, reason, now};
+    state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
+  }
+  ++queue.counters.dead_lettered;
+  changed(now, queue);
+  changed(now, *target);
+  happened(now, "dead_lettered", queue, id, name_of(reason));
+}
+
+// For good, without dead letters.
+void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason, std::string_view error) {
+  Message& message = state_.messages[slot];
+  Queue& queue = state_.queue_at(message.queue);
+  if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
+  if (message.task) {
+    finish_task(now, slot, reason == SettleReason::expired ? TaskState::expired : TaskState::failed, {}, error, false);
+  } else {
+    const MessageId one[]{message.id};
+    const SettleEvent event{reason, now, one};
+    write(event);
+    state_.apply(event);
+  }
+  changed(now, queue);
+  if (!room_wanted_.empty() && room_wanted_.erase(queue.id.value) > 0) effects_.emplace_back(RoomMade{queue.id});
+}
+
+Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens, Duration duration) {
+  ExtendAnswer answer;
+  IdList ids;
+  for (const auto& token : tokens) {
+    const auto slot = leased_slot(token);
+    if (slot == 0) {
+      ++answer.lost;
+      continue;
+    }
+    const Message& message = state_.messages[slot];
+    answer.cancelled |= message.cancelled != 0;
+    if (duration.count() == 0)
+      duration = state_.policies[message.policy].lease.value_or(state_.queue_at(message.queue).options.lease);
+    ids.push_back(message.id);
+  }
+  answer.extended = static_cast<std::uint32_t>(ids.size());
+  if (ids.empty()) return answer;
+  answer.deadline = now + duration;
+  const ExtendEvent event{answer.deadline, ids};
+  write(event);
+  state_.apply(event);
+  return answer;
+}
+
+Engine::ExtendAnswer Engine::progress(const LeaseToken& token, const Progress& progress) {
+  ExtendAnswer answer;
+  const auto slot = leased_slot(token);
+  if (slot == 0) return answer.lost = 1, answer;
+  answer.extended = 1;
+  answer.cancelled = state_.messages[slot].cancelled != 0;
+  answer.deadline = state_.leases[state_.messages[slot].link].deadline;
+  auto& kept = state_.extra_of(slot).progress;
+  if (!kept) kept = std::make_unique<Progress>();
+  *kept = progress;
+  if (kept->text.size() > kLongestError) kept->text.resize(kLongestError);
+  return answer;
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,521 @@
+#include "engine/state.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace penstock::engine {
+
+void State::attach(Storage* storage) {
+  storage_ = storage;
+  if (storage == nullptr) return;
+  for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
+    const Message& message = messages[slot];
+    if (message.state == MessageState::none) continue;
+    storage->retain(message.position, message.bytes);
+    if (const auto* extra = find_extra(message); extra != nullptr && extra->history)
+      storage->retain(extra->history, extra->history_bytes);
+  }
+  for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next)
+    storage->retain(results[slot].position, results[slot].bytes);
+}
+
+// ---- queues
+
+Queue* State::find_queue(std::string_view name) {
+  const auto found = queue_names_.find(name);
+  return found == queue_names_.end() ? nullptr : queues[found->second].get();
+}
+
+Queue* State::find_queue(QueueId id) {
+  const auto slot = queue_slot(id);
+  return slot == 0 ? nullptr : queues[slot].get();
+}
+
+std::uint32_t State::queue_slot(QueueId id) const {
+  const auto found = queue_ids_.find(id.value);
+  return found == queue_ids_.end() ? 0 : found->second;
+}
+
+void State::apply(const GenesisEvent& event) { std::copy_n(event.secret, 4, secret); }
+
+void State::apply(const QueueSetEvent& event) {
+  if (Queue* known = find_queue(event.id)) {
+    const bool regroup = known->options.group_limit != event.options.group_limit;
+    known->options = event.options;
+    mark(*known);
+    if (regroup) review_groups(*known);
+    return;
+  }
+  std::uint32_t slot;
+  if (!free_queues_.empty()) {
+    slot = free_queues_.back();
+    free_queues_.pop_back();
+  } else {
+    if (queues.empty()) queues.emplace_back();  // slot 0
+    slot = static_cast<std::uint32_t>(queues.size());
+    queues.emplace_back();
+  }
+  queues[slot] = std::make_unique<Queue>();
+  Queue& queue = *queues[slot];
+  queue.id = event.id;
+  queue.slot = slot;
+  queue.name = event.name;
+  queue.options = event.options;
+  queue_names_[queue.name] = slot;
+  queue_ids_[event.id.value] = slot;
+  next_queue = std::max(next_queue, event.id.value + 1);
+}
+
+void State::apply(const QueueGoneEvent& event) {
+  const auto slot = queue_slot(event.id);
+  if (slot == 0) return;
+  for (std::uint32_t m = 1; m < messages.end(); ++m)
+    if (messages[m].state != MessageState::none && messages[m].queue == slot) remove(m);
+  for (std::uint32_t k = 1; k < keys.end(); ++k)
+    if (keys[k].key && keys[k].queue == event.id) forget_key(k);
+  queue_names_.erase(queues[slot]->name);
+  queue_ids_.erase(event.id.value);
+  if (queues[slot]->rate_timer != 0) wheel.cancel(queues[slot]->rate_timer);
+  queues[slot].reset();
+  free_queues_.push_back(slot);
+}
+
+void State::apply(const PolicyEvent& event) {
+  if (policies.size() <= event.number) policies.resize(event.number + 1u);
+  policies[event.number] = event.policy;
+}
+
+// ---- messages come
+
+std::uint32_t State::apply(const PublishEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  const auto slot = insert(event, position, body_bytes);
+  if (slot == 0) return 0;
+  if (event.key) add_key(event.key, event.id, queue_at(messages[slot].queue), event.dedup_until);
+  place(slot, event.at, event.not_before, false);
+  return slot;
+}
+
+std::uint32_t State::insert(const PublishEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  next_message = std::max(next_message, event.id.value + 1);
+  const auto queue_slot_number = queue_slot(event.queue);
+  if (queue_slot_number == 0 || index.find(event.id) != 0) return 0;
+  const auto slot = messages.take();
+  Message& message = messages[slot];
+  message.id = event.id;
+  message.position = position;
+  message.enqueued_us = static_cast<std::uint64_t>(micros(event.at)) & ((1ull << 52) - 1);
+  message.priority = event.priority & 15u;
+  message.task = event.task;
+  message.bytes = body_bytes;
+  message.queue = queue_slot_number;
+  message.policy = event.policy < policies.size() ? event.policy : std::uint16_t{0};
+  index.insert(event.id, slot);
+  queue_at(queue_slot_number).bytes += body_bytes;
+  if (storage_ != nullptr) storage_->retain(position, body_bytes);
+  if (!event.group.empty()) join_group(slot, event.group);
+  if (event.expires_at != Time{}) arm_expiry(slot, event.expires_at);
+  return slot;
+}
+
+void State::relocate(const PublishEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  const auto slot = index.find(event.id);
+  if (slot == 0) return;  // it ended before the copy, and the checkpoint knows
+  Message& message = messages[slot];
+  if (storage_ != nullptr) {
+    storage_->release(message.position, message.bytes);
+    storage_->retain(position, body_bytes);
+  }
+  message.position = position;
+}
+
+void State::place(std::uint32_t slot, Time now, Time due, bool original_place) {
+  if (due <= now) return put_ready(slot, original_place);
+  Message& message = messages[slot];
+  message.state = MessageState::scheduled;
+  message.link = wheel.set(due, TimerKind::message_due, slot);
+  ++queue_at(message.queue).scheduled_count;
+}
+
+void State::put_ready(std::uint32_t slot, bool original_place) {
+  Message& message = messages[slot];
+  Queue& queue = queue_at(message.queue);
+  message.state = MessageState::ready;
+  ++queue.ready_count;
+  mark(queue);
+  const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
+  List& list = group != 0 ? groups[group].waiting : queue.ready[message.priority];
+  if (!original_place) {
+    push_back(messages, list, slot);
+  } else {
+    // Those put back one after the other stand together near the head: start from the last of them.
+    auto before = list.head;
+    const auto hint = queue.hint[message.priority];
+    if (group == 0 && hint != 0 && messages[hint].state == MessageState::ready &&
+        messages[hint].queue == message.queue && messages[hint].priority == message.priority &&
+        messages[hint].extra == 0 && messages[hint].id < message.id)
+      before = messages[hint].next;
+    while (before != 0 && messages[before].id < message.id) before = messages[before].next;
+    insert_before(messages, list, slot, before);
+    if (group == 0 && message.extra == 0) queue.hint[message.priority] = slot;
+  }
+  if (group != 0) review_group(queue, group);
+  else review_priority(queue, static_cast<unsigned>(message.priority));
+}
+
+void State::make_ready(std::uint32_t slot) {
+  Message& message = messages[slot];
+  CHECK(message.state == MessageState::scheduled);
+  const bool first_time = message.deliveries == 0;
+  detach(slot);
+  put_ready(slot, !first_time && message.extra != 0 && extras[message.extra].group != 0);
+}
+
+// ---- leases
+
+void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound) {
+  detach(slot);
+  Message& message = messages[slot];
+  Queue& queue = queue_at(message.queue);
+  message.state = MessageState::leased;
+  ++message.deliveries;
+  ++queue.leased_count;
+  message.link = leases.take();
+  Lease& lease = leases[message.link];
+  lease.since = at;
+  lease.deadline = deadline;
+  lease.message = slot;
+  lease.connection_bound = connection_bound;
+  if (deadline != Time{}) lease.timer = wheel.set(deadline, TimerKind::message_due, slot);
+  hold_group(slot, true);
+}
+
+void State::apply(const LeaseEvent& event) {
+  for (const auto id : event.ids)
+    if (const auto slot = index.find(id); slot != 0) lease(slot, event.at, event.deadline, event.connection_bound);
+}
+
+void State::extend(std::uint32_t slot, Time deadline) {
+  Lease& lease = leases[messages[slot].link];
+  if (lease.timer != 0) wheel.cancel(lease.timer);
+  lease.deadline = deadline;
+  lease.timer = wheel.set(deadline, TimerKind::message_due, slot);
+}
+
+void State::apply(const ExtendEvent& event) {
+  for (const auto id : event.ids)
+    if (const auto slot = index.find(id); slot != 0 && messages[slot].state == MessageState::leased)
+      extend(slot, event.deadline);
+}
+
+void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  for (const auto id : event.ids) {
+    const auto slot = index.find(id);
+    if (slot == 0) continue;
+    const bool was_leased = messages[slot].state == MessageState::leased;
+    detach(slot);
+    Message& message = messages[slot];
+    if (event.uncounted && was_leased) ++extra_of(slot).uncounted;
+    if (body_bytes != 0) set_history(slot, position, body_bytes);
+    message.dying = event.dying;
+    // While it waits for its next attempt it keeps its place in its group: order survives retries.
+    if (event.due > event.at) hold_group(slot, true);
+    place(slot, event.at, event.due, true);
+  }
+}
+
+void State::own(std::uint32_t slot, SessionId owner) {
+  Lease& lease = leases[messages[slot].link];
+  lease.owner = owner;
+  push_back(leases, owners[owner], messages[slot].link);
+}
+
+void State::disown(SessionId owner) {
+  const auto found = owners.find(owner);
+  if (found == owners.end()) return;
+  while (found->second.head != 0) {
+    const auto lease = found->second.head;
+    unlink(leases, found->second, lease);
+    leases[lease].owner = {};
+  }
+  owners.erase(found);
+}
+
+void State::mark(Queue& queue) {
+  if (queue.dirty) return;
+  queue.dirty = true;
+  dirty.push_back(queue.slot);
+}
+
+// ---- messages end
+
+void State::apply(const SettleEvent& event) {
+  for (const auto id : event.ids)
+    if (const auto slot = index.find(id); slot != 0) remove(slot);
+}
+
+void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  const auto slot = index.find(event.id);
+  if (slot != 0 && !event.keeps_message) remove(slot);
+  if (event.expires_at == Time{}) return;
+  StoredResult result;
+  result.id = event.id;
+  result.position = position;
+  result.at = event.at;
+  result.enqueued_at = event.enqueued_at;
+  result.started_at = event.started_at;
+  result.bytes = body_bytes;
+  result.attempts = event.attempts;
+  result.queue = event.queue;
+  result.state = event.state;
+  add_result(result, event.expires_at);
+}
+
+std::uint32_t State::add_result(const StoredResult& result, Time expires_at) {
+  if (const auto old = result_index.find(result.id); old != 0) forget_result(old);
+  while (results.size() >= limits_.max_results && results_by_age.head != 0) forget_result(results_by_age.head);
+  const auto slot = results.take();
+  results[slot] = result;
+  results[slot].timer = wheel.set(expires_at, TimerKind::result_expires, slot);
+  push_back(results, results_by_age, slot);
+  result_index.insert(result.id, slot);
+  if (storage_ != nullptr) storage_->retain(result.position, result.bytes);
+  return slot;
+}
+
+void State::forget_result(std::uint32_t slot) {
+  StoredResult& result = results[slot];
+  if (storage_ != nullptr) storage_->release(result.position, result.bytes);
+  if (result.timer != 0) wheel.cancel(result.timer);
+  unlink(results, results_by_age, slot);
+  result_index.erase(result.id);
+  result = {};
+  results.give_back(slot);
+}
+
+void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  const auto slot = index.find(event.id);
+  const auto target = queue_slot(event.to);
+  if (slot == 0 || target == 0) return;
+  detach(slot);
+  Message& message = messages[slot];
+  Queue& from = queue_at(message.queue);
+  Extra& extra = extra_of(slot);
+  const std::string group = extra.group == 0 ? std::string() : groups[extra.group].name;
+  leave_group(slot);
+  if (extra.expiry_timer != 0) wheel.cancel(extra.expiry_timer);
+  extra.expiry_timer = 0;
+  extra.expires_at = {};
+  extra.moved = true;
+  extra.origin = event.reason == MoveReason::redriven ? QueueId{} : from.id;
+  extra.uncounted = message.deliveries;  // attempts are counted anew in the new place
+  extra.progress.reset();
+  message.dying = message.cancelled = 0;
+  if (body_bytes != 0) set_history(slot, position, body_bytes);
+  from.bytes -= message.bytes;
+  message.queue = target;
+  queue_at(target).bytes += message.bytes;
+  if (!group.empty()) join_group(slot, group);
+  put_ready(slot, false);
+}
+
+void State::apply(const PurgeEvent& event) {
+  const auto queue = queue_slot(event.queue);
+  for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
+    const Message& message = messages[slot];
+    if (message.queue != queue) continue;
+    if (message.state == MessageState::ready || message.state == MessageState::scheduled) remove(slot);
+  }
+}
+
+void State::apply(const CancelEvent& event) {
+  if (const auto slot = index.find(event.id); slot != 0) messages[slot].cancelled = true;
+}
+
+void State::remove(std::uint32_t slot) {
+  detach(slot);
+  Message& message = messages[slot];
+  queue_at(message.queue).bytes -= message.bytes;
+  if (message.extra != 0) {
+    leave_group(slot);
+    Extra& extra = extras[message.extra];
+    if (extra.expiry_timer != 0) wheel.cancel(extra.expiry_timer);
+    if (extra.history && storage_ != nullptr) storage_->release(extra.history, extra.history_bytes);
+    extra = {};
+    extras.give_back(message.extra);
+  }
+  if (storage_ != nullptr) storage_->release(message.position, message.bytes);
+  index.erase(message.id);
+  message = Message{};
+  messages.give_back(slot);
+}
+
+void State::detach(std::uint32_t slot) {
+  Message& message = messages[slot];
+  Queue& queue = queue_at(message.queue);
+  const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
+  switch (message.state) {
+    case MessageState::none: break;
+    case MessageState::ready:
+      --queue.ready_count;
+      unlink(messages, group != 0 ? groups[group].waiting : queue.ready[message.priority], slot);
+      if (queue.hint[message.priority] == slot) queue.hint[message.priority] = 0;
+      if (group != 0) review_group(queue, group);
+      else review_priority(queue, static_cast<unsigned>(message.priority));
+      break;
+    case MessageState::leased: {
+      --queue.leased_count;
+      Lease& lease = leases[message.link];
+      if (lease.timer != 0) wheel.cancel(lease.timer);
+      if (lease.owner) unlink(leases, owners[lease.owner], message.link);
+      lease = {};
+      leases.give_back(message.link);
+      break;
+    }
+    case MessageState::scheduled:
+      --queue.scheduled_count;
+      if (message.link != 0) wheel.cancel(message.link);
+      break;
+  }
+  message.link = 0;
+  message.state = MessageState::none;
+  hold_group(slot, false);
+}
+
+// ---- groups
+
+void State::join_group(std::uint32_t slot, std::string_view name) {
+  Queue& queue = queue_at(messages[slot].queue);
+  auto found = queue.groups.find(name);
+  if (found == queue.groups.end()) {
+    found = queue.groups.emplace(std::string(name), groups.take()).first;
+    groups[found->second].name = name;
+  }
+  extra_of(slot).group = found->second;
+  ++groups[found->second].members;
+}
+
+void State::leave_group(std::uint32_t slot) {
+  const Message& message = messages[slot];
+  if (message.extra == 0 || extras[message.extra].group == 0) return;
+  const auto number = std::exchange(extras[message.extra].group, 0);
+  Group& group = groups[number];
+  if (--group.members > 0) return;
+  Queue& queue = queue_at(message.queue);
+  CHECK(group.waiting.count == 0 && group.held == 0 && group.ring == Group::kNoRing);
+  queue.groups.erase(queue.groups.find(group.name));
+  group = {};
+  groups.give_back(number);
+}
+
+void State::hold_group(std::uint32_t slot, bool hold) {
+  Message& message = messages[slot];
+  if (message.extra == 0 || extras[message.extra].group == 0 || message.holds_group == hold) return;
+  message.holds_group = hold;
+  const auto group = extras[message.extra].group;
+  groups[group].held += hold ? 1u : ~0u;
+  review_group(queue_at(message.queue), group);
+}
+
+// A group stands in the ring of its first message's priority while it may deliver.
+void State::review_group(Queue& queue, std::uint32_t number) {
+  Group& group = groups[number];
+  const auto limit = queue.options.group_limit;
+  const bool may = group.waiting.head != 0 && (limit == 0 || group.held < limit);
+  const auto ring = may ? static_cast<std::uint8_t>(messages[group.waiting.head].priority) : Group::kNoRing;
+  if (ring == group.ring) return;
+  if (group.ring != Group::kNoRing) {
+    unlink(groups, queue.rings[group.ring], number);
+    review_priority(queue, group.ring);
+  }
+  group.ring = ring;
+  if (ring == Group::kNoRing) return;
+  push_back(groups, queue.rings[ring], number);
+  review_priority(queue, ring);
+  mark(queue);
+}
+
+void State::review_groups(Queue& queue) {
+  for (const auto& [name, number] : queue.groups) review_group(queue, number);
+}
+
+void State::review_priority(Queue& queue, unsigned priority) {
+  const auto bit = static_cast<std::uint16_t>(1u << priority);
+  if (queue.ready[priority].head != 0 || queue.rings[priority].head != 0)
+    queue.takeable = static_cast<std::uint16_t>(queue.takeable | bit);
+  else
+    queue.takeable = static_cast<std::uint16_t>(queue.takeable & ~bit);
+}
+
+std::uint32_t State::next_takeable(Queue& queue) {
+  if (queue.takeable == 0) return 0;
+  const auto priority = static_cast<unsigned>(31 - __builtin_clz(queue.takeable));
+  List& ring = queue.rings[priority];
+  const List& ready = queue.ready[priority];
+  const bool from_ring = ring.head != 0 && (ready.head == 0 || queue.ring_turn);
+  queue.ring_turn = !queue.ring_turn;
+  if (!from_ring) return ready.head;
+  // The group goes to the end of the ring: keys take turns, however much each of them has waiting.
+  const auto number = ring.head;
+  const auto slot = groups[number].waiting.head;
+  unlink(groups, ring, number);
+  push_back(groups, ring, number);
+  return slot;
+}
+
+// ---- odds and ends
+
+Extra& State::extra_of(std::uint32_t slot) {
+  Message& message = messages[slot];
+  if (message.extra == 0) message.extra = extras.take();
+  return extras[message.extra];
+}
+
+std::uint32_t State::attempts_of(const Message& message) const {
+  const auto uncounted = message.extra == 0 ? 0u : extras[message.extra].uncounted;
+  return static_cast<std::uint16_t>(message.deliveries - uncounted);
+}
+
+void State::arm_expiry(std::uint32_t slot, Time when) {
+  Extra& extra = extra_of(slot);
+  extra.expires_at = when;
+  extra.expiry_timer = wheel.set(when, TimerKind::message_expires, slot);
+}
+
+void State::set_history(std::uint32_t slot, LogPosition position, std::uint32_t bytes) {
+  Extra& extra = extra_of(slot);
+  if (storage_ != nullptr) {
+    if (extra.history) storage_->release(extra.history, extra.history_bytes);
+    storage_->retain(position, bytes);
+  }
+  extra.history = position;
+  extra.history_bytes = bytes;
+}
+
+std::uint32_t State::find_key(const KeyHash& key) const {
+  const auto found = key_index_.find(key);
+  return found == key_index_.end() ? 0 : found->second;
+}
+
+void State::add_key(const KeyHash& key, MessageId id, Queue& queue, Time until) {
+  if (const auto old = find_key(key); old != 0) forget_key(old);
+  const auto slot = keys.take();
+  keys[slot] = {key, id, queue.id, wheel.set(until, TimerKind::dedup_expires, slot), until};
+  key_index_[key] = slot;
+  ++queue.dedup_keys;
+}
+
+void State::forget_key(std::uint32_t slot) {
+  DedupEntry& entry = keys[slot];
+  if (Queue* queue = find_queue(entry.queue)) --queue->dedup_keys;
+  if (entry.timer != 0) wheel.cancel(entry.timer);
+  key_index_.erase(entry.key);
+  entry = {};
+  keys.give_back(slot);
+}
+
+std::uint64_t State::bytes() const {
+  return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() + wheel.bytes() +
+         results.bytes() + result_index.bytes() + keys.bytes() + key_index_.size() * 56;
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,159 @@
+// Everything the engine knows, and what an event does to it.
+//
+// Live and in recovery the same apply() runs; nothing here decides, asks for the time or fails. A record
+// that contradicts the state (which no log of ours can contain) ends recovery with Error::corrupt.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/id_index.h"
+#include "engine/message.h"
+#include "engine/queue.h"
+#include "engine/slab.h"
+#include "engine/storage.h"
+#include "engine/timer_wheel.h"
+
+namespace penstock::engine {
+
+struct StateLimits {
+  std::uint64_t max_results = 1'000'000;
+};
+
+class State {
+ public:
+  State(Time start, const StateLimits& limits) : wheel(start), limits_(limits) {}
+
+  // Where retained and released bytes are told; null while recovery runs.
+  void attach(Storage* storage);
+
+  // ---- the effect of each event; `position` and `body_bytes` are those of its record
+  void apply(const GenesisEvent&);
+  void apply(const QueueSetEvent&);
+  void apply(const QueueGoneEvent&);
+  void apply(const PolicyEvent&);
+  std::uint32_t apply(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
+  void relocate(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
+  void apply(const LeaseEvent&);
+  void apply(const ExtendEvent&);
+  void apply(const GiveBackEvent&, LogPosition position, std::uint32_t body_bytes);
+  void apply(const SettleEvent&);
+  void apply(const FinishEvent&, LogPosition position, std::uint32_t body_bytes);
+  void apply(const MoveEvent&, LogPosition position, std::uint32_t body_bytes);
+  void apply(const PurgeEvent&);
+  void apply(const CancelEvent&);
+  // Decodes a record's head and applies it.
+  [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
+                                    std::uint32_t body_bytes);
+
+  // ---- steps that events are made of
+  void lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound);
+  void extend(std::uint32_t slot, Time deadline);
+  // Scheduled messages whose time has come; the same in recovery without a record of its own.
+  void make_ready(std::uint32_t slot);
+  // The next message that `queue` would deliver, or 0.
+  [[nodiscard]] std::uint32_t next_takeable(Queue& queue);
+  void forget_result(std::uint32_t slot);
+  void forget_key(std::uint32_t slot);
+  // After the group limit changed: which groups may deliver.
+  void review_groups(Queue& queue);
+
+  // Who holds a lease; not journalled: after a restart nobody does, and only the deadline counts.
+  void own(std::uint32_t slot, SessionId owner);
+  // Forgets a session; its leases have no owner any more.
+  void disown(SessionId owner);
+  // Something in `queue` may interest those who wait for messages.
+  void mark(Queue& queue);
+
+  // ---- looking things up
+  [[nodiscard]] Queue* find_queue(std::string_view name);
+  [[nodiscard]] Queue* find_queue(QueueId id);
+  [[nodiscard]] Queue& queue_at(std::uint32_t slot) { return *queues[slot]; }
+  [[nodiscard]] std::uint32_t queue_slot(QueueId id) const;
+  [[nodiscard]] std::uint32_t find(MessageId id) const { return index.find(id); }
+  [[nodiscard]] std::uint32_t find_result(MessageId id) const { return result_index.find(id); }
+  [[nodiscard]] std::uint32_t find_key(const KeyHash& key) const;
+  [[nodiscard]] Extra& extra_of(std::uint32_t slot);
+  [[nodiscard]] const Extra* find_extra(const Message& message) const {
+    return message.extra == 0 ? nullptr : &extras[message.extra];
+  }
+  [[nodiscard]] std::uint32_t attempts_of(const Message& message) const;
+
+  // ---- checkpoint (checkpoint.cc)
+  void encode_checkpoint(Bytes& out) const;
+  [[nodiscard]] Result<void> restore_checkpoint(ByteView bytes);
+  [[nodiscard]] Result<void> restore_live(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
+  [[nodiscard]] Result<void> restore_done();
+
+  // The law of this object; slow, for tests and the simulator.
+  void check() const;
+  [[nodiscard]] std::uint64_t bytes() const;
+
+  // ---- the data
+  Slab<Message> messages;
+  Slab<Extra, 6> extras;
+  Slab<Lease, 8> leases;
+  Slab<Group, 6> groups;
+  IdIndex index;
+  TimerWheel wheel;
+  Slab<StoredResult, 8> results;
+  IdIndex result_index;
+  List results_by_age;
+  Slab<DedupEntry, 8> keys;
+  std::vector<std::unique_ptr<Queue>> queues;  // by slot; slot 0 is never used
+  std::vector<Policy> policies{1};             // by number; 0 is the empty one
+  std::uint64_t next_message = 1;
+  std::uint32_t next_queue = 1;
+  std::uint64_t secret[4]{};
+  std::unordered_map<SessionId, List> owners;  // leases by session
+  std::vector<std::uint32_t> dirty;            // slots of marked queues
+
+ private:
+  struct Override;
+
+  std::uint32_t insert(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
+  void place(std::uint32_t slot, Time now, Time due, bool original_place);
+  void put_ready(std::uint32_t slot, bool original_place);
+  void detach(std::uint32_t slot);          // out of its state, into none
+  void remove(std::uint32_t slot);          // out of everything
+  void leave_group(std::uint32_t slot);
+  void hold_group(std::uint32_t slot, bool hold);
+  void review_group(Queue& queue, std::uint32_t group);
+  void review_priority(Queue& queue, unsigned priority);
+  void arm_expiry(std::uint32_t slot, Time when);
+  void join_group(std::uint32_t slot, std::string_view name);
+  void set_history(std::uint32_t slot, LogPosition position, std::uint32_t bytes);
+  void add_key(const KeyHash& key, MessageId id, Queue& queue, Time until);
+  std::uint32_t add_result(const StoredResult& result, Time expires_at);
+
+  StateLimits limits_;
+  Storage* storage_ = nullptr;
+  struct KeyHasher {
+    std::size_t operator()(const KeyHash& key) const { return key.low; }
+  };
+  std::unordered_map<KeyHash, std::uint32_t, KeyHasher> key_index_;
+  std::unordered_map<std::string, std::uint32_t, Queue::TextHash, std::equal_to<>> queue_names_;
+  std::unordered_map<std::uint32_t, std::uint32_t> queue_ids_;
+  std::vector<std::uint32_t> free_queues_;
+  std::unordered_map<std::uint64_t, Override> overrides_;  // while a checkpoint is being restored
+  std::vector<std::uint32_t> restored_ready_;
+};
+
+// What a message has come to since its publish record was written.
+struct State::Override {
+  MessageState state = MessageState::ready;
+  std::uint16_t deliveries = 0;
+  std::uint16_t uncounted = 0;
+  QueueId queue, origin;
+  Time due{};           // of a scheduled message, or the lease's deadline
+  Time since{};         // of the lease
+  Time expires_at{};
+  LogPosition history{};
+  std::uint32_t history_bytes = 0;
+  bool connection_bound = false, cancelled = false, dying = false, holds_group = false,
+       moved = false;
+};
+
+}  // namespace penstock::engine

@@ -1,0 +1,147 @@
+// Going out: takes that are answered at once or wait, and what the end of a session means.
+#include <algorithm>
+
+#include "engine/engine.h"
+
+namespace penstock::engine {
+
+void Engine::take(Time now, SessionId session, std::uint64_t tag, const Take& take) {
+  WaitingTake waiting;
+  waiting.session = session;
+  waiting.tag = tag;
+  waiting.max = std::max(take.max, 1u);
+  waiting.lease = take.lease;
+  waiting.connection_bound = take.connection_bound;
+  std::vector<Leased> got;
+  for (const auto& name : take.queues)
+    if (Queue* queue = state_.find_queue(name); queue != nullptr && got.size() < waiting.max)
+      collect(now, *queue, waiting, got);
+  if (!got.empty() || take.wait_until <= now) {
+    effects_.emplace_back(TakeAnswer{session, tag, std::move(got)});
+    return;
+  }
+  const auto slot = takes_.take();
+  waiting.timer = state_.wheel.set(take.wait_until, TimerKind::take_expires, slot);
+  for (const auto& name : take.queues)
+    if (Queue* queue = state_.find_queue(name))
+      waiting.places.emplace_back(queue->id, queue->waiting.insert(queue->waiting.end(), slot));
+  takes_[slot] = std::move(waiting);
+  session_takes_[session][tag] = slot;
+}
+
+// Leases messages of `queue` for `take`, as many as it wants and may have.
+void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into) {
+  if (queue.options.paused) return;
+  LeaseEvent event{queue.id, now, {}, take.connection_bound, {}};
+  ids_.clear();
+  const auto flush = [&] {
+    if (ids_.empty()) return;
+    event.ids = ids_;
+    write(event);
+    ids_.clear();
+  };
+  while (into.size() < take.max && queue.takeable != 0 && rate_allows(now, queue)) {
+    const auto slot = state_.next_takeable(queue);
+    Message& message = state_.messages[slot];
+    const auto& policy = state_.policies[message.policy];
+    const auto duration = take.lease.count() > 0 ? take.lease : policy.lease.value_or(queue.options.lease);
+    // One record tells of all leases that end together.
+    if (now + duration != event.deadline) flush();
+    event.deadline = now + duration;
+    ids_.push_back(message.id);
+    state_.lease(slot, now, event.deadline, take.connection_bound);
+    if (take.session) state_.own(slot, take.session);
+    Leased& leased = into.emplace_back();
+    leased.id = message.id;
+    leased.position = message.position;
+    leased.lease = {message.id, message.deliveries, seal_of(message.id, message.deliveries)};
+    leased.queue = queue.id;
+    leased.attempts = state_.attempts_of(message);
+    leased.priority = static_cast<std::uint8_t>(message.priority);
+    leased.task = message.task;
+    leased.enqueued_at = message.enqueued_at();
+    leased.deadline = event.deadline;
+    if (const auto* extra = state_.find_extra(message)) {
+      leased.expires_at = extra->expires_at;
+      if (extra->group != 0) leased.group = state_.groups[extra->group].name;
+    }
+    ++queue.counters.delivered;
+  }
+  flush();
+  changed(now, queue);
+}
+
+// A bucket that holds a tenth of a second's worth, and at least one.
+bool Engine::rate_allows(Time now, Queue& queue) {
+  const double rate = queue.options.rate;
+  if (rate <= 0) return true;
+  const double most = std::max(1.0, rate / 10);
+  const double since = queue.tokens_at == Time{} ? 1e6 : static_cast<double>((now - queue.tokens_at).count());
+  queue.tokens = std::min(most, queue.tokens + since * rate / 1e6);
+  queue.tokens_at = now;
+  if (queue.tokens >= 1) return queue.tokens -= 1, true;
+  if (queue.rate_timer == 0) {
+    const auto wait = Duration(static_cast<std::int64_t>((1 - queue.tokens) / rate * 1e6) + 1);
+    queue.rate_timer = state_.wheel.set(now + wait, TimerKind::queue_rate, queue.id.value);
+  }
+  return false;
+}
+
+void Engine::pump(Time now) {
+  while (!state_.dirty.empty()) {
+    const auto slot = state_.dirty.back();
+    state_.dirty.pop_back();
+    if (slot >= state_.queues.size() || !state_.queues[slot]) continue;
+    Queue& queue = *state_.queues[slot];
+    queue.dirty = false;
+    serve(now, queue);
+  }
+}
+
+void Engine::serve(Time now, Queue& queue) {
+  while (!queue.waiting.empty() && queue.takeable != 0 && !queue.options.paused) {
+    const auto slot = queue.waiting.front();
+    std::vector<Leased> got;
+    collect(now, queue, takes_[slot], got);
+    if (got.empty()) return;  // the rate limit; its timer marks the queue again
+    end_take(slot, std::move(got));
+  }
+}
+
+void Engine::end_take(std::uint32_t slot, std::vector<Leased> messages) {
+  WaitingTake take = std::move(takes_[slot]);
+  takes_[slot] = {};
+  takes_.give_back(slot);
+  if (take.timer != 0) state_.wheel.cancel(take.timer);
+  for (const auto& [id, place] : take.places)
+    if (Queue* queue = state_.find_queue(id)) queue->waiting.erase(place);
+  if (const auto session = session_takes_.find(take.session); session != session_takes_.end()) {
+    session->second.erase(take.tag);
+    if (session->second.empty()) session_takes_.erase(session);
+  }
+  effects_.emplace_back(TakeAnswer{take.session, take.tag, std::move(messages)});
+}
+
+void Engine::cancel_take(SessionId session, std::uint64_t tag) {
+  const auto takes = session_takes_.find(session);
+  if (takes == session_takes_.end()) return;
+  if (const auto found = takes->second.find(tag); found != takes->second.end()) end_take(found->second, {});
+}
+
+void Engine::close_session(Time now, SessionId session) {
+  while (session_takes_.contains(session)) end_take(session_takes_[session].begin()->second, {});
+  while (session_watches_.contains(session)) expire_watch(*session_watches_[session].begin());
+  // From the youngest back, so that each goes before the one put back last.
+  std::vector<std::uint32_t> back;
+  if (const auto owned = state_.owners.find(session); owned != state_.owners.end())
+    for (auto lease = owned->second.head; lease != 0; lease = state_.leases[lease].next)
+      if (state_.leases[lease].connection_bound) back.push_back(state_.leases[lease].message);
+  std::ranges::sort(back, std::greater<>{}, [this](std::uint32_t slot) { return state_.messages[slot].id; });
+  for (const auto slot : back) {
+    ++state_.queue_at(state_.messages[slot].queue).counters.returned;
+    fail_delivery(now, slot, ReturnReason::connection_closed, "the consumer's connection ended", Duration(0));
+  }
+  state_.disown(session);
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,101 @@
+// Tasks: waiting for one, cancelling one, and writing live records anew so that old segments can go.
+#include <fmt/format.h>
+
+#include "engine/engine.h"
+
+namespace penstock::engine {
+
+TaskState Engine::task_state(MessageId id) const {
+  if (const auto result = state_.find_result(id); result != 0) return state_.results[result].state;
+  const auto slot = state_.find(id);
+  if (slot == 0 || !state_.messages[slot].task) return TaskState::unknown;
+  const Message& message = state_.messages[slot];
+  switch (message.state) {
+    case MessageState::leased: return TaskState::running;
+    case MessageState::scheduled: return message.deliveries == 0 ? TaskState::scheduled : TaskState::retrying;
+    default: return TaskState::queued;
+  }
+}
+
+void Engine::watch_task(Time now, SessionId session, std::uint64_t tag, MessageId id, Time until) {
+  const auto slot = state_.find(id);
+  const bool pending = state_.find_result(id) == 0 && slot != 0 && state_.messages[slot].task;
+  if (!pending || until <= now) {
+    effects_.emplace_back(WatchAnswer{session, tag, id});
+    return;
+  }
+  const auto watch = watches_.take();
+  watches_[watch] = {session, tag, id, state_.wheel.set(until, TimerKind::watch_expires, watch)};
+  watches_by_id_.emplace(id.value, watch);
+  session_watches_[session].insert(watch);
+}
+
+void Engine::expire_watch(std::uint32_t slot) {
+  const Watch watch = watches_[slot];
+  if (watch.timer != 0) state_.wheel.cancel(watch.timer);
+  for (auto [at, end] = watches_by_id_.equal_range(watch.id.value); at != end; ++at) {
+    if (at->second != slot) continue;
+    watches_by_id_.erase(at);
+    break;
+  }
+  if (const auto session = session_watches_.find(watch.session); session != session_watches_.end()) {
+    session->second.erase(slot);
+    if (session->second.empty()) session_watches_.erase(session);
+  }
+  watches_[slot] = {};
+  watches_.give_back(slot);
+  effects_.emplace_back(WatchAnswer{watch.session, watch.tag, watch.id});
+}
+
+void Engine::wake_watchers(MessageId id) {
+  if (watches_by_id_.empty()) return;
+  for (auto found = watches_by_id_.find(id.value); found != watches_by_id_.end(); found = watches_by_id_.find(id.value))
+    expire_watch(found->second);
+}
+
+Result<void> Engine::cancel_task(Time now, MessageId id) {
+  const auto slot = state_.find(id);
+  if (slot == 0 || !state_.messages[slot].task || state_.find_result(id) != 0)
+    return fail(ErrorCode::not_found, fmt::format("there is no unfinished task {}", id.value),
+                "it may have ended: ask for its status");
+  Message& message = state_.messages[slot];
+  Queue& queue = state_.queue_at(message.queue);
+  if (message.state == MessageState::leased) {
+    if (message.cancelled) return {};
+    const CancelEvent event{id};
+    write(event);
+    state_.apply(event);
+  } else {
+    finish_task(now, slot, TaskState::cancelled, {}, "cancelled before it ran", false);
+    changed(now, queue);
+  }
+  happened(now, "task_cancelled", queue, id, "");
+  return {};
+}
+
+void Engine::relocate_message(std::uint32_t slot) {
+  const Message& message = state_.messages[slot];
+  auto body = storage_->read_body(message.position);
+  if (!body) fatal("clean the journal", body.error().message);
+  const auto* extra = state_.find_extra(message);
+  PublishEvent event;
+  event.id = message.id;
+  event.queue = state_.queue_at(message.queue).id;
+  event.at = message.enqueued_at();
+  event.priority = static_cast<std::uint8_t>(message.priority);
+  event.task = message.task;
+  event.policy = message.policy;
+  if (message.state == MessageState::scheduled && message.deliveries == 0 && message.link != 0)
+    event.not_before = state_.wheel.when(message.link);
+  if (extra != nullptr) {
+    event.expires_at = extra->expires_at;
+    if (extra->group != 0) event.group = state_.groups[extra->group].name;
+  }
+  body_.assign(body->begin(), body->end());
+  head_.clear();
+  encode(head_, event);
+  const auto position = storage_->append(static_cast<std::uint8_t>(EventKind::relocate), head_, body_);
+  state_.relocate(event, position, static_cast<std::uint32_t>(body_.size()));
+}
+
+}  // namespace penstock::engine
