@@ -12,6 +12,7 @@ namespace {
 
 // In the order of --help: the server, its clients, the tools.
 constexpr Command kCommands[] = {
+    {"serve", "Run a server", "penstock serve --data ./jobs --listen 127.0.0.1:7411", set_up_serve},
     {"completion", "Print a completion script for a shell", "source <(penstock completion bash)",
      set_up_completion},
     {"version", "Print the version", "penstock version", set_up_version},

@@ -45,7 +45,7 @@ struct Hall {
   List<ReadyHook> ready{};      // to be served this turn
   List<StarvedHook> starved{};  // wait for the budget, in the order of asking
   bool draining = false;
-  bool worked = false;  // a conversation was called since the gateway last asked
+  bool worked = false;  // a conversation was called in this serve_ready()
 };
 
 class Connection final : public protocol::Host,

@@ -33,6 +33,7 @@ class Gateway::Impl {
   void fire(Time now) { hall_.deadlines.fire(now); }
 
   bool serve_ready() {
+    hall_.worked = false;
     // Those that become ready meanwhile wait for the next round, or one could keep all others
     // waiting.
     Hall::List<ReadyHook> round;
@@ -43,7 +44,7 @@ class Gateway::Impl {
       connection.serve();
       if (connection.dead()) remove(connection);
     }
-    return std::exchange(hall_.worked, false);
+    return hall_.worked;
   }
 
   void drain() {

@@ -28,8 +28,8 @@ class Gateway {
 
   // Calls conversations whose time has come.
   void fire(Time now);
-  // Serves the connections that have something to do. True when conversations were called since the
-  // last time: the broker may have new commands, and wants its turn.
+  // Serves the connections that have something to do. True when that called conversations or ended
+  // some: the broker may have new commands, and wants another turn.
   [[nodiscard]] bool serve_ready();
   // Whether connections wait for another serve_ready() already.
   [[nodiscard]] bool has_ready() const;

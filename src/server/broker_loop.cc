@@ -1,0 +1,51 @@
+#include "server/broker_loop.h"
+
+#include "base/check.h"
+
+namespace penstock::server {
+namespace {
+
+// While batches are written, segments are used up and become free: then it is looked at often.
+constexpr Duration kMaintenanceBusy = std::chrono::milliseconds(20);
+constexpr Duration kMaintenanceIdle = std::chrono::seconds(1);
+
+}  // namespace
+
+BrokerLoop::BrokerLoop(net::Loop& loop, broker::Broker& broker)
+    : loop_(loop),
+      broker_(broker),
+      next_maintenance_(broker.now()),
+      preparer_(broker),
+      committer_(broker, [this](journal::Batch& batch) { written(batch); }) {
+  preparer_.poke();
+}
+
+void BrokerLoop::turn() {
+  broker_.turn();
+  if (writing_ != nullptr) return;
+  writing_ = broker_.seal();
+  if (writing_ != nullptr) committer_.submit(*writing_);
+}
+
+void BrokerLoop::written(journal::Batch& batch) {
+  loop_.post([this, &batch] {
+    CHECK(writing_ == &batch);
+    writing_ = nullptr;
+    wrote_ = true;
+    broker_.complete(batch);
+  });
+}
+
+void BrokerLoop::maintain(Time now) {
+  if (now < next_maintenance_) return;
+  broker_.maintain();
+  if (wrote_) preparer_.poke();
+  next_maintenance_ = now + (wrote_ ? kMaintenanceBusy : kMaintenanceIdle);
+  wrote_ = false;
+}
+
+Time BrokerLoop::next_due() const {
+  return std::min(broker_.next_timer(), next_maintenance_);
+}
+
+}  // namespace penstock::server

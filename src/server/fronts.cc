@@ -1,0 +1,25 @@
+#include "server/fronts.h"
+
+namespace penstock::server {
+namespace {
+
+protocol::resp::Settings resp_settings(const Settings& settings, Fronts::Status status) {
+  protocol::resp::Settings resp;
+  resp.version = PENSTOCK_VERSION;
+  resp.limits.max_bulk_bytes = settings.broker.max_message_bytes + (64u << 10);
+  resp.status = std::move(status);
+  return resp;
+}
+
+}  // namespace
+
+Fronts::Fronts(broker::Broker& broker, const Settings& settings, Status status)
+    : resp_(broker, resp_settings(settings, std::move(status))) {}
+
+gateway::ProtocolTable Fronts::table() {
+  gateway::ProtocolTable table;
+  table.add(wire::Protocol::resp, [this](protocol::Host& host) { return resp_.converse(host); });
+  return table;
+}
+
+}  // namespace penstock::server

@@ -1,0 +1,33 @@
+// The protocols that this server speaks: one service each, for all connections, and one row in the
+// gateway's table.
+//
+// Threads:  the broker's.
+// Lifetime: the broker outlives it; it outlives the gateway.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/broker.h"
+#include "gateway/protocol_table.h"
+#include "protocol/resp/service.h"
+#include "server/settings.h"
+
+namespace penstock::server {
+
+class Fronts {
+ public:
+  // Lines that the server adds to what STATUS and INFO tell.
+  using Status = std::function<std::vector<std::pair<std::string, std::string>>()>;
+
+  Fronts(broker::Broker& broker, const Settings& settings, Status status);
+
+  [[nodiscard]] gateway::ProtocolTable table();
+
+ private:
+  protocol::resp::Service resp_;
+};
+
+}  // namespace penstock::server

@@ -1,0 +1,190 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "broker/broker.h"
+#include "gateway/gateway.h"
+#include "net/loop.h"
+#include "os/file.h"
+#include "os/real_clock.h"
+#include "server/broker_loop.h"
+#include "server/fronts.h"
+
+namespace penstock::server {
+namespace {
+
+// What flushing one connection causes can be taken in by another in the same turn; after so many
+// rounds the sockets are looked at again.
+constexpr int kRoundsPerTurn = 8;
+
+std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gateway& gateway) {
+  const gateway::Statistics s = gateway.statistics();
+  const std::pair<const char*, std::uint64_t> counters[] = {
+      {"connections", gateway.connections()},
+      {"connections_accepted", s.accepted},
+      {"connections_refused", s.refused_full},
+      {"connections_broken", s.broken},
+      {"unknown_protocol", s.unknown_protocol},
+      {"sniff_timeouts", s.sniff_timeouts},
+      {"write_timeouts", s.write_timeouts},
+      {"input_overflows", s.input_overflows},
+      {"input_pauses", s.input_pauses},
+      {"output_pauses", s.output_pauses},
+      {"budget_pauses", s.budget_pauses},
+      {"accept_pauses", s.accept_pauses},
+      {"input_held_bytes", gateway.held_input_bytes()},
+      {"received_bytes", s.received_bytes},
+      {"sent_bytes", s.sent_bytes},
+  };
+  std::vector<std::pair<std::string, std::string>> lines;
+  for (const auto& [name, value] : counters) lines.emplace_back(name, fmt::format("{}", value));
+  return lines;
+}
+
+}  // namespace
+
+class Server::Impl {
+ public:
+  explicit Impl(const Settings& settings)
+      : settings_(settings), clock_(make_real_clock()), random_(make_real_random()) {}
+
+  Result<void> start() {
+    if (auto valid = validate(settings_); !valid) return valid;
+    auto directory = open_directory(settings_.data);
+    if (!directory) return fail(std::move(directory).error());
+    directory_ = std::move(*directory);
+    auto opened = broker::Broker::open(*directory_, *clock_, *random_, settings_.broker);
+    if (!opened) {
+      return fail(std::move(opened).error().at(fmt::format("data directory {}", settings_.data)));
+    }
+    broker_ = std::move(*opened);
+    fronts_.emplace(*broker_, settings_, [this] { return status_lines(*gateway_); });
+    gateway_.emplace(loop_, *clock_, fronts_->table(), settings_.gateway);
+    for (const net::Address& address : settings_.listen) {
+      auto bound = gateway_->listen(address);
+      if (!bound) return fail(std::move(bound).error());
+      addresses_.push_back(std::move(*bound));
+    }
+    return {};
+  }
+
+  ~Impl() {
+    // Conversations call the broker at their end, so they go first.
+    if (gateway_) gateway_->close_all();
+    broker_loop_.reset();
+    if (broker_) broker_->close();
+  }
+
+  void run() {
+    broker_loop_.emplace(loop_, *broker_);
+    loop_.run([this] { after_events(); });
+  }
+
+  void stop() {
+    loop_.post([this] { begin_stop(); });
+  }
+
+  void stop_on_signals() {
+    constexpr int kSignals[] = {SIGTERM, SIGINT};
+    loop_.on_signals(kSignals, [this](int signal) {
+      if (stopping_) {
+        spdlog::warn("second signal: ending at once; what was confirmed is on the disk");
+        std::_Exit(128 + signal);
+      }
+      begin_stop();
+    });
+  }
+
+  const std::vector<net::Address>& addresses() const { return addresses_; }
+  const broker::Broker& broker() const { return *broker_; }
+  const gateway::Gateway& gateway() const { return *gateway_; }
+
+ private:
+  void after_events() {
+    const Time now = clock_->now();
+    gateway_->fire(now);
+    broker_loop_->maintain(now);
+    for (int round = 0; round < kRoundsPerTurn; ++round) {
+      broker_loop_->turn();
+      if (!gateway_->serve_ready()) break;
+    }
+    if (gateway_->has_ready()) loop_.post([] {});
+    if (stopping_) continue_stop(now);
+    loop_.alarm(std::min({gateway_->next_deadline(), broker_loop_->next_due(), grace_end_}), now);
+  }
+
+  void begin_stop() {
+    if (stopping_) return;
+    stopping_ = true;
+    grace_end_ = clock_->now() + settings_.grace;
+    spdlog::info("stopping: {} connection(s) may finish within {}", gateway_->connections(),
+                 format_duration(settings_.grace));
+    gateway_->drain();
+  }
+
+  void continue_stop(Time now) {
+    if (now >= grace_end_ && gateway_->connections() != 0) {
+      spdlog::warn("closing {} connection(s) that did not finish", gateway_->connections());
+      gateway_->close_all();
+      loop_.post([] {});  // their ends are commands: one more turn
+      return;
+    }
+    if (now >= grace_end_) grace_end_ = Time::max();
+    if (gateway_->connections() == 0 && broker_loop_->idle()) loop_.stop();
+  }
+
+  const Settings settings_;
+  const std::unique_ptr<Clock> clock_;
+  const std::unique_ptr<Random> random_;
+  net::Loop loop_;
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<broker::Broker> broker_;
+  std::optional<Fronts> fronts_;
+  std::optional<gateway::Gateway> gateway_;
+  std::optional<BrokerLoop> broker_loop_;
+  std::vector<net::Address> addresses_;
+  bool stopping_ = false;
+  Time grace_end_ = Time::max();
+};
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>> Server::start(const Settings& settings) {
+  auto impl = std::make_unique<Impl>(settings);
+  if (auto started = impl->start(); !started) return fail(std::move(started).error());
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+void Server::run() {
+  impl_->run();
+}
+
+void Server::stop() {
+  impl_->stop();
+}
+
+void Server::stop_on_signals() {
+  impl_->stop_on_signals();
+}
+
+const std::vector<net::Address>& Server::addresses() const {
+  return impl_->addresses();
+}
+
+const journal::OpenReport& Server::open_report() const {
+  return impl_->broker().open_report();
+}
+
+gateway::Statistics Server::statistics() const {
+  return impl_->gateway().statistics();
+}
+
+}  // namespace penstock::server
