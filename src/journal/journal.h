@@ -1,23 +1,27 @@
 // The durable log: records in, positions out, one sync for many.
 //
 // What it is: an endless sequence of records in recycled segment files. A record has a kind, a head
-//   (small; enough to rebuild the index) and a body (the payload; read back on demand). Records gather in
-//   a batch; a batch is written and synced as one, so records appended between two seals survive
-//   together or not at all.
-// Threads: everything is called by the owner's thread, but for write(), which one writer thread calls
+//   (small; enough to rebuild the index) and a body (the payload; read back on demand). Records
+//   gather in a batch; a batch is written and synced as one, so records appended between two seals
+//   survive together or not at all.
+// Threads: everything is called by the owner's thread, but for write(), which one writer thread
+// calls
 //   with the batch that seal() gave, and prepare(), which any one other thread may call.
 // Lifetime: views given to a callback die when it returns.
-// Damage: a torn tail (only in the last, never confirmed batch) is cut and reported in OpenReport; any
+// Damage: a torn tail (only in the last, never confirmed batch) is cut and reported in OpenReport;
+// any
 //   other damage makes open() fail with Error::corrupt, naming file, position and the way out.
 // A failed write or sync ends the process (fatal): there is no retry of an fsync.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/ids.h"
 #include "journal/record.h"
 #include "os/file.h"
@@ -25,18 +29,24 @@
 namespace penstock::journal {
 
 struct Options {
-  std::uint64_t segment_bytes = 64ull << 20;  // power of two, 64 KiB..1 GiB; kept for the log's life
+  std::uint64_t segment_bytes = 64ull
+                                << 20;  // power of two, 64 KiB..1 GiB; kept for the log's life
   std::uint64_t tail_cache_bytes = 8ull << 20;  // batches kept in memory for reading bodies back
   std::uint32_t spare_segments = 2;             // kept written ahead by prepare()
-  std::uint64_t reserve_bytes = 16ull << 20;    // disk kept free of publishes, so settles go on
+  // Disk kept from publishes, so that settles and checkpoints go on when it is full: this much for
+  // a checkpoint, and one whole segment. 0 keeps neither.
+  std::uint64_t reserve_bytes = 16ull << 20;
+  Clock* clock = nullptr;  // for the statistics; null takes the machine's
+  // The identity of a log that open() creates; random when absent.
+  std::optional<std::array<std::byte, 16>> log_id{};
 };
 
 // What recovery found; printed at start when anything but clean.
 struct OpenReport {
-  bool created = false;            // a new log in an empty directory
-  bool clean = false;              // the last life ended with close()
-  std::uint64_t torn_bytes = 0;    // cut from the tail: never confirmed to anyone
-  std::uint64_t records = 0;       // replayed after the checkpoint
+  bool created = false;          // a new log in an empty directory
+  bool clean = false;            // the last life ended with close()
+  std::uint64_t torn_bytes = 0;  // cut from the tail, as far as known: never confirmed to anyone
+  std::uint64_t records = 0;     // replayed after the checkpoint
   std::uint64_t segments = 0;
 };
 
@@ -46,8 +56,8 @@ class Replay {
   virtual ~Replay() = default;
   // The newest whole checkpoint, if any; called first.
   virtual Result<void> checkpoint(ByteView state, LogPosition covers) = 0;
-  // For each live segment older than the checkpoint's position: every record that the checkpoint's
-  // live set names (see write_checkpoint), without its body.
+  // Every record that the checkpoint's live set names (see write_checkpoint), without its body, in
+  // order of position.
   virtual Result<void> live_record(const RecordHead& record) = 0;
   // Called once, after the last live_record and before the first record.
   virtual Result<void> live_done() = 0;
@@ -58,7 +68,8 @@ class Replay {
 // A sealed batch on its way to the disk; owned by the journal.
 class Batch;
 
-// Live records of one segment, as offsets of their first byte in it (ascending).
+// Live records of one segment, as offsets of their first byte in it (ascending). Segments ascend
+// too.
 struct LiveSegment {
   std::uint64_t number = 0;
   std::vector<std::uint32_t> offsets;
@@ -66,19 +77,25 @@ struct LiveSegment {
 
 class Journal {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<Journal>> open(Directory& directory, const Options& options,
+  [[nodiscard]] static Result<std::unique_ptr<Journal>> open(Directory& directory,
+                                                             const Options& options,
                                                              Replay& replay);
   ~Journal();
 
   // ---- appending (owner's thread)
 
   // Adds a record to the gathering batch and returns its position. The pieces are copied.
-  // Precondition: room_for(head + body) said yes, or `reserved` space is used for a settle.
+  // Precondition: head.size() <= kMaxHeadBytes, and head + body <= max_transaction_bytes().
+  // Never refuses: a settle may be appended without asking room_for(), into the space kept for it.
+  // Records appended after room_for() answered yes to their sum are in one batch.
   LogPosition append(std::uint8_t kind, ByteView head, ByteView body);
-  // True when a record of `bytes` (head + body) may come in: the batch has room (a record and all
-  // records of one transaction must fit one batch), and the disk has space beyond the reserve.
+  // Whether `records` of together `bytes` (heads + bodies) may come in as one transaction: the
+  // batch has room, and the disk has space beyond the reserve. May begin a new batch, so that they
+  // are not split. batch_full passes when a batch was sealed; disk_full when space was freed;
+  // too_large never.
   enum class Room : std::uint8_t { yes, batch_full, disk_full, too_large };
-  [[nodiscard]] Room room_for(std::uint64_t bytes) const;
+  [[nodiscard]] Room room_for(std::uint64_t bytes, std::uint32_t records = 1);
+  // The heads and bodies of one transaction, and kRecordOverheadBytes for each record.
   [[nodiscard]] static std::uint64_t max_transaction_bytes(const Options& options);
   // Where the next record will go: everything appended so far is before it.
   [[nodiscard]] LogPosition appended() const;
@@ -88,8 +105,8 @@ class Journal {
 
   // ---- group commit
 
-  // Closes the gathering batch and hands it out for writing; null while one is being written or when
-  // nothing gathered. The owner passes it to write() on the writer thread, then to complete().
+  // Closes the gathering batch and hands it out for writing; null while one is being written or
+  // when nothing gathered. The owner passes it to write() on the writer thread, then to complete().
   [[nodiscard]] Batch* seal();
   // Writer thread: writes and syncs. Ends the process when the disk says no.
   void write(Batch& batch);
@@ -100,8 +117,8 @@ class Journal {
 
   // ---- reading bodies back (owner's thread)
 
-  // The body of the record at `position`, its checksum verified. The view lives until the next call of
-  // read() or append(). Error::corrupt names segment and offset.
+  // The record at `position`, its checksum verified. The view lives until the next call of read(),
+  // append(), room_for() or complete(). Error::corrupt names segment and offset.
   [[nodiscard]] Result<RecordView> read(LogPosition position);
 
   // ---- keeping small
@@ -110,23 +127,29 @@ class Journal {
   void retain(LogPosition position, std::uint64_t bytes);
   void release(LogPosition position, std::uint64_t bytes);
 
-  // Durable when it returns (it is written beside the log and renamed). `covers` must be durable().
-  // Segments without live records that lie wholly before `covers` are recycled. Heavy: call it rarely.
+  // Durable when it returns (it is written beside the log and renamed). `state` and `live` are
+  // those after the last appended record: what gathered is committed first, and Error::busy is the
+  // answer while a batch is being written. Segments without live records, by `live` and by
+  // retain/release, that lie wholly before durable() are recycled. Heavy: call it rarely.
   [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
   // Bytes appended since the last checkpoint.
   [[nodiscard]] std::uint64_t since_checkpoint() const;
 
-  // A sealed segment whose live bytes are under `ratio` of its size, to be cleaned by appending its live
-  // records anew; least live first.
+  // A sealed segment whose live bytes are under `ratio` of its size, to be cleaned by appending its
+  // live records anew; least live first.
   [[nodiscard]] std::optional<std::uint64_t> cleaning_candidate(double ratio) const;
   // Every record of a sealed segment, without bodies.
   [[nodiscard]] Result<void> for_each_record(std::uint64_t segment,
                                              const std::function<void(const RecordHead&)>& visit);
 
-  // Writes the next spare segments ahead. Its own thread; does nothing when enough are there.
+  // Makes the next missing one of the reserves and the spare segments. Its own thread. True: call
+  // it again; false: enough are there, or the disk has no room for them now.
   [[nodiscard]] Result<bool> prepare();
 
-  // Commits what gathered, and marks the log clean.
+  // Gives cached memory back. For an idle owner.
+  void trim();
+
+  // Commits what gathered, and marks the log clean. Nothing may be appended afterwards.
   void close();
 
   [[nodiscard]] const OpenReport& report() const;

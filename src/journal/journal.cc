@@ -1,0 +1,486 @@
+#include "journal/journal.h"
+
+#include <algorithm>
+#include <bit>
+#include <deque>
+#include <map>
+
+#include "base/check.h"
+#include "journal/body_reader.h"
+#include "journal/checkpoint.h"
+#include "journal/gather.h"
+#include "journal/names.h"
+#include "journal/recovery.h"
+#include "journal/segment_writer.h"
+#include "journal/space.h"
+#include "journal/tail_cache.h"
+#include "os/real_clock.h"
+
+namespace penstock::journal {
+namespace {
+
+constexpr std::uint64_t kMaxTransactionBytes = 64ull << 20;
+constexpr std::uint32_t kRefusalsPerRefresh = 64;
+
+// Data and footer of one batch must fit an empty segment, even when all of it is heads.
+std::uint64_t max_transaction(std::uint64_t segment_bytes) {
+  const auto chunk = Layout({}, segment_bytes).chunk_bytes();
+  const auto half = (segment_bytes - 4 * kBlock - chunk) / 2;
+  return std::min(half - segment_bytes / 512, kMaxTransactionBytes);
+}
+
+struct Segment {
+  std::uint64_t data_end = 0;
+  std::uint64_t live_bytes = 0;
+};
+
+}  // namespace
+
+class Journal::Impl {
+ public:
+  Impl(Directory& directory, const Options& options, std::unique_ptr<DirectoryLock> lock,
+       const Survey& found, Recovered recovered);
+  [[nodiscard]] Result<void> start(const Survey& found);
+
+  [[nodiscard]] Room room_for(std::uint64_t bytes, std::uint32_t records);
+  [[nodiscard]] Batch* seal();
+  void write(Batch& batch);
+  void complete(Batch& batch);
+  void commit();
+  void close();
+  [[nodiscard]] Result<RecordView> read(LogPosition position);
+  void add_live(LogPosition position, std::int64_t bytes);
+  [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
+  [[nodiscard]] std::optional<std::uint64_t> cleaning_candidate(double ratio) const;
+  [[nodiscard]] Result<void> for_each_record(std::uint64_t number,
+                                             const std::function<void(const RecordHead&)>& visit);
+  void trim();
+  [[nodiscard]] Statistics statistics() const;
+  [[nodiscard]] std::uint64_t since_checkpoint() const;
+
+  [[nodiscard]] const Layout& layout() const { return layout_; }
+  Gather& gather() { return gather_; }
+  Space& space() { return space_; }
+  [[nodiscard]] LogPosition durable() const { return durable_; }
+  [[nodiscard]] const OpenReport& report() const { return report_; }
+
+  LogPosition append(std::uint8_t kind, ByteView head, ByteView body) {
+    CHECK(!closed_);
+    ++statistics_.records;
+    const auto position = gather_.append(kind, head, body);
+    appended_bytes_ += record_bytes(head.size(), body.size());
+    return position;
+  }
+
+ private:
+  [[nodiscard]] Result<void> recycle_dead(const std::vector<LiveSegment>& live);
+
+  Directory& directory_;
+  const Options options_;
+  std::unique_ptr<DirectoryLock> lock_;
+  std::unique_ptr<Clock> own_clock_;
+  const Layout layout_;
+  const std::uint64_t max_transaction_;
+  OpenReport report_;
+  const std::uint64_t epoch_;
+  const bool created_;
+  const ChainLink link_at_open_;
+  Space space_;           // any thread
+  SegmentWriter writer_;  // the writer's thread
+  Gather gather_;
+  TailCache cache_;
+  BodyReader reader_;
+  std::map<std::uint64_t, Segment> segments_;
+  std::uint64_t memo_number_ = 0;  // of the segment retain() and release() met last
+  Segment* memo_ = nullptr;
+  std::unique_ptr<Batch> in_flight_;
+  LogPosition durable_;
+  std::uint64_t checkpoint_number_ = 0;
+  std::uint64_t appended_bytes_ = 0, checkpointed_bytes_ = 0;
+  std::uint32_t refusals_ = 0;
+  bool closed_ = false;
+  Statistics statistics_;
+};
+
+Journal::Impl::Impl(Directory& directory, const Options& options,
+                    std::unique_ptr<DirectoryLock> lock, const Survey& found, Recovered recovered)
+    : directory_(directory),
+      options_(options),
+      lock_(std::move(lock)),
+      own_clock_(options.clock == nullptr ? make_real_clock() : nullptr),
+      layout_(recovered.layout),
+      max_transaction_(max_transaction(layout_.segment_bytes())),
+      report_(recovered.report),
+      epoch_(recovered.epoch),
+      created_(found.segments.empty()),
+      link_at_open_(recovered.link),
+      space_(directory, layout_.segment_bytes(), options.spare_segments, options.reserve_bytes),
+      writer_(directory, space_, options.clock == nullptr ? *own_clock_ : *options.clock, layout_,
+              recovered.epoch),
+      gather_(layout_, recovered.start, std::move(recovered.footer),
+              [this](std::uint64_t segment, std::uint64_t data_end) {
+                segments_[segment].data_end = data_end;
+              }),
+      cache_(options.tail_cache_bytes),
+      reader_(directory, layout_),
+      durable_(recovered.end),
+      checkpoint_number_(recovered.checkpoint_number) {
+  for (const auto& [number, data_end] : recovered.segments) segments_[number].data_end = data_end;
+  // What replaying would have to read again.
+  if (!created_ && durable_ > recovered.covers)
+    appended_bytes_ = durable_.value - recovered.covers.value;
+}
+
+Result<void> Journal::Impl::start(const Survey& found) {
+  if (auto done = space_.adopt(found.names); !done) return done;
+  if (created_) return writer_.open_segment(1);
+  return writer_.resume(layout_.segment_of(durable_), link_at_open_, durable_);
+}
+
+Journal::Room Journal::Impl::room_for(std::uint64_t bytes, std::uint32_t records) {
+  const auto cost = bytes + std::uint64_t{records} * kRecordOverheadBytes;
+  if (cost > max_transaction_) return Room::too_large;
+  if (!space_.room()) {
+    // Nothing may be written while all is refused, so now and then the refusals look again.
+    if (++refusals_ % kRefusalsPerRefresh == 0) space_.refresh();
+    if (!space_.room()) return Room::disk_full;
+  }
+  const auto gathered = gather_.gathered_bytes();
+  if (gathered > 0 && gathered + cost > max_transaction_) return Room::batch_full;
+  gather_.make_room(bytes, records);
+  return Room::yes;
+}
+
+Batch* Journal::Impl::seal() {
+  if (in_flight_) return nullptr;
+  in_flight_ = gather_.take();
+  return in_flight_.get();
+}
+
+void Journal::Impl::write(Batch& batch) {
+  if (auto done = writer_.write(batch); !done)
+    fatal("journal " + directory_.path() + "/" + segment_name(layout_.segment_of(batch.base)),
+          done.error().message);
+}
+
+void Journal::Impl::complete(Batch& batch) {
+  CHECK(in_flight_.get() == &batch);
+  durable_ = batch.end();
+  segments_[layout_.segment_of(batch.base)].data_end =
+      layout_.offset_of(batch.base) + batch.buffer.size();
+  ++statistics_.batches;
+  statistics_.written_bytes += batch.written_bytes;
+  statistics_.sync_micros_last = batch.sync_micros;
+  statistics_.sync_micros_total += batch.sync_micros;
+  statistics_.sync_micros_max = std::max(statistics_.sync_micros_max, batch.sync_micros);
+  batch.written = true;
+  batch.chunks.clear();
+  batch.seals.reset();
+  if (auto unused = cache_.add(std::move(in_flight_))) gather_.recycle(std::move(unused));
+}
+
+void Journal::Impl::commit() {
+  CHECK(!in_flight_);
+  while (Batch* batch = seal()) {
+    write(*batch);
+    complete(*batch);
+  }
+}
+
+void Journal::Impl::close() {
+  if (closed_) return;
+  commit();
+  in_flight_ = gather_.take_clean_mark();
+  write(*in_flight_);
+  complete(*in_flight_);
+  closed_ = true;
+}
+
+Result<RecordView> Journal::Impl::read(LogPosition position) {
+  const Batch* batch = gather_.find(position);
+  if (batch == nullptr && in_flight_ && in_flight_->holds(position)) batch = in_flight_.get();
+  if (batch == nullptr) batch = cache_.find(position);
+  if (batch == nullptr) {
+    const auto found = segments_.find(layout_.segment_of(position));
+    if (found == segments_.end() || position >= durable_)
+      return fail(ErrorCode::not_found, "no record at position " + std::to_string(position.value) +
+                                            " of " + directory_.path());
+    return reader_.read(position, found->second.data_end);
+  }
+  ++statistics_.cache_reads;
+  const auto bytes = batch->buffer.view().subspan(position.value - batch->base.value);
+  if (batch->written) {
+    if (auto record = decode_record(layout_, position, bytes)) return *record;
+  } else if (bytes.size() >= kRecordHeaderBytes) {
+    // Its checksum is not computed yet; it has never left our memory.
+    const auto header = decode_record_header(bytes.data());
+    const auto rest = bytes.subspan(kRecordHeaderBytes);
+    if (std::uint64_t{header.head_bytes} + header.body_bytes <= rest.size())
+      return RecordView{position, header.kind, rest.first(header.head_bytes),
+                        rest.subspan(header.head_bytes, header.body_bytes)};
+  }
+  return fail(ErrorCode::corrupt, "no record at position " + std::to_string(position.value) +
+                                      " of " + directory_.path() + ", or memory is damaged");
+}
+
+void Journal::Impl::add_live(LogPosition position, std::int64_t bytes) {
+  const auto number = layout_.segment_of(position);
+  if (memo_ == nullptr || memo_number_ != number) {
+    memo_ = &segments_[number];  // a map's nodes stay where they are
+    memo_number_ = number;
+  }
+  CHECK(bytes >= 0 || memo_->live_bytes >= static_cast<std::uint64_t>(-bytes));
+  memo_->live_bytes += static_cast<std::uint64_t>(bytes);
+  statistics_.live_bytes += static_cast<std::uint64_t>(bytes);
+}
+
+std::uint64_t Journal::Impl::since_checkpoint() const {
+  return appended_bytes_ - checkpointed_bytes_;
+}
+
+Result<void> Journal::Impl::write_checkpoint(ByteView state, const std::vector<LiveSegment>& live) {
+  if (in_flight_) return fail(ErrorCode::busy, "a batch is being written");
+  commit();
+  Checkpoint checkpoint;
+  checkpoint.number = checkpoint_number_ + 1;
+  checkpoint.epoch = epoch_;
+  checkpoint.covers = durable_;
+  checkpoint.log_id = layout_.log_id();
+  checkpoint.segment_bytes = layout_.segment_bytes();
+  auto written = write_checkpoint_file(directory_, checkpoint, state, live);
+  if (!written && written.error().code == ErrorCode::full) {
+    auto released = space_.release_checkpoint_reserve();
+    if (!released) return fail(std::move(released).error());
+    if (*released) written = write_checkpoint_file(directory_, checkpoint, state, live);
+  }
+  if (!written) return written;
+  const auto previous = std::exchange(checkpoint_number_, checkpoint.number);
+  checkpointed_bytes_ = appended_bytes_;
+  ++statistics_.checkpoints;
+  if (previous != 0) {
+    if (auto done = directory_.remove(checkpoint_name(previous)); !done) return done;
+  }
+  return recycle_dead(live);
+}
+
+Result<void> Journal::Impl::recycle_dead(const std::vector<LiveSegment>& live) {
+  const auto current = layout_.segment_of(durable_);
+  std::vector<std::string> names;
+  for (auto it = segments_.begin(); it != segments_.end() && it->first < current;) {
+    const auto& [number, segment] = *it;
+    if (segment.live_bytes > 0 ||
+        std::ranges::binary_search(live, number, {}, &LiveSegment::number)) {
+      ++it;
+      continue;
+    }
+    reader_.forget(number);
+    names.push_back(segment_name(number));
+    if (memo_number_ == number) memo_ = nullptr;
+    it = segments_.erase(it);
+  }
+  return space_.recycle(names);
+}
+
+std::optional<std::uint64_t> Journal::Impl::cleaning_candidate(double ratio) const {
+  const auto current = layout_.segment_of(durable_);
+  std::optional<std::uint64_t> best;
+  auto least = static_cast<std::uint64_t>(ratio * static_cast<double>(layout_.segment_bytes()));
+  for (const auto& [number, segment] : segments_) {
+    if (number >= current) break;
+    if (segment.live_bytes == 0 || segment.live_bytes >= least) continue;
+    least = segment.live_bytes;
+    best = number;
+  }
+  return best;
+}
+
+Result<void> Journal::Impl::for_each_record(std::uint64_t number,
+                                            const std::function<void(const RecordHead&)>& visit) {
+  const auto found = segments_.find(number);
+  if (found == segments_.end() || number > layout_.segment_of(durable_))
+    return fail(ErrorCode::not_found, "no segment " + std::to_string(number));
+  auto file = directory_.open(segment_name(number));
+  if (!file) return fail(std::move(file).error());
+  const auto pass = [&](const RecordHead& record) -> Result<void> {
+    return visit(record), Result<void>{};
+  };
+  auto trailer = read_trailer(layout_, **file, number);
+  if (!trailer) return fail(std::move(trailer).error());
+  if (*trailer) {
+    auto entries = load_footer(layout_, **file, **trailer);
+    if (entries) return for_each_entry(layout_, number, *entries, pass);
+    if (entries.error().code != ErrorCode::corrupt) return fail(std::move(entries).error());
+  }
+  auto header = read_segment_header(directory_, **file, number);
+  if (!header) return fail(std::move(header).error());
+  auto walk = walk_segment(layout_, **file, number, {header->first_epoch, header->previous_crc},
+                           found->second.data_end, [&](const RecordView& record) {
+                             return pass({record.position, record.kind, record.head,
+                                          static_cast<std::uint32_t>(record.body.size())});
+                           });
+  if (!walk) return fail(std::move(walk).error());
+  if (walk->data_end < found->second.data_end)
+    return fail(ErrorCode::corrupt,
+                segment_name(number) + ": offset " + std::to_string(walk->data_end) +
+                    ": the batch is damaged",
+                verify_hint(directory_));
+  return {};
+}
+
+void Journal::Impl::trim() {
+  cache_.clear();
+  gather_.trim();
+  reader_.trim();
+}
+
+Journal::Statistics Journal::Impl::statistics() const {
+  auto result = statistics_;
+  result.segments = layout_.segment_of(durable_) == 0 ? 0 : segments_.size();
+  result.spare_segments = space_.spare_count();
+  result.disk_bytes = (result.segments + result.spare_segments) * layout_.segment_bytes();
+  result.appended_bytes = appended_bytes_;
+  result.disk_reads = reader_.disk_reads();
+  return result;
+}
+
+// ---- the public face
+
+namespace {
+
+Result<void> check_options(const Options& options) {
+  if (options.segment_bytes < kMinSegmentBytes || options.segment_bytes > kMaxSegmentBytes ||
+      !std::has_single_bit(options.segment_bytes))
+    return fail(ErrorCode::invalid, "segment_bytes must be a power of two from 64 KiB to 1 GiB");
+  return {};
+}
+
+Recovered new_log(const Options& options) {
+  LogId id;
+  if (options.log_id) {
+    id = *options.log_id;
+  } else {
+    secure_random(id.data(), id.size());
+  }
+  const Layout layout(id, options.segment_bytes);
+  const auto begin = layout.position(1, kBlock);
+  OpenReport report;
+  report.created = true;
+  report.segments = 1;
+  return Recovered{layout,        1,     {}, begin, {}, FooterBuilder(layout, 1), 0, begin,
+                   {{1, kBlock}}, report};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Journal>> Journal::open(Directory& directory, const Options& options,
+                                               Replay& replay) {
+  if (auto ok = check_options(options); !ok) return fail(std::move(ok).error());
+  auto lock = directory.lock();
+  if (!lock) return fail(std::move(lock).error().at("open journal"));
+  auto found = survey(directory);
+  if (!found) return fail(std::move(found).error().at("open journal"));
+  std::optional<Recovered> recovered;
+  if (found->segments.empty() && found->checkpoints.empty()) {
+    recovered = new_log(options);
+    if (auto done = replay.live_done(); !done) return fail(std::move(done).error());
+  } else {
+    auto result = recover(directory, *found, replay);
+    if (!result) return fail(std::move(result).error().at("open journal"));
+    recovered = std::move(*result);
+  }
+  for (const auto* name : {kCheckpointTemporary, kRepairTemporary}) {
+    if (std::ranges::find(found->names, name) == found->names.end()) continue;
+    if (auto done = directory.remove(name); !done) return fail(std::move(done).error());
+  }
+  const auto newest = recovered->checkpoint_number;
+  for (const auto number : found->checkpoints) {
+    if (number == newest) continue;
+    // A newer one that is damaged goes as well: numbers must not come twice.
+    if (auto done = directory.remove(checkpoint_name(number)); !done)
+      return fail(std::move(done).error());
+  }
+  auto impl =
+      std::make_unique<Impl>(directory, options, std::move(*lock), *found, std::move(*recovered));
+  if (auto done = impl->start(*found); !done)
+    return fail(std::move(done).error().at("open journal"));
+  return std::unique_ptr<Journal>(new Journal(std::move(impl)));
+}
+
+Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Journal::~Journal() = default;
+
+LogPosition Journal::append(std::uint8_t kind, ByteView head, ByteView body) {
+  return impl_->append(kind, head, body);
+}
+Journal::Room Journal::room_for(std::uint64_t bytes, std::uint32_t records) {
+  return impl_->room_for(bytes, records);
+}
+std::uint64_t Journal::max_transaction_bytes(const Options& options) {
+  return max_transaction(options.segment_bytes);
+}
+LogPosition Journal::appended() const {
+  return impl_->gather().end();
+}
+LogPosition Journal::durable() const {
+  return impl_->durable();
+}
+std::uint64_t Journal::gathered_bytes() const {
+  return impl_->gather().gathered_bytes();
+}
+Batch* Journal::seal() {
+  return impl_->seal();
+}
+void Journal::write(Batch& batch) {
+  impl_->write(batch);
+}
+void Journal::complete(Batch& batch) {
+  impl_->complete(batch);
+}
+void Journal::commit() {
+  impl_->commit();
+}
+Result<RecordView> Journal::read(LogPosition position) {
+  return impl_->read(position);
+}
+void Journal::retain(LogPosition position, std::uint64_t bytes) {
+  impl_->add_live(position, static_cast<std::int64_t>(bytes));
+}
+void Journal::release(LogPosition position, std::uint64_t bytes) {
+  impl_->add_live(position, -static_cast<std::int64_t>(bytes));
+}
+Result<void> Journal::write_checkpoint(ByteView state, const std::vector<LiveSegment>& live) {
+  return impl_->write_checkpoint(state, live);
+}
+std::uint64_t Journal::since_checkpoint() const {
+  return impl_->since_checkpoint();
+}
+std::optional<std::uint64_t> Journal::cleaning_candidate(double ratio) const {
+  return impl_->cleaning_candidate(ratio);
+}
+Result<void> Journal::for_each_record(std::uint64_t segment,
+                                      const std::function<void(const RecordHead&)>& visit) {
+  return impl_->for_each_record(segment, visit);
+}
+Result<bool> Journal::prepare() {
+  return impl_->space().prepare();
+}
+void Journal::trim() {
+  impl_->trim();
+}
+void Journal::close() {
+  impl_->close();
+}
+const OpenReport& Journal::report() const {
+  return impl_->report();
+}
+std::uint64_t Journal::segment_of(LogPosition position) const {
+  return impl_->layout().segment_of(position);
+}
+std::uint32_t Journal::offset_of(LogPosition position) const {
+  return impl_->layout().offset_of(position);
+}
+Journal::Statistics Journal::statistics() const {
+  return impl_->statistics();
+}
+
+}  // namespace penstock::journal

@@ -1,0 +1,191 @@
+#include "journal/space.h"
+
+#include <algorithm>
+
+#include "journal/names.h"
+
+namespace penstock::journal {
+
+Space::Space(Directory& directory, std::uint64_t segment_bytes, std::uint32_t spares,
+             std::uint64_t reserve_bytes)
+    : directory_(directory),
+      segment_bytes_(segment_bytes),
+      spares_wanted_(spares),
+      reserve_bytes_(reserve_bytes) {}
+
+Result<void> Space::adopt_reserve(const char* name, std::uint64_t bytes, bool& have) {
+  auto file = directory_.open(name);
+  if (!file) return fail(std::move(file).error());
+  const auto size = (*file)->size();
+  if (!size) return fail(size.error());
+  have = reserve_bytes_ > 0 && *size >= bytes;
+  return have ? Result<void>{} : directory_.remove(name);
+}
+
+Result<void> Space::adopt(const std::vector<std::string>& names) {
+  for (const auto& name : names) {
+    if (name == kReserveSegment) {
+      if (auto done = adopt_reserve(kReserveSegment, segment_bytes_, have_segment_); !done)
+        return done;
+    } else if (name == kReserveCheckpoint) {
+      if (auto done = adopt_reserve(kReserveCheckpoint, reserve_bytes_, have_checkpoint_); !done)
+        return done;
+    } else if (const auto number = spare_number(name)) {
+      next_name_ = std::max(next_name_, *number + 1);
+      auto file = directory_.open(name);
+      if (!file) return fail(std::move(file).error());
+      const auto size = (*file)->size();
+      if (!size) return fail(size.error());
+      if (*size == segment_bytes_ && spares_.size() <= spares_wanted_) {
+        spares_.push_back(name);
+      } else if (auto removed = directory_.remove(name); !removed) {
+        return removed;
+      }
+    }
+  }
+  refresh();
+  return {};
+}
+
+std::string Space::fresh_name() {
+  const std::scoped_lock guard(mutex_);
+  return spare_name(next_name_++);
+}
+
+std::uint64_t Space::spare_count() const {
+  const std::scoped_lock guard(mutex_);
+  return spares_.size();
+}
+
+Result<std::string> Space::take_segment() {
+  {
+    const std::scoped_lock guard(mutex_);
+    if (!spares_.empty()) {
+      auto name = std::move(spares_.back());
+      spares_.pop_back();
+      return name;
+    }
+  }
+  auto name = fresh_name();
+  auto made = make_file(name, segment_bytes_, false);
+  if (made) return name;
+  if (made.error().code != ErrorCode::full) return fail(std::move(made).error());
+  {
+    const std::scoped_lock guard(mutex_);
+    if (!have_segment_) return fail(std::move(made).error());
+    have_segment_ = false;
+  }
+  if (auto done = directory_.rename(kReserveSegment, name); !done)
+    return fail(std::move(done).error());
+  return name;
+}
+
+Result<void> Space::recycle(const std::vector<std::string>& names) {
+  if (names.empty()) return {};
+  std::vector<std::string> kept;
+  bool reserve = false;
+  const auto have = spare_count();
+  for (const auto& name : names) {
+    Result<void> done;
+    if (reserve_bytes_ > 0 && !reserve && missing() == Missing::reserve_segment) {
+      done = directory_.rename(name, kReserveSegment);
+      reserve = true;
+    } else if (have + kept.size() < spares_wanted_) {
+      kept.push_back(fresh_name());
+      done = directory_.rename(name, kept.back());
+    } else {
+      done = directory_.remove(name);
+    }
+    if (!done) return done;
+  }
+  // Before a file gets a new content its old name must be gone for good.
+  if (auto done = directory_.sync(); !done) return done;
+  {
+    const std::scoped_lock guard(mutex_);
+    spares_.insert(spares_.end(), kept.begin(), kept.end());
+    have_segment_ = have_segment_ || reserve;
+  }
+  refresh();
+  return {};
+}
+
+Result<bool> Space::release_checkpoint_reserve() {
+  {
+    const std::scoped_lock guard(mutex_);
+    if (!have_checkpoint_) return false;
+    have_checkpoint_ = false;
+  }
+  if (auto done = directory_.remove(kReserveCheckpoint); !done)
+    return fail(std::move(done).error());
+  return true;
+}
+
+Space::Missing Space::missing() const {
+  const std::scoped_lock guard(mutex_);
+  if (reserve_bytes_ > 0 && !have_segment_) return Missing::reserve_segment;
+  if (reserve_bytes_ > 0 && !have_checkpoint_) return Missing::reserve_checkpoint;
+  if (spares_.size() < spares_wanted_) return Missing::spare;
+  return Missing::none;
+}
+
+Result<bool> Space::prepare() {
+  const auto what = missing();
+  if (what == Missing::none) {
+    refresh();
+    return false;
+  }
+  const auto name = fresh_name();
+  const bool checkpoint = what == Missing::reserve_checkpoint;
+  auto made = make_file(name, checkpoint ? reserve_bytes_ : segment_bytes_, what == Missing::spare);
+  if (!made) {
+    refresh();
+    if (made.error().code == ErrorCode::full) return false;
+    return fail(std::move(made).error().at("prepare a spare segment"));
+  }
+  if (what != Missing::spare) {
+    const auto* to = checkpoint ? kReserveCheckpoint : kReserveSegment;
+    if (auto done = directory_.rename(name, to); !done) return fail(std::move(done).error());
+  }
+  if (auto done = directory_.sync(); !done) return fail(std::move(done).error());
+  {
+    const std::scoped_lock guard(mutex_);
+    if (what == Missing::spare) spares_.push_back(name);
+    if (what == Missing::reserve_segment) have_segment_ = true;
+    if (checkpoint) have_checkpoint_ = true;
+  }
+  refresh();
+  return missing() != Missing::none;
+}
+
+Result<void> Space::make_file(const std::string& name, std::uint64_t bytes, bool written) {
+  auto file = directory_.create(name);
+  if (!file) return fail(std::move(file).error());
+  const auto fill = [&]() -> Result<void> {
+    if (!written) return (*file)->allocate(bytes);
+    // Written in order and never allocated ahead, so that its size tells one that was cut short.
+    const Bytes zeros(std::min<std::uint64_t>(bytes, 256 << 10));
+    for (std::uint64_t at = 0; at < bytes; at += zeros.size())
+      if (auto done = (*file)->write_at(at, zeros); !done) return done;
+    return (*file)->sync();
+  };
+  auto filled = fill();
+  // The first error is what counts; a file that is cut short is removed at the next start too.
+  if (!filled) static_cast<void>(directory_.remove(name));
+  return filled;
+}
+
+void Space::refresh() {
+  if (reserve_bytes_ == 0) return;
+  std::uint64_t wanted = 0;
+  {
+    const std::scoped_lock guard(mutex_);
+    if (!have_segment_) wanted += segment_bytes_;
+    if (!have_checkpoint_) wanted += reserve_bytes_;
+    if (spares_.empty()) wanted += segment_bytes_;
+  }
+  const auto free = wanted == 0 ? Result<std::uint64_t>(0) : directory_.free_bytes();
+  // When the file system does not answer, writing will tell.
+  if (free) room_.store(*free >= wanted, std::memory_order_relaxed);
+}
+
+}  // namespace penstock::journal

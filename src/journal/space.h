@@ -1,0 +1,62 @@
+// Disk space for the log: spare segments written ahead, the reserves, and whether there is room.
+//
+// Why reserves: a full disk may refuse a publish but never a settle, and never the checkpoint that
+// lets
+//   segments be used again. So one segment file and one file for the checkpoint's space are kept.
+// Threads: any; the mutex guards names and flags only, never input or output.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "os/file.h"
+
+namespace penstock::journal {
+
+class Space {
+ public:
+  Space(Directory& directory, std::uint64_t segment_bytes, std::uint32_t spares,
+        std::uint64_t reserve_bytes);
+
+  // Takes over the spare and reserve files found in the directory; removes those cut short.
+  [[nodiscard]] Result<void> adopt(const std::vector<std::string>& names);
+  // The name of a file of a segment's size, now the caller's. Uses up the reserve when all else
+  // fails.
+  [[nodiscard]] Result<std::string> take_segment();
+  // Gives files of segments that nobody needs back: as reserve, as spares, or to the file system.
+  [[nodiscard]] Result<void> recycle(const std::vector<std::string>& names);
+  // Lets go of the checkpoint's reserve. False when there is none.
+  [[nodiscard]] Result<bool> release_checkpoint_reserve();
+  // Makes one missing file. False: none is missing, or there is no space for it.
+  [[nodiscard]] Result<bool> prepare();
+
+  // Asks the file system, and decides room() anew.
+  void refresh();
+  // Whether anything but a settle may be appended.
+  [[nodiscard]] bool room() const { return room_.load(std::memory_order_relaxed); }
+  [[nodiscard]] std::uint64_t spare_count() const;
+
+ private:
+  enum class Missing : std::uint8_t { none, reserve_segment, reserve_checkpoint, spare };
+  [[nodiscard]] Missing missing() const;
+  [[nodiscard]] std::string fresh_name();
+  [[nodiscard]] Result<void> adopt_reserve(const char* name, std::uint64_t bytes, bool& have);
+  // A new file with all its bytes written, or only allocated, and synced.
+  [[nodiscard]] Result<void> make_file(const std::string& name, std::uint64_t bytes, bool written);
+
+  Directory& directory_;
+  const std::uint64_t segment_bytes_;
+  const std::uint32_t spares_wanted_;
+  const std::uint64_t reserve_bytes_;
+  std::atomic<bool> room_{true};
+  mutable std::mutex mutex_;
+  std::vector<std::string> spares_;
+  std::uint64_t next_name_ = 1;
+  bool have_segment_ = false, have_checkpoint_ = false;
+};
+
+}  // namespace penstock::journal
