@@ -1,0 +1,91 @@
+// JSON in and out: Boost.JSON within bounds, with errors that say where.
+//
+// Threads:  pure functions; an ObjectReader belongs to one caller.
+// Lifetime: an ObjectReader, and the views it gives, live as long as the value they read.
+// Memory:   bounded by the text received; a parsed value takes up to some 24 bytes for each byte of
+// text
+//   ("[0,0,0..."), so the size limit is the memory limit.
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace penstock::wire::json {
+
+struct Limits {
+  std::size_t max_bytes = 1u << 20;
+  std::size_t max_depth = 32;
+};
+
+// One JSON text (RFC 8259), the whole of `text`: valid UTF-8, no comments, no trailing commas. Of a
+// name given twice, the last one counts. An error names the position: "JSON: syntax error at byte
+// 17".
+[[nodiscard]] Result<boost::json::value> parse(std::string_view text, const Limits& limits = {});
+// Without spaces; what parse() reads back.
+[[nodiscard]] std::string to_text(const boost::json::value& value);
+// Appends `text` as a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD.
+void append_string(std::string& out, std::string_view text);
+
+// Reads the fields of an object one by one. The first error stays, later calls give fallbacks, and
+// finish() tells it; so a request is decoded as a list and checked once, at its end:
+//
+//   json::ObjectReader in(value);
+//   const auto max = in.integer("max", 1, 1000, 10);
+//   const auto wait = in.duration("wait").value_or(0s);
+//   if (auto good = in.finish(); !good) return good;  // field "max" must be an integer from 1 to
+//   1000...
+class ObjectReader {
+ public:
+  // `what` begins the errors: "message 3: ".
+  explicit ObjectReader(const boost::json::value& value, std::string_view what = {});
+
+  // Present and of its type, or nothing; null counts as absent. A wrong type or range is an error.
+  [[nodiscard]] std::optional<std::int64_t> integer(std::string_view name, std::int64_t min,
+                                                    std::int64_t max);
+  [[nodiscard]] std::optional<double> number(std::string_view name, double min, double max);
+  [[nodiscard]] std::optional<bool> boolean(std::string_view name);
+  [[nodiscard]] std::optional<std::string_view> text(std::string_view name);
+  // Text with a unit, "1.5s" (base/text.h).
+  [[nodiscard]] std::optional<Duration> duration(std::string_view name);
+  [[nodiscard]] const boost::json::object* object(std::string_view name);
+  [[nodiscard]] const boost::json::array* array(std::string_view name);
+  // Whatever it is; null too.
+  [[nodiscard]] const boost::json::value* any(std::string_view name);
+
+  [[nodiscard]] std::int64_t integer(std::string_view name, std::int64_t min, std::int64_t max,
+                                     std::int64_t fallback) {
+    return integer(name, min, max).value_or(fallback);
+  }
+  [[nodiscard]] bool boolean(std::string_view name, bool fallback) {
+    return boolean(name).value_or(fallback);
+  }
+  // Absent is an error.
+  [[nodiscard]] std::string_view required_text(std::string_view name);
+  [[nodiscard]] std::int64_t required_integer(std::string_view name, std::int64_t min,
+                                              std::int64_t max);
+
+  // A rule of the caller's own is broken: `field "x" must <rule>`.
+  void refuse(std::string_view name, std::string_view rule);
+  [[nodiscard]] bool ok() const { return !error_; }
+  // The first error; or, without one, that a field is there which was never asked for.
+  [[nodiscard]] Result<void> finish();
+
+ private:
+  const boost::json::value* look_up(std::string_view name);
+  void refuse_value(std::string_view name, std::string_view rule, const boost::json::value& value);
+  void keep(std::string message);
+
+  const boost::json::object* object_ = nullptr;
+  std::string what_;
+  std::vector<std::string_view> asked_;  // names that the caller knows: as many as its source has
+  std::optional<Error> error_;
+};
+
+}  // namespace penstock::wire::json
