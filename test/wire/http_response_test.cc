@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "wire/http/request_parser.h"
+#include "wire/http/request_writer.h"
 #include "wire/http/response_parser.h"
 #include "wire/http/response_writer.h"
 
@@ -99,6 +100,14 @@ TEST(HttpResponse, IsReadTheSameHoweverItIsCut) {
     }
     EXPECT_EQ(read(input, 0, true), whole) << quoted(input, 200);
   }
+}
+
+TEST(HttpResponse, EndsTheConnectionWhenItSaysSo) {
+  EXPECT_EQ(
+      read("HTTP/1.1 200 OK\r\nConnection: te, close\r\nContent-Length: 0\r\n\r\n").responses[0],
+      "200 close Connection=te, close Content-Length=0 []");
+  EXPECT_EQ(read("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").responses[0],
+            "200 close Content-Length=0 []");
 }
 
 TEST(HttpResponse, ToAHeadRequestHasNoBody) {

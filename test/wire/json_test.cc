@@ -59,10 +59,9 @@ TEST(Json, WritesAnyTextAsAStringThatReadsBack) {
 }
 
 TEST(ObjectReader, GivesFieldsThatAreThereAndFallbacksForThoseThatAreNot) {
-  const auto value =
-      parse(
-          R"({"max":5,"wait":"1.5s","name":"q","on":true,"rate":0.5,"list":[1],"sub":{},"none":null})")
-          .value();
+  const auto value = parse(R"({"max":5,"wait":"1.5s","name":"q","on":true,)"
+                           R"("rate":0.5,"list":[1],"sub":{},"none":null})")
+                         .value();
   ObjectReader in(value);
   EXPECT_EQ(in.integer("max", 1, 1000, 10), 5);
   EXPECT_EQ(in.integer("min", 1, 1000, 10), 10);

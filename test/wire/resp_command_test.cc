@@ -166,6 +166,22 @@ TEST(RespCommand, IsReadTheSameHoweverItIsCut) {
   }
 }
 
+// A byte changed anywhere: whatever the verdict, it must not depend on the cut, and nothing may
+// break.
+TEST(RespCommand, IsReadTheSameHoweverItIsCutWithAnyByteChanged) {
+  for (const auto& input : corpus()) {
+    for (std::size_t at = 0; at < input.size(); ++at) {
+      for (const char c : {'\0', '\r', '\n', '*', '$', '-', '0', '9', '"', '\xff'}) {
+        auto changed = input;
+        changed[at] = c;
+        Connection connection;
+        for (const char byte : changed) connection.receive({&byte, 1});
+        EXPECT_EQ(connection.seen(), read(changed)) << quoted(changed);
+      }
+    }
+  }
+}
+
 TEST(RespCommand, HoldsStrangersToSmallLimits) {
   const auto limits = Limits::before_login();
   EXPECT_EQ(read("*2\r\n$4\r\nAUTH\r\n$1\r\nx\r\n", limits).commands.size(), 1u);

@@ -7,6 +7,8 @@ namespace {
 
 // Method, version, spaces and line end around the target; methods served are far shorter.
 constexpr std::size_t kAroundTargetBytes = 64;
+// What a quiet connection may keep of a large head.
+constexpr std::size_t kHeadBytesKept = 4096;
 
 bool has_control_characters(std::string_view text) {
   bool found = false;
@@ -77,6 +79,7 @@ HeadReader::Status HeadReader::refuse(int status, std::string_view code, std::st
 }
 
 void HeadReader::clear() {
+  if (head_.capacity() > kHeadBytesKept) std::string().swap(head_);
   head_.clear();
   line_ = 0;
   lines_ = 0;

@@ -219,9 +219,7 @@ std::optional<Failure> parse_response_head(std::string_view text, ResponseHead& 
   if (parser.status < 100 || parser.status > 599) return bad_request("the status is out of range");
   head.status = parser.status;
   head.version = parser.version;
-  const auto connection = head.fields.value("connection");
-  head.keep_alive = parser.version == 11 ? !ascii_iequals(connection, "close")
-                                         : ascii_iequals(connection, "keep-alive");
+  head.keep_alive = parser.keep_alive();
   return judge_framing(framing, head.version, head.framing);
 }
 

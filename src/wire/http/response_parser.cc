@@ -7,6 +7,8 @@ namespace {
 
 // More than a server has reason to send before its answer.
 constexpr std::uint32_t kInterimResponsesMax = 8;
+// What a quiet connection may keep of a large body.
+constexpr std::size_t kBodyBytesKept = 16u << 10;
 
 }  // namespace
 
@@ -106,6 +108,7 @@ void ResponseParser::next() {
   to_head_ = until_close_ = false;
   interim_ = 0;
   head_reader_.clear();
+  if (body_.capacity() > kBodyBytesKept) std::string().swap(body_);
   body_.clear();
 }
 

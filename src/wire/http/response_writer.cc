@@ -2,39 +2,11 @@
 
 #include <charconv>
 
-#include "wire/http/syntax.h"
-#include "wire/http/target.h"
+#include "wire/http/field_text.h"
+#include "wire/http/message.h"
 
 namespace penstock::wire::http {
 namespace {
-
-void append_number(std::string& out, std::uint64_t value, int base = 10) {
-  char text[24];
-  const auto end = std::to_chars(text, text + sizeof text, value, base).ptr;
-  out.append(text, static_cast<std::size_t>(end - text));
-}
-
-// `text` with control characters as spaces.
-void append_clean(std::string& out, std::string_view text) {
-  const auto from = out.size();
-  out.append(text);
-  for (auto at = from; at < out.size(); ++at) {
-    if (!is_field_character(out[at])) out[at] = ' ';
-  }
-}
-
-void append_field(std::string& out, std::string_view name, std::string_view value) {
-  if (!is_token(name)) return;
-  out.append(name).append(": ");
-  append_clean(out, value);
-  out.append("\r\n");
-}
-
-void append_length(std::string& out, std::uint64_t length) {
-  out.append("Content-Length: ");
-  append_number(out, length);
-  out.append("\r\n");
-}
 
 constexpr bool has_no_content(int status) {
   return status / 100 == 1 || status == 204 || status == 304;
@@ -120,26 +92,6 @@ void StreamWriter::event(std::string_view event, std::string_view data, std::str
 
 void write_continue(std::string& out) {
   out.append("HTTP/1.1 100 Continue\r\n\r\n");
-}
-
-void write_request(std::string& out, const Request& request) {
-  out.append(is_token(request.method) ? request.method : "GET").append(" ");
-  for (const char c : request.target) {
-    // Encodes what would end the target, or the line; leaves the caller's own encoding alone.
-    if (c > 0x20 && c < 0x7f) {
-      out.push_back(c);
-    } else {
-      out.append(percent_encode({&c, 1}));
-    }
-  }
-  out.append(" HTTP/1.1\r\n");
-  append_field(out, "Host", request.host);
-  for (const auto& field : request.fields) append_field(out, field.name, field.value);
-  if (!request.keep_alive) out.append("Connection: close\r\n");
-  const bool bodiless = request.method == "GET" || request.method == "HEAD";
-  if (!request.body.empty()) append_field(out, "Content-Type", request.content_type);
-  if (!request.body.empty() || !bodiless) append_length(out, request.body.size());
-  out.append("\r\n").append(request.body);
 }
 
 }  // namespace penstock::wire::http

@@ -1,4 +1,4 @@
-// HTTP/1.1 responses and requests onto the end of a buffer that the caller owns.
+// HTTP/1.1 responses onto the end of a buffer that the caller owns.
 //
 // Threads:  one caller at a time. Lifetime: the buffer outlives the writer.
 // Promise:  no text given can break the framing: a field's name that is no token is left out with
@@ -7,11 +7,8 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
-
-#include "wire/http/message.h"
 
 namespace penstock::wire::http {
 
@@ -66,18 +63,5 @@ class StreamWriter {
 
 // "100 Continue", for a request that expects it and may go on.
 void write_continue(std::string& out);
-
-struct Request {
-  std::string_view method = "GET";
-  std::string_view target = "/";
-  std::string_view host;
-  std::span<const Field> fields{};
-  std::string_view content_type{};  // with a body
-  std::string_view body{};
-  bool keep_alive = true;
-};
-// The client's side. `method`, `target` and `host` must be valid; what could break the request line
-// is percent-encoded.
-void write_request(std::string& out, const Request& request);
 
 }  // namespace penstock::wire::http

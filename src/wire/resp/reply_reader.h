@@ -51,7 +51,7 @@ struct Reply {
 struct ReplyLimits {
   std::uint32_t max_depth = 16;
   std::uint64_t max_text_bytes = 64ull << 20;
-  std::uint64_t max_values = 4'194'304;  // in one reply, of all levels
+  std::uint64_t max_values = 1'048'576;  // in one reply, of all levels
 };
 
 class ReplyReader {
