@@ -288,6 +288,12 @@ void MemoryDirectory::crash(Survivors survivors, Random& random) {
   cut_at_ = 0, fail_at_ = 0, fail_sticky_ = false;
 }
 
+void MemoryDirectory::process_death() {
+  const std::scoped_lock guard(mutex_);
+  CHECK(!locked_);
+  cut_at_ = 0, fail_at_ = 0, fail_sticky_ = false;
+}
+
 void MemoryDirectory::set_capacity(std::uint64_t bytes) {
   const std::scoped_lock guard(mutex_);
   capacity_ = bytes;

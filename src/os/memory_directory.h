@@ -63,6 +63,8 @@ class MemoryDirectory : public Directory {
   void fail_reads_of(const std::string& name);
   void clear_faults();
   void crash(Survivors survivors, Random& random);
+  // The process died, the machine did not: all is there to be read, and what was dirty still is.
+  void process_death();
   void set_capacity(std::uint64_t bytes);
 
   // ---- looking at the platters

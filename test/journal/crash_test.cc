@@ -163,7 +163,11 @@ void live_and_die(Survivors survivors, std::uint64_t seed, int lives) {
     } catch (const MemoryDirectory::PowerCut&) {
     }
     if (testing::Test::HasFatalFailure()) return;
-    disk.crash(survivors, random);
+    if (random.below(3) == 0) {
+      disk.process_death();
+    } else {
+      disk.crash(survivors, random);
+    }
   }
 }
 
