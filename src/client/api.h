@@ -37,7 +37,7 @@ struct SendOptions {
 
 [[nodiscard]] Request<MessageId> send(std::string_view queue, std::string_view body,
                                       const SendOptions& options = {});
-// All or none; the ids in the order of the bodies.
+// All or none; the ids in the order of the bodies. A key k gives them the keys k/0, k/1 ...
 [[nodiscard]] Request<std::vector<MessageId>> send_many(std::string_view queue,
                                                         std::span<const std::string_view> bodies,
                                                         const SendOptions& options = {});
@@ -101,10 +101,12 @@ struct TaskOptions : SendOptions {
 [[nodiscard]] Request<MessageId> submit(std::string_view name, std::string_view args,
                                         std::string_view kwargs = {},
                                         const TaskOptions& options = {});
-// The same task many times, each with its own JSON array; all or none.
+// The same task many times, each with its own JSON array; all or none; keys as in send_many().
+// Keyword arguments are the same for all.
 [[nodiscard]] Request<std::vector<MessageId>> submit_many(std::string_view name,
                                                           std::span<const std::string_view> args,
-                                                          const TaskOptions& options = {});
+                                                          const TaskOptions& options = {},
+                                                          std::string_view kwargs = {});
 
 struct TakenTask {
   MessageId id;
@@ -140,7 +142,7 @@ struct TaskStatus {
   std::string name;
   std::string queue;
   std::uint32_t attempts = 0;
-  Time enqueued_at{}, started_at{}, finished_at{};
+  Time enqueued_at{}, started_at{}, finished_at{}, next_attempt_at{};
   std::string result;   // JSON, when done
   std::string error;    // "<type>: <message>", the last one
   std::string history;  // JSON array

@@ -4,21 +4,20 @@
 //   auto id = (*client)->call(client::send("mail", "hello"));                        // blocks
 //   (void)(*client)->start(client::send("mail", "again"), [](Answer<MessageId> id) { ... });
 //
-// Threads:  all functions may be called from any thread, call() and call_waiting() not from inside
-// a
-//           callback. Callbacks run on the client's own thread and must not block.
-// Order:    commands that one thread starts on one client are carried out in that order, waiting
-// ones
-//           aside.
-// Lifetime: the destructor answers what is in flight with Error::closed, closes the connections (so
-//           that leases taken through this client come back) and joins the thread.
+// Threads:  all functions may be called from any thread, those that block not from inside a
+// callback.
+//           Callbacks run on the client's own thread and must not block.
+// Order:    commands that one thread starts on one client are carried out in that order, those on
+//           lanes aside.
+// Lifetime: the destructor answers what is in flight with Error::closed, closes the connections and
+//           joins the thread. Lanes end before their client.
 // Damage:   a broken connection answers everything in flight with Error::closed and is made again
 // by
 //           itself, with exponential backoff and jitter; until it stands, calls answer
 //           Error::closed. A reply that is no RESP breaks the connection.
 // Pressure: start() takes at most `max_in_flight` unanswered calls and `max_unsent_bytes`, then
 // says
-//           back_pressured.
+//           back_pressured; call() waits for room.
 #pragma once
 
 #include <functional>
@@ -42,7 +41,7 @@ struct Options {
   flow::Backoff reconnect{.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(5)};
   std::size_t max_in_flight = 10'000;
   std::size_t max_unsent_bytes = 64u << 20;
-  // Connections for calls that wait at the server; further ones wait here for a free connection.
+  // Lanes that call_waiting() keeps; further calls wait here for a free one.
   std::size_t max_waiting = 64;
 };
 
@@ -59,6 +58,42 @@ struct Endpoint {
 };
 [[nodiscard]] Result<Endpoint> parse_url(std::string_view url);
 
+// A reply that is waited for; it owns what it holds. (shared_ptr, because Reply is incomplete
+// here.)
+using Received = std::expected<std::shared_ptr<Reply>, Failure>;
+
+template <class T>
+[[nodiscard]] Answer<T> read_received(const Request<T>& request, const Received& received) {
+  if (!received) return std::unexpected(received.error());
+  return request.read(**received);
+}
+
+// A connection of its own for calls that wait at the server, so that they hold up nobody.
+// Threads:  one caller at a time; a stop token may be triggered by any.
+// Lifetime: leases taken through a lane come back at once when the lane ends, or its connection
+// does. Damage:   a broken connection is made anew by the next call.
+class Lane {
+ public:
+  ~Lane();
+
+  // The wait is the request's; `grace` is what connecting and the network may add. `stop` ends the
+  // wait early and in order: the answer is what the server had by then, usually nothing.
+  // Error::closed when it was stopped before the server heard of the call.
+  template <class T>
+  [[nodiscard]] Answer<T> call(const Request<T>& request, std::stop_token stop = {},
+                               Duration grace = std::chrono::seconds(10)) {
+    return read_received(request, exchange(request.command, request.wait + grace, std::move(stop)));
+  }
+
+ private:
+  friend class Client;
+  [[nodiscard]] Received exchange(const std::string& command, Duration timeout,
+                                  std::stop_token stop);
+  class Impl;
+  explicit Lane(std::shared_ptr<Impl> impl);
+  std::shared_ptr<Impl> impl_;  // shared with what is queued for the client's thread
+};
+
 class Client {
  public:
   // Comes back when the first connection stands and the server has said HELLO. Error::closed when
@@ -74,48 +109,45 @@ class Client {
   }
   template <class T>
   [[nodiscard]] Answer<T> call(const Request<T>& request, Duration timeout) {
-    return read<T>(request, exchange(request.command, timeout));
+    return read_received(request, exchange(request.command, timeout));
   }
 
   // Sends and comes back at once; `then` gets the Answer<T>.
   template <class T, class Then>
   Started start(const Request<T>& request, Then then) {
-    return begin(request.command,
-                 [read_reply = request.read, then = std::move(then)](Outcome o) mutable {
-                   then(o ? read_reply(**o) : Answer<T>(std::unexpected(std::move(o.error()))));
-                 });
+    return begin(
+        request.command, [read = request.read, then = std::move(then)](Arrived arrived) mutable {
+          then(arrived ? read(**arrived) : Answer<T>(std::unexpected(std::move(arrived.error()))));
+        });
   }
 
-  // For requests with a `wait`: go over a connection of their own, so that they hold up nobody.
-  // Leases that come back belong to that connection, which stays open as long as the client.
-  // `stop` ends the wait early and in order: the answer is then what the server had by then,
-  // usually nothing. The wait is the request's; `grace` is what the network may add.
+  [[nodiscard]] std::unique_ptr<Lane> open_lane();
+
+  // Lane::call() over one of the client's own lanes. Leases that come back stay as long as the
+  // client.
   template <class T>
   [[nodiscard]] Answer<T> call_waiting(const Request<T>& request, std::stop_token stop = {},
                                        Duration grace = std::chrono::seconds(10)) {
-    return read<T>(request,
-                   exchange_waiting(request.command, request.wait + grace, std::move(stop)));
+    return read_received(request,
+                         exchange_waiting(request.command, request.wait + grace, std::move(stop)));
   }
 
   [[nodiscard]] bool connected() const;
+  // Returns at once while connected; otherwise when the connection stands again, at the latest
+  // after `timeout` or when `stop` is triggered. Gives connected().
+  bool wait_until_connected(Duration timeout, std::stop_token stop = {});
   [[nodiscard]] const Options& options() const;
   // "host:port" of the server.
   [[nodiscard]] std::string peer() const;
 
  private:
-  using Outcome = std::expected<const Reply*, Failure>;  // the reply lives during the callback
-  using Callback = std::move_only_function<void(Outcome)>;
-  using Owned = std::expected<std::shared_ptr<const Reply>, Failure>;
+  using Arrived = std::expected<Reply*, Failure>;  // the reply lives during the callback
+  using Callback = std::move_only_function<void(Arrived)>;
 
   Started begin(const std::string& command, Callback callback);
-  [[nodiscard]] Owned exchange(const std::string& command, Duration timeout);
-  [[nodiscard]] Owned exchange_waiting(const std::string& command, Duration timeout,
-                                       std::stop_token stop);
-  template <class T>
-  [[nodiscard]] static Answer<T> read(const Request<T>& request, const Owned& owned) {
-    if (!owned) return std::unexpected(owned.error());
-    return request.read(**owned);
-  }
+  [[nodiscard]] Received exchange(const std::string& command, Duration timeout);
+  [[nodiscard]] Received exchange_waiting(const std::string& command, Duration timeout,
+                                          std::stop_token stop);
 
   class Impl;
   explicit Client(std::unique_ptr<Impl> impl);

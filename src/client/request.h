@@ -45,9 +45,9 @@ class Reply;  // client/reply.h: one reply, decoded
 template <class T>
 struct Request {
   using Value = T;
-  std::string command;  // as it goes over the wire
-  Answer<T> (*read)(const Reply&) = nullptr;
-  Duration wait{0};  // how long the server may hold the answer back on purpose
+  std::string command;                  // as it goes over the wire
+  Answer<T> (*read)(Reply&) = nullptr;  // takes the reply's texts over
+  Duration wait{0};                     // how long the server may hold the answer back on purpose
 };
 
 }  // namespace penstock::client

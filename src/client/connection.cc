@@ -1,0 +1,216 @@
+#include "client/connection.h"
+
+#include <algorithm>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/write.hpp>
+#include <cstring>
+
+#include "base/text.h"
+#include "wire/resp/reply_writer.h"
+
+namespace penstock::client {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr std::size_t kReadBytes = 64u << 10;
+constexpr std::size_t kInputBytesKept = 1u << 20;
+
+std::string hello_command(const std::string& name) {
+  std::string command;
+  const auto printable = [](char c) { return c > ' ' && c <= '~'; };
+  const bool named =
+      !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, printable);
+  if (named) {
+    const std::string_view words[] = {"HELLO", "3", "SETNAME", name};
+    wire::resp::write_command(command, words);
+  } else {
+    const std::string_view words[] = {"HELLO", "3"};
+    wire::resp::write_command(command, words);
+  }
+  return command;
+}
+
+}  // namespace
+
+Connection::Connection(asio::io_context& context, Endpoint endpoint, const Options& options,
+                       Events events)
+    : endpoint_(std::move(endpoint)),
+      options_(options),
+      events_(std::move(events)),
+      resolver_(context),
+      socket_(context),
+      timer_(context) {}
+
+void Connection::open() {
+  state_ = State::connecting;
+  arm(options_.connect_timeout,
+      {ErrorCode::timeout, "no connection after " + format_duration(options_.connect_timeout)});
+  resolver_.async_resolve(
+      endpoint_.host, std::to_string(endpoint_.port),
+      [self = shared_from_this()](const Code& code, const tcp::resolver::results_type& results) {
+        if (self->closed()) return;
+        if (code) return self->close(self->broken("find the host", code));
+        self->on_resolved(results);
+      });
+}
+
+void Connection::on_resolved(const tcp::resolver::results_type& results) {
+  asio::async_connect(socket_, results,
+                      [self = shared_from_this()](const Code& code, const tcp::endpoint&) {
+                        if (self->closed()) return;
+                        if (code) return self->close(self->broken("connect", code));
+                        self->greet();
+                      });
+}
+
+void Connection::greet() {
+  Code ignored;  // a socket that cannot be tuned still works
+  socket_.set_option(tcp::no_delay(true), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  state_ = State::greeting;
+  in_flight_.push_front([this](Arrived arrived) {
+    if (arrived) on_greeting(**arrived);
+  });
+  // HELLO goes first; commands that were given before follow once it is answered.
+  writing_ = hello_command(options_.name);
+  asio::async_write(socket_, asio::buffer(writing_),
+                    [self = shared_from_this()](const Code& code, std::size_t) {
+                      if (self->closed()) return;
+                      if (code) return self->close(self->broken("write", code));
+                      self->writing_.clear();
+                      if (self->ready()) self->write();
+                    });
+  read();
+}
+
+void Connection::on_greeting(Reply& reply) {
+  const auto& items = reply.value.items;
+  bool penstock = false;
+  for (std::size_t n = 0; n + 1 < items.size(); n += 2) {
+    if (items[n].text == "server") penstock = items[n + 1].text == "penstock";
+    if (items[n].text == "id") id_ = items[n + 1].integer;
+  }
+  if (reply.value.is_error() || !penstock) {
+    return close({ErrorCode::unsupported, "what answers there is no Penstock",
+                  "check the address; the server is started by: penstock serve"});
+  }
+  timer_.cancel();
+  state_ = State::ready;
+  if (events_.on_ready) events_.on_ready();
+  if (writing_.empty()) write();
+}
+
+void Connection::call(std::string_view command, Callback callback) {
+  if (closed()) {
+    callback(std::unexpected(Failure{{ErrorCode::closed, "the connection is closed"}}));
+    return;
+  }
+  in_flight_.push_back(std::move(callback));
+  outgoing_.append(command);
+  if (ready() && writing_.empty()) write();
+}
+
+void Connection::call_all(std::string& commands, std::vector<Callback>& callbacks) {
+  for (auto& callback : callbacks) in_flight_.push_back(std::move(callback));
+  callbacks.clear();
+  if (outgoing_.empty()) {
+    outgoing_.swap(commands);
+  } else {
+    outgoing_.append(commands);
+  }
+  commands.clear();
+  if (ready() && writing_.empty()) write();
+}
+
+void Connection::write() {
+  if (outgoing_.empty()) return;
+  writing_.swap(outgoing_);
+  asio::async_write(socket_, asio::buffer(writing_),
+                    [self = shared_from_this()](const Code& code, std::size_t count) {
+                      if (self->closed()) return;
+                      if (code) return self->close(self->broken("write", code));
+                      self->writing_.clear();
+                      if (self->events_.on_sent) self->events_.on_sent(count);
+                      self->write();
+                    });
+}
+
+void Connection::read() {
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (begin_ > 0) {
+    std::memmove(input_.data(), input_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ == 0 && input_.size() > kInputBytesKept) std::vector<std::byte>().swap(input_);
+  if (input_.size() < end_ + kReadBytes) input_.resize(std::max(end_ * 2, end_ + kReadBytes));
+  socket_.async_read_some(asio::buffer(input_.data() + end_, input_.size() - end_),
+                          [self = shared_from_this()](const Code& code, std::size_t count) {
+                            if (self->closed()) return;
+                            if (code) return self->close(self->broken("read", code));
+                            self->on_read(count);
+                          });
+}
+
+void Connection::on_read(std::size_t count) {
+  using Status = wire::resp::ReplyReader::Status;
+  end_ += count;
+  while (begin_ < end_ && !closed()) {
+    const auto outcome = reader_.parse(ByteView(input_).subspan(begin_, end_ - begin_));
+    if (outcome.status == Status::error) return close({ErrorCode::closed, reader_.error()});
+    begin_ += outcome.consumed;
+    if (outcome.status == Status::need_more) break;
+    if (reader_.reply().type == wire::resp::ReplyType::push) continue;  // answers no command
+    if (in_flight_.empty())
+      return close({ErrorCode::closed, "the server answered what was not asked"});
+    Callback callback = std::move(in_flight_.front());
+    in_flight_.pop_front();
+    ++replies_;
+    Reply reply{std::move(reader_.reply())};
+    callback(&reply);
+  }
+  if (!closed()) read();
+}
+
+void Connection::arm(Duration timeout, Error why) {
+  timer_.expires_after(timeout);
+  timer_.async_wait([self = shared_from_this(), why = std::move(why)](const Code& code) {
+    if (!code && !self->closed()) self->close(why);
+  });
+}
+
+void Connection::close_unless_answered(Duration within) {
+  timer_.expires_after(within);
+  timer_.async_wait([self = shared_from_this(), seen = replies_](const Code& code) {
+    if (!code && !self->closed() && self->replies_ == seen)
+      self->close({ErrorCode::closed, "the server does not answer"});
+  });
+}
+
+void Connection::close(Error why) {
+  if (closed()) return;
+  state_ = State::closed;
+  const auto self = shared_from_this();  // a callback may let go of the last other owner
+  Code ignored;
+  timer_.cancel();
+  resolver_.cancel();
+  socket_.close(ignored);
+  // Those before the greeting never reached the server; for the others that is not known.
+  std::deque<Callback> unanswered;
+  unanswered.swap(in_flight_);
+  for (auto& callback : unanswered) callback(std::unexpected(Failure{why}));
+  if (events_.on_closed) events_.on_closed(why);
+}
+
+Error Connection::broken(std::string_view doing, const Code& code) const {
+  Error error{ErrorCode::closed,
+              endpoint_.host + ":" + std::to_string(endpoint_.port) + ": " + std::string(doing) +
+                  ": " +
+                  (code == asio::error::eof ? "the server closed the connection" : code.message())};
+  if (code == asio::error::connection_refused) error.hint = "start the server with: penstock serve";
+  return error;
+}
+
+}  // namespace penstock::client

@@ -1,0 +1,38 @@
+// Where a caller waits for one reply. Made by the caller, shared with the callback, because a
+// caller that gave up is gone when the reply comes. Threads: set() once, by the client's thread;
+// wait() by the caller.
+#pragma once
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "client/client.h"
+#include "client/connection.h"
+
+namespace penstock::client {
+
+class Waiter {
+ public:
+  void set(Arrived arrived) {
+    Received received = arrived ? Received(std::make_shared<Reply>(std::move(**arrived)))
+                                : Received(std::unexpected(std::move(arrived.error())));
+    const std::lock_guard lock(mutex_);
+    received_.emplace(std::move(received));
+    arrived_.notify_one();
+  }
+  // Error::timeout when it took too long.
+  [[nodiscard]] Received wait(Duration timeout) {
+    std::unique_lock lock(mutex_);
+    if (!arrived_.wait_for(lock, timeout, [this] { return received_.has_value(); }))
+      return std::unexpected(Failure{{ErrorCode::timeout, "no answer by the deadline"}});
+    return std::move(*received_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::optional<Received> received_;
+};
+
+}  // namespace penstock::client
