@@ -102,6 +102,8 @@ class Broker {
     std::uint64_t index_bytes = 0;       // memory of the engine's index
     std::uint64_t turns = 0, turn_micros_max = 0;
     std::uint64_t replies_waiting = 0;
+    std::uint64_t damaged_reads = 0;         // bodies whose checksum did not hold
+    std::uint64_t checkpoints_put_off = 0;   // for want of disk
   };
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const journal::OpenReport& open_report() const;

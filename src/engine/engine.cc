@@ -20,13 +20,6 @@ void Engine::start(Storage& storage, Time, bool created) {
     encode_policy(out, state_.policies[number]);
     policy_numbers_.emplace(as_text(bytes), static_cast<std::uint16_t>(number));
   }
-  // Nobody's connection survived: what was leased to a connection without a deadline waits again.
-  ids_.clear();
-  for (std::uint32_t slot = 1; slot < state_.messages.end(); ++slot) {
-    const Message& message = state_.messages[slot];
-    if (message.state == MessageState::leased && state_.leases[message.link].deadline == Time{})
-      ids_.push_back(message.id);
-  }
 }
 
 void Engine::changed(Time now, Queue& queue) {

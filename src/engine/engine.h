@@ -77,8 +77,9 @@ class Engine {
   [[nodiscard]] Result<void> cancel_task(Time now, MessageId id);
   [[nodiscard]] TaskState task_state(MessageId id) const;
 
-  // ---- cleaning: writes a live record of `segment`-to-be-cleaned anew
-  void relocate_message(std::uint32_t slot);
+  // ---- cleaning (relocate.cc): writes what a record carries anew if it is still needed from there, so
+  // that its segment can go. True when something was written.
+  [[nodiscard]] Result<bool> relocate(std::uint8_t kind, ByteView head, LogPosition position);
 
   // Fires up to `budget` timers that are due; true when more are.
   [[nodiscard]] bool fire_timers(Time now, std::uint32_t budget);
@@ -135,13 +136,17 @@ class Engine {
   [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token) const;
   [[nodiscard]] std::uint64_t seal_of(MessageId id, std::uint32_t delivery) const;
   void acknowledge(Time now, const Settle& settle, const IdList& ids);
+  // `history`: of a message that stays in the dead letters; else the one that it has is kept.
   void finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result, std::string_view error,
-                   bool keeps_message);
+                   bool keeps_message, ByteView history = {});
   // A delivery failed: another attempt, or the dead letters.
   void fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, std::string_view error,
                      std::optional<Duration> delay);
   void bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
   void end_message(Time now, std::uint32_t slot, SettleReason reason, std::string_view error);
+  [[nodiscard]] Result<bool> relocate_message(MessageId id, LogPosition position);
+  [[nodiscard]] Result<bool> relocate_result(MessageId id, LogPosition position);
+  [[nodiscard]] Result<bool> relocate_history(MessageId id, LogPosition position);
   [[nodiscard]] std::uint32_t max_attempts(const Message& message, const Queue& queue) const;
   void note_settled(Time now, Queue& queue, const Message& message, std::uint64_t count);
   // The history of a message with one more entry, as JSON; lives until the next call.

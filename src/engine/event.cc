@@ -340,4 +340,11 @@ bool decode(ByteView head, CancelEvent& event, IdList&) {
   return in.ok();
 }
 
+void encode(Bytes& head, const HistoryEvent& event) { Encoder(head).varint(event.id.value); }
+bool decode(ByteView head, HistoryEvent& event, IdList&) {
+  Cursor in(head);
+  event.id = MessageId(in.varint());
+  return in.ok();
+}
+
 }  // namespace penstock::engine

@@ -32,6 +32,7 @@ enum class EventKind : std::uint8_t {
   move = 12,      // to the dead letters, or back
   purge = 13,
   cancel = 14,    // a running task is asked to stop
+  history = 15,   // a message's history written anew, so that its old segment can go
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -140,6 +141,11 @@ struct CancelEvent {
   MessageId id;
 };
 
+// The body is the message's history.
+struct HistoryEvent {
+  MessageId id;
+};
+
 // Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older version
 // could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
@@ -155,8 +161,11 @@ void encode(Bytes& head, const FinishEvent&);
 void encode(Bytes& head, const MoveEvent&);
 void encode(Bytes& head, const PurgeEvent&);
 void encode(Bytes& head, const CancelEvent&);
+void encode(Bytes& head, const HistoryEvent&);
 
 using IdList = std::vector<MessageId>;
+// More go into further events, so that a head stays small.
+inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, GenesisEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, QueueSetEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, QueueGoneEvent&, IdList& ids);
@@ -170,6 +179,7 @@ using IdList = std::vector<MessageId>;
 [[nodiscard]] bool decode(ByteView head, MoveEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, PurgeEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, CancelEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, HistoryEvent&, IdList& ids);
 
 // Options as name and value texts, so that a log outlives the table's changes.
 void encode_options(Encoder& out, const QueueOptions& options);
@@ -192,5 +202,6 @@ template <> constexpr EventKind kind_of<FinishEvent>() { return EventKind::finis
 template <> constexpr EventKind kind_of<MoveEvent>() { return EventKind::move; }
 template <> constexpr EventKind kind_of<PurgeEvent>() { return EventKind::purge; }
 template <> constexpr EventKind kind_of<CancelEvent>() { return EventKind::cancel; }
+template <> constexpr EventKind kind_of<HistoryEvent>() { return EventKind::history; }
 
 }  // namespace penstock::engine

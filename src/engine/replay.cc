@@ -39,6 +39,7 @@ Result<void> State::replay(std::uint8_t kind, ByteView head, LogPosition positio
     case EventKind::move: understood = replay_one<MoveEvent>(head, ids, placed); break;
     case EventKind::purge: understood = replay_one<PurgeEvent>(head, ids, plain); break;
     case EventKind::cancel: understood = replay_one<CancelEvent>(head, ids, plain); break;
+    case EventKind::history: understood = replay_one<HistoryEvent>(head, ids, placed); break;
   }
   if (understood) return {};
   return fail(ErrorCode::unsupported,

@@ -57,8 +57,15 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
   SettleAnswer answer;
   IdList ids;
   for (const auto& token : settle.leases) {
-    if (leased_slot(token) != 0 && std::ranges::find(ids, token.id) == ids.end()) ids.push_back(token.id);
+    if (leased_slot(token) != 0) ids.push_back(token.id);
     else ++answer.lost;
+  }
+  // A lease named twice is settled once.
+  if (ids.size() > 1) {
+    std::ranges::sort(ids);
+    const auto repeated = std::ranges::unique(ids);
+    answer.lost += static_cast<std::uint32_t>(repeated.size());
+    ids.erase(repeated.begin(), repeated.end());
   }
   answer.settled = static_cast<std::uint32_t>(ids.size());
   if (!settle.sends.empty() && answer.lost == 0) {
@@ -117,9 +124,12 @@ void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
     const auto queue = state_.messages[state_.find(id)].queue;
     if (touched.empty() || touched.back() != queue) touched.push_back(queue);
   }
-  const SettleEvent event{SettleReason::acked, now, plain};
-  write(event);
-  state_.apply(event);
+  for (std::size_t at = 0; at < plain.size(); at += kMostIdsInEvent) {
+    const std::span some(plain.data() + at, std::min(kMostIdsInEvent, plain.size() - at));
+    const SettleEvent event{SettleReason::acked, now, some};
+    write(event);
+    state_.apply(event);
+  }
   for (const auto queue : touched) changed(now, state_.queue_at(queue));
 }
 
@@ -130,7 +140,7 @@ void Engine::note_settled(Time now, Queue& queue, const Message& message, std::u
 }
 
 void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result, std::string_view error,
-                         bool keeps_message) {
+                         bool keeps_message, ByteView history) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   FinishEvent event;
@@ -154,12 +164,9 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
     Encoder out(body_);
     out.text(name).prefixed(result).text(error);
     const auto* extra = state_.find_extra(message);
-    if (extra != nullptr && extra->history) {
-      if (auto history = storage_->read_body(extra->history)) out.prefixed(*history);
-      else out.varint(0);
-    } else {
-      out.varint(0);
-    }
+    if (history.empty() && extra != nullptr && extra->history)
+      if (auto kept = storage_->read_body(extra->history)) history = *kept;
+    out.prefixed(history);
   }
   const auto id = message.id;
   state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()));
@@ -245,7 +252,7 @@ void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_v
     // The result names the last error; the message itself stays for a redrive. Both in one commit.
     const Bytes keep(history.begin(), history.end());
     const auto state = reason == MoveReason::expired ? TaskState::expired : TaskState::failed;
-    finish_task(now, slot, state, {}, error, true);
+    finish_task(now, slot, state, {}, error, true, keep);
     const MoveEvent event{id, target->id, reason, now};
     state_.apply(event, write(event, keep), static_cast<std::uint32_t>(keep.size()));
   } else {
@@ -293,9 +300,11 @@ Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens
   answer.extended = static_cast<std::uint32_t>(ids.size());
   if (ids.empty()) return answer;
   answer.deadline = now + duration;
-  const ExtendEvent event{answer.deadline, ids};
-  write(event);
-  state_.apply(event);
+  for (std::size_t at = 0; at < ids.size(); at += kMostIdsInEvent) {
+    const ExtendEvent event{answer.deadline, std::span(ids.data() + at, std::min(kMostIdsInEvent, ids.size() - at))};
+    write(event);
+    state_.apply(event);
+  }
   return answer;
 }
 

@@ -331,6 +331,10 @@ void State::apply(const CancelEvent& event) {
   if (const auto slot = index.find(event.id); slot != 0) messages[slot].cancelled = true;
 }
 
+void State::apply(const HistoryEvent& event, LogPosition position, std::uint32_t body_bytes) {
+  if (const auto slot = index.find(event.id); slot != 0) set_history(slot, position, body_bytes);
+}
+
 void State::remove(std::uint32_t slot) {
   detach(slot);
   Message& message = messages[slot];

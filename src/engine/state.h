@@ -44,6 +44,7 @@ class State {
   void apply(const MoveEvent&, LogPosition position, std::uint32_t body_bytes);
   void apply(const PurgeEvent&);
   void apply(const CancelEvent&);
+  void apply(const HistoryEvent&, LogPosition position, std::uint32_t body_bytes);
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);

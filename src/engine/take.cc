@@ -46,7 +46,7 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
     const auto& policy = state_.policies[message.policy];
     const auto duration = take.lease.count() > 0 ? take.lease : policy.lease.value_or(queue.options.lease);
     // One record tells of all leases that end together.
-    if (now + duration != event.deadline) flush();
+    if (now + duration != event.deadline || ids_.size() == kMostIdsInEvent) flush();
     event.deadline = now + duration;
     ids_.push_back(message.id);
     state_.lease(slot, now, event.deadline, take.connection_bound);

@@ -1,4 +1,4 @@
-// Tasks: waiting for one, cancelling one, and writing live records anew so that old segments can go.
+// Tasks: their state, waiting for one, cancelling one.
 #include <fmt/format.h>
 
 #include "engine/engine.h"
@@ -71,31 +71,6 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
   }
   happened(now, "task_cancelled", queue, id, "");
   return {};
-}
-
-void Engine::relocate_message(std::uint32_t slot) {
-  const Message& message = state_.messages[slot];
-  auto body = storage_->read_body(message.position);
-  if (!body) fatal("clean the journal", body.error().message);
-  const auto* extra = state_.find_extra(message);
-  PublishEvent event;
-  event.id = message.id;
-  event.queue = state_.queue_at(message.queue).id;
-  event.at = message.enqueued_at();
-  event.priority = static_cast<std::uint8_t>(message.priority);
-  event.task = message.task;
-  event.policy = message.policy;
-  if (message.state == MessageState::scheduled && message.deliveries == 0 && message.link != 0)
-    event.not_before = state_.wheel.when(message.link);
-  if (extra != nullptr) {
-    event.expires_at = extra->expires_at;
-    if (extra->group != 0) event.group = state_.groups[extra->group].name;
-  }
-  body_.assign(body->begin(), body->end());
-  head_.clear();
-  encode(head_, event);
-  const auto position = storage_->append(static_cast<std::uint8_t>(EventKind::relocate), head_, body_);
-  state_.relocate(event, position, static_cast<std::uint32_t>(body_.size()));
 }
 
 }  // namespace penstock::engine

@@ -1,0 +1,154 @@
+#include "broker/broker_impl.h"
+
+namespace penstock::broker {
+
+Result<std::unique_ptr<Broker>> Broker::open(Directory& directory, Clock& clock, Random& random, const Options& options) {
+  auto impl = std::make_unique<Impl>(clock, random, options);
+  if (auto opened = impl->open(directory); !opened) return fail(std::move(opened.error()));
+  return std::unique_ptr<Broker>(new Broker(std::move(impl)));
+}
+
+Result<void> Broker::Impl::open(Directory& directory) {
+  StateReplay replay(engine_.state());
+  auto opened = journal::Journal::open(directory, options_.journal, replay);
+  if (!opened) return fail(std::move(opened.error()).at("open journal"));
+  journal_ = std::move(*opened);
+  storage_ = std::make_unique<JournalStorage>(*journal_);
+  engine_.start(*storage_, clock_.now(), journal_->report().created);
+  return {};
+}
+
+Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Broker::~Broker() = default;
+
+SessionId Broker::open_session(ReplySink& sink) {
+  const SessionId session(impl_->next_session_++);
+  impl_->sessions_.emplace(session, &sink);
+  return session;
+}
+
+void Broker::close_session(SessionId session) {
+  impl_->sessions_.erase(session);
+  impl_->blocked_.forget(session);
+  impl_->engine_.close_session(now(), session);
+}
+
+void Broker::publish(SessionId session, Tag tag, const engine::Publish& publish) {
+  impl_->publish(session, tag, publish, Time{});
+}
+void Broker::publish_wait(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until) {
+  impl_->publish(session, tag, publish, wait_until);
+}
+void Broker::take(SessionId session, Tag tag, const engine::Take& take) {
+  impl_->engine_.take(now(), session, tag, take);
+}
+void Broker::cancel_take(SessionId session, Tag take) { impl_->engine_.cancel_take(session, take); }
+void Broker::settle(SessionId session, Tag tag, const engine::Settle& settle) { impl_->settle(session, tag, settle); }
+
+void Broker::extend(SessionId session, Tag tag, std::span<const engine::LeaseToken> leases, Duration lease) {
+  const auto extended = impl_->engine_.extend(now(), leases, lease);
+  impl_->answer(session, tag, Settled{extended.extended, extended.lost, extended.cancelled, extended.deadline});
+}
+void Broker::progress(SessionId session, Tag tag, const engine::LeaseToken& lease, const engine::Progress& progress) {
+  const auto noted = impl_->engine_.progress(lease, progress);
+  impl_->answer(session, tag, Settled{noted.extended, noted.lost, noted.cancelled, noted.deadline});
+}
+
+void Broker::declare(SessionId session, Tag tag, std::string_view queue, OptionPatch patch) {
+  impl_->answer_result(session, tag, impl_->engine_.declare(now(), queue, patch));
+}
+void Broker::remove(SessionId session, Tag tag, std::string_view queue) {
+  impl_->answer_result(session, tag, impl_->engine_.remove(now(), queue));
+}
+void Broker::purge(SessionId session, Tag tag, std::string_view queue) {
+  impl_->answer_result(session, tag, impl_->engine_.purge(now(), queue));
+}
+void Broker::redrive(SessionId session, Tag tag, std::string_view queue, std::uint32_t max) {
+  impl_->answer_result(session, tag, impl_->engine_.redrive(now(), queue, max));
+}
+
+void Broker::queue(SessionId session, Tag tag, std::string_view name) {
+  const auto* queue = impl_->engine_.state().find_queue(name);
+  if (queue == nullptr)
+    return impl_->answer(session, tag, Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`",
+                                             "declare it, or publish to it: that creates it with the defaults"});
+  OwnedQueues answer;
+  answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
+  impl_->answer(session, tag, std::move(answer));
+}
+void Broker::queues(SessionId session, Tag tag) {
+  OwnedQueues answer;
+  for (const auto& queue : impl_->engine_.state().queues)
+    if (queue) answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
+  impl_->answer(session, tag, std::move(answer));
+}
+void Broker::browse(SessionId session, Tag tag, std::string_view name, std::uint32_t limit) {
+  const auto* queue = impl_->engine_.state().find_queue(name);
+  if (queue == nullptr)
+    return impl_->answer(session, tag, Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`", {}});
+  impl_->answer(session, tag, impl_->browse(*queue, limit));
+}
+void Broker::task(SessionId session, Tag tag, MessageId id, Time wait_until) {
+  impl_->engine_.watch_task(now(), session, tag, id, wait_until);
+}
+void Broker::cancel_task(SessionId session, Tag tag, MessageId id) {
+  impl_->answer_result(session, tag, impl_->engine_.cancel_task(now(), id));
+}
+
+void Broker::turn() { impl_->turn(); }
+Time Broker::next_timer() const {
+  if (impl_->more_timers_) return now();
+  return std::min(impl_->engine_.next_timer(), impl_->blocked_.next());
+}
+journal::Batch* Broker::seal() {
+  auto* batch = impl_->journal_->seal();
+  if (batch != nullptr) impl_->in_flight_ = true;
+  return batch;
+}
+void Broker::write(journal::Batch& batch) { impl_->journal_->write(batch); }
+void Broker::complete(journal::Batch& batch) { impl_->complete(batch); }
+
+void Broker::settle_down() {
+  for (;;) {
+    turn();
+    const auto before = impl_->journal_->appended();
+    impl_->journal_->commit();
+    impl_->release();
+    if (!impl_->more_timers_ && impl_->pending_.empty() && before == impl_->journal_->appended() &&
+        impl_->engine_.effects().empty() && impl_->engine_.state().dirty.empty())
+      return;
+  }
+}
+
+Result<bool> Broker::prepare() { return impl_->journal_->prepare(); }
+void Broker::maintain() { impl_->maintain(); }
+
+void Broker::close() {
+  settle_down();
+  impl_->write_checkpoint();
+  impl_->journal_->close();
+}
+
+void Broker::watch(std::function<void(const Happening&)> watcher) {
+  impl_->watchers_.push_back(std::move(watcher));
+  impl_->engine_.set_watched(true);
+}
+
+Broker::Statistics Broker::statistics() const {
+  Statistics s = impl_->counters_;
+  const auto& state = impl_->engine_.state();
+  s.journal = impl_->journal_->statistics();
+  s.messages = state.messages.size();
+  s.results = state.results.size();
+  s.sessions = impl_->sessions_.size();
+  s.waiting_takes = impl_->engine_.waiting_takes();
+  s.timers = state.wheel.size();
+  s.index_bytes = impl_->engine_.memory_bytes();
+  s.replies_waiting = impl_->pending_.size();
+  return s;
+}
+
+const journal::OpenReport& Broker::open_report() const { return impl_->journal_->report(); }
+Time Broker::now() const { return impl_->clock_.now(); }
+
+}  // namespace penstock::broker

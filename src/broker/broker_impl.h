@@ -1,0 +1,107 @@
+// The broker's inside, shared by its .cc files.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <unordered_map>
+
+#include "broker/blocked.h"
+#include "broker/broker.h"
+#include "broker/journal_storage.h"
+#include "broker/pending.h"
+
+namespace penstock::broker {
+
+class Broker::Impl {
+ public:
+  Impl(Clock& clock, Random& random, const Options& options)
+      : clock_(clock),
+        options_(options),
+        engine_(clock.now(), engine_options(options), random),
+        blocked_(options.max_blocked_bytes) {}
+
+  [[nodiscard]] Result<void> open(Directory& directory);
+
+  // commands.cc
+  void publish(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until);
+  void settle(SessionId session, Tag tag, const engine::Settle& settle);
+  void task(SessionId session, Tag tag, MessageId id, Time wait_until);
+  [[nodiscard]] OwnedTask task_status(MessageId id);
+  [[nodiscard]] OwnedBrowse browse(const engine::Queue& queue, std::uint32_t limit);
+  // What keeps `bytes` from the journal now, if anything.
+  [[nodiscard]] std::optional<PendingReply> no_room(std::uint64_t bytes, std::uint32_t records, std::string_view queue);
+
+  // turn.cc
+  void turn();
+  void complete(journal::Batch& batch);
+  void settle_effects();
+  void retry_blocked(const std::string& queue);
+  void expire_blocked();
+  void release();
+  void hand_over(Pending& pending);
+  void deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer);
+  void give_back(const engine::TakeAnswer& answer);
+
+  // maintain.cc
+  void maintain();
+  [[nodiscard]] bool checkpoint_due() const;
+  void write_checkpoint();
+  void clean();
+
+  // Answers once everything decided so far is durable.
+  void answer(SessionId session, Tag tag, PendingReply reply) {
+    pending_.push_back({journal_->appended(), session, tag, std::move(reply)});
+  }
+  template <class T>
+  void answer_result(SessionId session, Tag tag, Result<T> result) {
+    if (!result) return answer(session, tag, std::move(result.error()));
+    if constexpr (std::is_same_v<T, bool>) answer(session, tag, Done{*result ? 1u : 0u, *result});
+    else if constexpr (std::is_void_v<T>) answer(session, tag, Done{1, false});
+    else answer(session, tag, Done{*result, false});
+  }
+
+  static engine::EngineOptions engine_options(const Options& options) {
+    engine::EngineOptions result;
+    result.limits.max_results = options.max_results;
+    result.max_message_bytes = options.max_message_bytes;
+    result.max_queues = options.max_queues;
+    result.default_result_ttl = options.default_result_ttl;
+    return result;
+  }
+
+  Clock& clock_;
+  Options options_;
+  engine::Engine engine_;
+  std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<JournalStorage> storage_;
+  std::unordered_map<SessionId, ReplySink*> sessions_;
+  std::uint32_t next_session_ = 1;
+  std::deque<Pending> pending_;
+  BlockedPublishes blocked_;
+  std::vector<std::function<void(const Happening&)>> watchers_;
+  bool more_timers_ = false;
+  bool in_flight_ = false;
+
+  // maintenance
+  std::uint64_t records_at_checkpoint_ = 0;
+  struct Cleaning {
+    struct Item {
+      std::uint8_t kind;
+      LogPosition position;
+      std::uint32_t head_at, head_bytes;
+    };
+    std::uint64_t segment = 0;
+    std::vector<Item> items;
+    Bytes heads;
+    std::size_t next = 0;
+  };
+  std::optional<Cleaning> cleaning_;
+
+  // scratch
+  engine::IdList ids_;
+  Bytes arena_;
+  std::vector<Delivery> deliveries_;
+  Statistics counters_;
+};
+
+}  // namespace penstock::broker

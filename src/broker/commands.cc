@@ -1,0 +1,173 @@
+// Commands that need more than the engine: room in the journal, bodies, copies.
+#include <algorithm>
+
+#include "base/headers.h"
+#include "broker/broker_impl.h"
+
+namespace penstock::broker {
+namespace {
+
+constexpr Duration kDiskFullRetry = std::chrono::seconds(2);
+constexpr Duration kJournalBusyRetry = std::chrono::milliseconds(20);
+constexpr std::uint64_t kHeadBytes = 1024;  // more than the head of a publish: its group and its numbers
+
+std::uint64_t bytes_of(std::span<const engine::Publish> publishes) {
+  std::uint64_t bytes = 0;
+  for (const auto& publish : publishes)
+    for (const auto& message : publish.messages)
+      bytes += message.body.size() + message.headers.size() + kHeadBytes / 8 + message.group.size();
+  return bytes;
+}
+std::uint32_t count_of(std::span<const engine::Publish> publishes) {
+  std::size_t count = 0;
+  for (const auto& publish : publishes) count += publish.messages.size();
+  return static_cast<std::uint32_t>(count);
+}
+
+PendingReply refused(engine::Refusal refusal) {
+  return Refused{std::move(refusal.queue), std::string(refusal.reason), std::move(refusal.message), refusal.retry_after};
+}
+
+std::string text_of(ByteView bytes) { return std::string(as_text(bytes)); }
+
+}  // namespace
+
+std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint32_t records, std::string_view queue) {
+  // Beside the messages there may be a queue to declare and policies to write.
+  const auto need = bytes + std::uint64_t{records} * journal::kRecordOverheadBytes + 4 * kHeadBytes;
+  switch (journal_->room_for(need, records + 4)) {
+    case journal::Journal::Room::yes: return std::nullopt;
+    case journal::Journal::Room::batch_full:
+      return Refused{std::string(queue), "journal", "the disk is behind with what came in", kJournalBusyRetry};
+    case journal::Journal::Room::disk_full:
+      return Refused{std::string(queue), "disk", "the disk is full; what is kept free is for settling work", kDiskFullRetry};
+    case journal::Journal::Room::too_large: break;
+  }
+  return Error{ErrorCode::too_large, "the messages of one publish together are larger than one commit may be",
+               "send them in several publishes"};
+}
+
+void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until) {
+  if (publish.messages.empty())
+    return answer(session, tag, Error{ErrorCode::invalid, "there is no message in the batch", {}});
+  const std::span one(&publish, 1);
+  const auto now = clock_.now();
+  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue)) return answer(session, tag, std::move(*full));
+  // Those who wait for room go first.
+  const bool waits = wait_until > now && blocked_.any(publish.queue);
+  if (!waits) {
+    ids_.clear();
+    auto published = engine_.publish(now, one, ids_);
+    if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
+      OwnedPublished reply;
+      reply.duplicates = *duplicates;
+      if (ids_.size() == 1) reply.first = ids_.front();
+      else reply.ids = ids_;
+      return answer(session, tag, std::move(reply));
+    }
+    if (auto* error = std::get_if<Error>(&published)) return answer(session, tag, std::move(*error));
+    auto& refusal = std::get<engine::Refusal>(published);
+    if (!refusal.may_block || wait_until <= now) return answer(session, tag, refused(std::move(refusal)));
+  }
+  if (!blocked_.hold(session, tag, publish, wait_until))
+    return answer(session, tag, Refused{std::string(publish.queue), "memory", "too many publishes wait for room already",
+                                        std::chrono::milliseconds(500)});
+  if (const auto* queue = engine_.state().find_queue(publish.queue)) engine_.want_room(queue->id);
+}
+
+void Broker::Impl::settle(SessionId session, Tag tag, const engine::Settle& settle) {
+  if (!settle.sends.empty())
+    if (auto full = no_room(bytes_of(settle.sends) + settle.result.size(), count_of(settle.sends) + 1,
+                            settle.sends.front().queue))
+      return answer(session, tag, std::move(*full));
+  auto settled = engine_.settle(clock_.now(), settle);
+  if (const auto* counts = std::get_if<engine::SettleAnswer>(&settled))
+    return answer(session, tag, Settled{counts->settled, counts->lost, false, {}});
+  if (auto* error = std::get_if<Error>(&settled)) return answer(session, tag, std::move(*error));
+  answer(session, tag, refused(std::move(std::get<engine::Refusal>(settled))));
+}
+
+OwnedTask Broker::Impl::task_status(MessageId id) {
+  OwnedTask task;
+  auto& state = engine_.state();
+  task.status.id = id;
+  task.status.state = engine_.task_state(id);
+  if (const auto slot = state.find_result(id); slot != 0) {
+    const auto& result = state.results[slot];
+    task.status.attempts = result.attempts;
+    task.status.enqueued_at = result.enqueued_at;
+    task.status.started_at = result.started_at;
+    task.status.finished_at = result.at;
+    if (const auto* queue = state.find_queue(result.queue)) task.queue = queue->name;
+    if (auto body = storage_->read_body(result.position)) {
+      Cursor in(*body);
+      task.name = in.text();
+      task.result = in.text();
+      task.error = in.text();
+      task.history = in.text();
+    } else {
+      task.error = body.error().message;
+    }
+    return task;
+  }
+  const auto slot = state.find(id);
+  if (slot == 0 || !state.messages[slot].task) return task;
+  const auto& message = state.messages[slot];
+  task.queue = state.queue_at(message.queue).name;
+  task.status.attempts = state.attempts_of(message);
+  task.status.enqueued_at = message.enqueued_at();
+  task.status.cancel_requested = message.cancelled;
+  if (message.state == engine::MessageState::leased) task.status.started_at = state.leases[message.link].since;
+  if (message.state == engine::MessageState::scheduled && message.link != 0)
+    task.status.next_attempt_at = state.wheel.when(message.link);
+  if (const auto* extra = state.find_extra(message)) {
+    if (extra->progress) task.status.progress = *extra->progress;
+    if (extra->history)
+      if (auto history = storage_->read_body(extra->history)) task.history = text_of(*history);
+  }
+  if (auto body = storage_->read_body(message.position)) {
+    Cursor in(*body);
+    if (const auto name = find_header(in.prefixed(), kTaskHeader)) task.name = *name;
+  }
+  return task;
+}
+
+OwnedBrowse Broker::Impl::browse(const engine::Queue& queue, std::uint32_t limit) {
+  constexpr std::uint64_t kMostBytes = 32ull << 20;
+  OwnedBrowse answer;
+  auto& state = engine_.state();
+  std::uint64_t bytes = 0;
+  for (const auto slot : engine_.browse(queue, limit)) {
+    const auto& message = state.messages[slot];
+    if (bytes += message.bytes; bytes > kMostBytes && !answer.entries.empty()) break;
+    auto& entry = answer.entries.emplace_back();
+    entry.queue = queue.name;
+    entry.message.id = message.id;
+    entry.message.attempts = state.attempts_of(message);
+    entry.message.priority = static_cast<std::uint8_t>(message.priority);
+    entry.message.task = message.task;
+    entry.message.enqueued_at = message.enqueued_at();
+    entry.state = "ready";
+    if (message.state == engine::MessageState::leased) {
+      entry.state = "leased";
+      entry.message.deadline = state.leases[message.link].deadline;
+    } else if (message.state == engine::MessageState::scheduled) {
+      entry.state = "scheduled";
+      if (message.link != 0) entry.not_before = state.wheel.when(message.link);
+    }
+    if (const auto* extra = state.find_extra(message)) {
+      entry.message.expires_at = extra->expires_at;
+      if (extra->group != 0) entry.message.group = state.groups[extra->group].name;
+      if (extra->history)
+        if (auto history = storage_->read_body(extra->history)) entry.history = text_of(*history);
+    }
+    if (auto body = storage_->read_body(message.position)) {
+      Cursor in(*body);
+      entry.headers = text_of(in.prefixed());
+      entry.body = text_of(in.rest());
+    }
+  }
+  return answer;
+}
+
+}  // namespace penstock::broker

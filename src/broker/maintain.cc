@@ -1,0 +1,92 @@
+// Checkpoints and cleaning: how the log stays small and restarts stay short.
+#include <algorithm>
+#include <map>
+
+#include "broker/broker_impl.h"
+
+namespace penstock::broker {
+namespace {
+
+constexpr std::uint64_t kCheckpointBytes = 1ull << 30;
+constexpr std::uint64_t kCheckpointRecords = 2'000'000;
+constexpr std::uint64_t kCleanAtOnceBytes = 1ull << 20;  // copied in one step
+constexpr std::size_t kCleanAtOnceItems = 10'000;        // looked at in one step
+constexpr double kWorthCleaning = 0.25;
+
+}  // namespace
+
+void Broker::Impl::maintain() {
+  if (in_flight_) return;
+  if (checkpoint_due()) write_checkpoint();
+  clean();
+}
+
+// A checkpoint's cost grows with what lives, so it comes the less often the more that is.
+bool Broker::Impl::checkpoint_due() const {
+  const auto& state = engine_.state();
+  const std::uint64_t live = state.messages.size() + state.results.size();
+  const auto bytes = std::max({kCheckpointBytes, 16 * options_.journal.segment_bytes, live * 256});
+  return journal_->since_checkpoint() > bytes ||
+         storage_->records() - records_at_checkpoint_ > std::max(kCheckpointRecords, live);
+}
+
+void Broker::Impl::write_checkpoint() {
+  Bytes bytes;
+  auto& state = engine_.state();
+  state.encode_checkpoint(bytes);
+  std::map<std::uint64_t, std::vector<std::uint32_t>> live;
+  for (std::uint32_t slot = 1; slot < state.messages.end(); ++slot) {
+    const auto& message = state.messages[slot];
+    if (message.state == engine::MessageState::none) continue;
+    live[journal_->segment_of(message.position)].push_back(journal_->offset_of(message.position));
+  }
+  std::vector<journal::LiveSegment> segments;
+  for (auto& [number, offsets] : live) {
+    if (!std::ranges::is_sorted(offsets)) std::ranges::sort(offsets);
+    segments.push_back({number, std::move(offsets)});
+  }
+  records_at_checkpoint_ = storage_->records();
+  if (auto written = journal_->write_checkpoint(bytes, segments); !written) {
+    // Without room for it the log only grows longer; with any other failure nothing can be trusted.
+    if (written.error().code == ErrorCode::full || written.error().code == ErrorCode::busy) {
+      ++counters_.checkpoints_put_off;
+      return;
+    }
+    fatal("write checkpoint", written.error().message);
+  }
+}
+
+void Broker::Impl::clean() {
+  if (!cleaning_) {
+    const auto s = journal_->statistics();
+    if (s.disk_bytes < 2 * s.live_bytes + 8 * options_.journal.segment_bytes) return;
+    const auto segment = journal_->cleaning_candidate(kWorthCleaning);
+    if (!segment) return;
+    Cleaning cleaning;
+    cleaning.segment = *segment;
+    auto listed = journal_->for_each_record(*segment, [&](const journal::RecordHead& record) {
+      if (record.body_bytes == 0) return;
+      cleaning.items.push_back({record.kind, record.position, static_cast<std::uint32_t>(cleaning.heads.size()),
+                                static_cast<std::uint32_t>(record.head.size())});
+      append(cleaning.heads, record.head);
+    });
+    if (!listed) {
+      ++counters_.damaged_reads;
+      return;
+    }
+    cleaning_ = std::move(cleaning);
+  }
+  const auto before = journal_->gathered_bytes();
+  for (std::size_t n = 0; n < kCleanAtOnceItems; ++n) {
+    if (cleaning_->next == cleaning_->items.size()) {
+      cleaning_.reset();
+      return;
+    }
+    if (journal_->gathered_bytes() > before + kCleanAtOnceBytes) return;
+    const auto& item = cleaning_->items[cleaning_->next++];
+    const auto head = ByteView(cleaning_->heads).subspan(item.head_at, item.head_bytes);
+    if (!engine_.relocate(item.kind, head, item.position)) ++counters_.damaged_reads;
+  }
+}
+
+}  // namespace penstock::broker

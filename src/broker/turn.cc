@@ -1,0 +1,195 @@
+// The turn: timers, deliveries, and the one door to the outside.
+#include <algorithm>
+
+#include "broker/broker_impl.h"
+
+namespace penstock::broker {
+namespace {
+
+constexpr std::uint32_t kTimersPerTurn = 10'000;
+
+}  // namespace
+
+void Broker::Impl::turn() {
+  const auto now = clock_.now();
+  ++counters_.turns;
+  more_timers_ = engine_.fire_timers(now, kTimersPerTurn);
+  if (blocked_.next() <= now) expire_blocked();
+  engine_.pump(now);
+  settle_effects();
+  release();
+  const auto took = static_cast<std::uint64_t>((clock_.now() - now).count());
+  counters_.turn_micros_max = std::max(counters_.turn_micros_max, took);
+}
+
+void Broker::Impl::complete(journal::Batch& batch) {
+  journal_->complete(batch);
+  in_flight_ = false;
+  release();
+}
+
+// What the engine wants told goes behind everything that it had decided by now.
+void Broker::Impl::settle_effects() {
+  std::vector<engine::Effect> effects;
+  while (!engine_.effects().empty()) {
+    effects.clear();
+    effects.swap(engine_.effects());
+    for (auto& effect : effects) {
+      if (auto* take = std::get_if<engine::TakeAnswer>(&effect)) {
+        const auto session = take->session;
+        const auto tag = take->tag;
+        answer(session, tag, std::move(*take));
+      } else if (const auto* watch = std::get_if<engine::WatchAnswer>(&effect)) {
+        if (sessions_.contains(watch->session)) answer(watch->session, watch->tag, task_status(watch->id));
+      } else if (const auto* room = std::get_if<engine::RoomMade>(&effect)) {
+        if (const auto* queue = engine_.state().find_queue(room->queue)) retry_blocked(queue->name);
+      } else {
+        answer({}, 0, std::move(std::get<engine::Happened>(effect)));
+      }
+    }
+  }
+}
+
+void Broker::Impl::retry_blocked(const std::string& queue) {
+  while (auto* held = blocked_.first(queue)) {
+    const engine::Publish publish{queue, held->messages};
+    ids_.clear();
+    PendingReply reply;
+    if (auto full = no_room(held->bytes, static_cast<std::uint32_t>(held->messages.size()), queue)) {
+      reply = std::move(*full);
+    } else {
+      auto published = engine_.publish(clock_.now(), std::span(&publish, 1), ids_);
+      if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
+        reply = OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates};
+      } else if (auto* error = std::get_if<Error>(&published)) {
+        reply = std::move(*error);
+      } else {
+        if (const auto* found = engine_.state().find_queue(queue)) engine_.want_room(found->id);
+        return;
+      }
+    }
+    answer(held->session, held->tag, std::move(reply));
+    blocked_.pop(queue);
+  }
+}
+
+void Broker::Impl::expire_blocked() {
+  while (auto expired = blocked_.expired(clock_.now())) {
+    auto& [queue, held] = *expired;
+    const engine::Publish publish{queue, held.messages};
+    ids_.clear();
+    // One last try tells why, and when to come back.
+    auto published = engine_.publish(clock_.now(), std::span(&publish, 1), ids_);
+    if (const auto* duplicates = std::get_if<std::uint32_t>(&published))
+      answer(held.session, held.tag, OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates});
+    else if (auto* error = std::get_if<Error>(&published))
+      answer(held.session, held.tag, std::move(*error));
+    else if (auto& refusal = std::get<engine::Refusal>(published); true)
+      answer(held.session, held.tag, Refused{refusal.queue, std::string(refusal.reason), refusal.message, refusal.retry_after});
+  }
+}
+
+void Broker::Impl::release() {
+  const auto durable = journal_->durable();
+  while (!pending_.empty() && pending_.front().after <= durable) {
+    Pending pending = std::move(pending_.front());
+    pending_.pop_front();
+    hand_over(pending);
+  }
+}
+
+void Broker::Impl::hand_over(Pending& pending) {
+  if (const auto* happened = std::get_if<engine::Happened>(&pending.reply)) {
+    const Happening happening{happened->kind, happened->queue, happened->id, happened->detail, happened->at};
+    for (const auto& watcher : watchers_) watcher(happening);
+    return;
+  }
+  const auto found = sessions_.find(pending.session);
+  if (found == sessions_.end()) {
+    // Nobody is there to get them: they don't wait for their leases to run out.
+    if (const auto* take = std::get_if<engine::TakeAnswer>(&pending.reply)) give_back(*take);
+    return;
+  }
+  ReplySink& sink = *found->second;
+  const auto tag = pending.tag;
+  std::visit(
+      [&]<class T>(T& reply) {
+        if constexpr (std::is_same_v<T, OwnedPublished>) {
+          const std::span<const MessageId> ids = reply.ids.empty() ? std::span(&reply.first, 1) : std::span(reply.ids);
+          sink.on_reply(tag, Published{ids, reply.duplicates});
+        } else if constexpr (std::is_same_v<T, engine::TakeAnswer>) {
+          deliver(sink, tag, reply);
+        } else if constexpr (std::is_same_v<T, OwnedBrowse>) {
+          std::vector<BrowsedMessage> messages;
+          for (const auto& e : reply.entries) {
+            const auto& m = e.message;
+            messages.push_back({{m.id, m.lease, e.queue, m.attempts, m.priority, m.task, m.enqueued_at, m.deadline, m.expires_at,
+                                 m.group, as_bytes(e.headers), as_bytes(e.body)},
+                                e.state, e.not_before, e.history});
+          }
+          sink.on_reply(tag, Browsed{messages});
+        } else if constexpr (std::is_same_v<T, OwnedTask>) {
+          TaskStatus status = std::move(reply.status);
+          status.name = reply.name;
+          status.queue = reply.queue;
+          status.result = reply.result;
+          status.error = reply.error;
+          status.history = reply.history;
+          sink.on_reply(tag, status);
+        } else if constexpr (std::is_same_v<T, OwnedQueues>) {
+          sink.on_reply(tag, Queues{reply.queues});
+        } else if constexpr (!std::is_same_v<T, engine::Happened>) {
+          sink.on_reply(tag, std::move(reply));
+        }
+      },
+      pending.reply);
+}
+
+void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {
+  // All bodies must be there at once, so they are gathered; views into the arena are made when it is done.
+  arena_.clear();
+  deliveries_.clear();
+  std::vector<std::size_t> ends;
+  for (const auto& leased : answer.messages) {
+    auto body = storage_->read_body(leased.position);
+    if (!body) {
+      // Its lease will run out, and its attempts; then it lies in the dead letters, and is not lost.
+      ++counters_.damaged_reads;
+      continue;
+    }
+    append(arena_, *body);
+    ends.push_back(arena_.size());
+    auto& delivery = deliveries_.emplace_back();
+    delivery.id = leased.id;
+    delivery.lease = leased.lease;
+    if (const auto* queue = engine_.state().find_queue(leased.queue)) delivery.queue = queue->name;
+    delivery.attempts = leased.attempts;
+    delivery.priority = leased.priority;
+    delivery.task = leased.task;
+    delivery.enqueued_at = leased.enqueued_at;
+    delivery.deadline = leased.deadline;
+    delivery.expires_at = leased.expires_at;
+    delivery.group = leased.group;
+  }
+  std::size_t begin = 0;
+  for (std::size_t n = 0; n < ends.size(); ++n) {
+    Cursor in(ByteView(arena_).subspan(begin, ends[n] - begin));
+    deliveries_[n].headers = in.prefixed();
+    deliveries_[n].body = in.rest();
+    begin = ends[n];
+  }
+  sink.on_reply(tag, Delivered{deliveries_});
+  if (arena_.capacity() > (4u << 20)) arena_ = {};
+}
+
+void Broker::Impl::give_back(const engine::TakeAnswer& answer) {
+  std::vector<engine::LeaseToken> tokens;
+  for (const auto& leased : answer.messages) tokens.push_back(leased.lease);
+  if (tokens.empty()) return;
+  engine::Settle settle;
+  settle.leases = tokens;
+  settle.outcome = engine::Outcome::give_back;
+  (void)engine_.settle(clock_.now(), settle).index();
+}
+
+}  // namespace penstock::broker
