@@ -1,0 +1,249 @@
+// What becomes of messages that fail, and of tasks: attempts, dead letters, history, redrive, results.
+#include "fixture.h"
+
+namespace penstock::broker {
+namespace {
+
+using Strings = std::vector<std::string>;
+using engine::Outcome;
+using engine::TaskState;
+
+class RetryTest : public BrokerTest {
+ protected:
+  Got submit(std::string_view name, std::string_view body = "{}", std::string_view queue = "tasks",
+             engine::Policy policy = {}) {
+    HeaderWriter headers;
+    headers.add(kTaskHeader, name);
+    auto m = input(body);
+    m.headers = headers.view();
+    m.task = true;
+    m.policy = policy;
+    return send(queue, {m});
+  }
+};
+
+TEST_F(RetryTest, AfterItsLastAttemptAMessageLiesInTheDeadLettersWithItsHistory) {
+  declare("q", {{"max_attempts", "2"}, {"backoff", "none"}});
+  send("q", "poison");
+  settle({take("q").messages[0].lease}, Outcome::nack, {}, "first \"error\"");
+  settle({take("q").messages[0].lease}, Outcome::nack, {}, "second");
+  EXPECT_TRUE(take("q").messages.empty());
+  crash();
+  broker->browse(session, ++tag, "q.dead", 10);
+  const auto dead = wait(tag);
+  ASSERT_EQ(dead.messages.size(), 1u);
+  EXPECT_EQ(dead.messages[0].body, "poison");
+  EXPECT_NE(dead.messages[0].history.find(R"("reason":"nack","error":"first \"error\"")"), std::string::npos);
+  EXPECT_NE(dead.messages[0].history.find(R"("reason":"max_attempts","error":"second")"), std::string::npos);
+  broker->redrive(session, ++tag, "q", 0);
+  EXPECT_EQ(wait(tag).count, 1u);
+  restart();
+  const auto again = take("q");
+  ASSERT_EQ(bodies(again), (Strings{"poison"}));
+  EXPECT_EQ(again.messages[0].attempts, 1u) << "attempts are counted anew";
+}
+
+TEST_F(RetryTest, ARejectedMessageIsNotTriedAgain) {
+  send("q", "a");
+  settle({take("q").messages[0].lease}, Outcome::reject, {}, "never");
+  EXPECT_EQ(bodies(take("q.dead")), (Strings{"a"}));
+}
+
+TEST_F(RetryTest, WithoutDeadLettersAMessageIsDiscardedAndCounted) {
+  declare("q", {{"max_attempts", "1"}, {"dead_letter", "-"}});
+  send("q", "a");
+  settle({take("q").messages[0].lease}, Outcome::nack);
+  EXPECT_EQ(broker->statistics().messages, 0u);
+}
+
+TEST_F(RetryTest, FullDeadLettersLoseNothing) {
+  declare("q.dead", {{"max_length", "1"}});
+  declare("q", {{"max_attempts", "1"}});
+  send("q", {input("a"), input("b")});
+  settle({take("q").messages[0].lease}, Outcome::nack, {}, "x");
+  settle({take("q").messages[0].lease}, Outcome::nack, {}, "y");
+  EXPECT_EQ(statistics("q").dead_letter_refused, 1u);
+  EXPECT_EQ(statistics("q").scheduled, 1u);
+  crash();
+  settle({take("q.dead").messages[0].lease});
+  advance(6s);
+  EXPECT_EQ(bodies(take("q.dead")), (Strings{"b"}));
+}
+
+TEST_F(RetryTest, TheBackoffGrowsAndIsCapped) {
+  declare("q", {{"backoff", "exponential:1s:3s:nojitter"}});
+  send("q", "a");
+  for (const auto delay : {1s, 2s, 3s, 3s}) {
+    settle({take("q").messages[0].lease}, Outcome::nack);
+    advance(delay - 1ms);
+    EXPECT_TRUE(take("q").messages.empty());
+    advance(1ms);
+    ASSERT_EQ(statistics("q").ready, 1u);
+  }
+}
+
+TEST_F(RetryTest, ATasksResultIsKeptForItsTime) {
+  const auto id = submit("resize").ids.at(0);
+  EXPECT_EQ(task(id).state, TaskState::queued);
+  EXPECT_EQ(task(id).name, "resize");
+  const auto got = take("tasks");
+  EXPECT_EQ(task(id).state, TaskState::running);
+  settle({got.messages[0].lease}, Outcome::ack, {}, {}, R"("ok.png")");
+  for (int round = 0; round < 3; ++round) {
+    const auto done = task(id);
+    EXPECT_EQ(done.state, TaskState::done);
+    EXPECT_EQ(done.result, R"("ok.png")");
+    EXPECT_EQ(done.name, "resize");
+    round == 0 ? crash() : restart();
+  }
+  advance(2h);
+  EXPECT_EQ(task(id).state, TaskState::unknown);
+}
+
+TEST_F(RetryTest, WaitingForAResultIsAnsweredWhenItIsThere) {
+  const auto id = submit("t").ids.at(0);
+  broker->task(session, ++tag, MessageId(id), clock.now() + 10s);
+  const auto waiting = tag;
+  EXPECT_FALSE(answered(waiting));
+  settle({take("tasks").messages[0].lease}, Outcome::ack, {}, {}, "7");
+  EXPECT_EQ(wait(waiting).result, "7");
+  const auto other = submit("t").ids.at(0);
+  broker->task(session, ++tag, MessageId(other), clock.now() + 1s);
+  const auto impatient = tag;
+  EXPECT_FALSE(answered(impatient));
+  advance(1s);
+  EXPECT_EQ(wait(impatient).state, TaskState::queued);
+}
+
+TEST_F(RetryTest, AFailedTaskTellsItsErrorAndCanBeRedriven) {
+  engine::Policy once;
+  once.max_attempts = 1;
+  const auto id = submit("t", "{}", "tasks", once).ids.at(0);
+  settle({take("tasks").messages[0].lease}, Outcome::nack, {}, "Boom: it broke");
+  const auto failed = task(id);
+  EXPECT_EQ(failed.state, TaskState::failed);
+  EXPECT_EQ(failed.error.message, "Boom: it broke");
+  EXPECT_NE(failed.history.find("Boom"), std::string::npos);
+  broker->redrive(session, ++tag, "tasks", 0);
+  EXPECT_EQ(wait(tag).count, 1u);
+  settle({take("tasks").messages[0].lease}, Outcome::ack, {}, {}, "1");
+  EXPECT_EQ(task(id).state, TaskState::done);
+}
+
+TEST_F(RetryTest, AQueuedTaskIsCancelledAtOnceAndARunningOneIsTold) {
+  const auto queued = submit("t").ids.at(0);
+  broker->cancel_task(session, ++tag, MessageId(queued));
+  EXPECT_EQ(wait(tag).kind, "done");
+  EXPECT_EQ(task(queued).state, TaskState::cancelled);
+  EXPECT_TRUE(take("tasks").messages.empty());
+
+  const auto running = submit("t").ids.at(0);
+  const auto got = take("tasks");
+  broker->cancel_task(session, ++tag, MessageId(running));
+  wait(tag);
+  crash();
+  broker->extend(session, ++tag, std::vector{got.messages[0].lease}, 10s);
+  EXPECT_TRUE(wait(tag).cancelled) << "a cancellation survives a crash";
+  settle({got.messages[0].lease}, Outcome::nack, {}, "stopped");
+  EXPECT_EQ(task(running).state, TaskState::cancelled);
+}
+
+TEST_F(RetryTest, ASettleItsResultAndItsSendsAreOneCommit) {
+  const auto id = submit("first").ids.at(0);
+  const auto got = take("tasks");
+  const std::vector next{input("next")};
+  const engine::Publish sends[]{{"tasks", next}, {"other", next}};
+  EXPECT_EQ(settle({got.messages[0].lease}, Outcome::ack, {}, {}, "1", sends).count, 1u);
+  crash();
+  EXPECT_EQ(task(id).state, TaskState::done);
+  EXPECT_EQ(bodies(take("tasks")), (Strings{"next"}));
+  EXPECT_EQ(bodies(take("other")), (Strings{"next"}));
+  EXPECT_EQ(settle({got.messages[0].lease}, Outcome::ack, {}, {}, "1", sends).lost, 1u);
+  EXPECT_TRUE(take("tasks").messages.empty()) << "a lost lease sends nothing";
+}
+
+TEST_F(RetryTest, ASettleWhoseSendsFindNoRoomChangesNothing) {
+  declare("other", {{"max_length", "1"}});
+  send("other", "full");
+  const auto id = submit("first").ids.at(0);
+  const auto got = take("tasks");
+  const std::vector next{input("next")};
+  const engine::Publish sends[]{{"tasks", next}, {"other", next}};
+  EXPECT_EQ(settle({got.messages[0].lease}, Outcome::ack, {}, {}, "1", sends).kind, "refused");
+  EXPECT_EQ(task(id).state, TaskState::running);
+  EXPECT_EQ(statistics("tasks").ready, 0u);
+}
+
+TEST_F(RetryTest, AnExpiredTaskSaysSo) {
+  HeaderWriter headers;
+  headers.add(kTaskHeader, "t");
+  auto m = input("{}");
+  m.headers = headers.view();
+  m.task = true;
+  m.expires_at = clock.now() + 1s;
+  const auto id = send("tasks", {m}).ids.at(0);
+  advance(2s);
+  EXPECT_EQ(task(id).state, TaskState::expired);
+}
+
+TEST_F(RetryTest, ResultsAreBoundedAndTheOldestGoesFirst) {
+  options.max_results = 3;
+  restart();
+  std::vector<std::uint64_t> ids;
+  for (int n = 0; n < 5; ++n) {
+    ids.push_back(submit("t").ids.at(0));
+    settle({take("tasks").messages[0].lease}, Outcome::ack, {}, {}, "1");
+  }
+  EXPECT_EQ(task(ids[1]).state, TaskState::unknown);
+  EXPECT_EQ(task(ids[2]).state, TaskState::done);
+  EXPECT_EQ(broker->statistics().results, 3u);
+}
+
+TEST_F(RetryTest, EverythingSurvivesACheckpointAsItWas) {
+  declare("q", {{"backoff", "fixed:10s:nojitter"}, {"lease", "60s"}});
+  auto later = input("later");
+  later.not_before = clock.now() + 100s;
+  auto dies = input("dies");
+  dies.expires_at = clock.now() + 200s;
+  send("q", {input("leased"), input("retried"), input("ready"), later, dies});
+  const auto got = take("q", 2);
+  settle({got.messages[1].lease}, Outcome::nack, {}, "once");
+  for (int round = 0; round < 3; ++round) {
+    restart();
+    const auto s = statistics("q");
+    EXPECT_EQ(s.ready, 2u);
+    EXPECT_EQ(s.leased, 1u);
+    EXPECT_EQ(s.scheduled, 2u);
+  }
+  EXPECT_EQ(settle({got.messages[0].lease}).count, 1u);
+  advance(10s);
+  const auto all = take("q", 9);
+  EXPECT_EQ(bodies(all).size(), 3u);
+  for (const auto& m : all.messages) {
+    EXPECT_EQ(m.attempts, m.body == "retried" ? 2u : 1u);
+    settle({m.lease});
+  }
+  advance(90s);
+  EXPECT_EQ(bodies(take("q", 9)), (Strings{"later"}));
+}
+
+TEST_F(RetryTest, CleaningKeepsWhatLivesAndTheLogStaysSmall) {
+  send("keep", "precious");
+  const std::string big(10'000, 'x');
+  for (int round = 0; round < 40; ++round) {
+    std::vector<Input> many(40, input(big));
+    ASSERT_EQ(send("q", many).kind, "published");
+    auto got = take("q", 100);
+    std::vector<engine::LeaseToken> leases;
+    for (const auto& m : got.messages) leases.push_back(m.lease);
+    settle(leases);
+    broker->maintain();
+    if (round % 10 == 9) restart();
+  }
+  EXPECT_LT(broker->statistics().journal.disk_bytes, 16u << 20);
+  crash();
+  EXPECT_EQ(bodies(take("keep")), (Strings{"precious"}));
+}
+
+}  // namespace
+}  // namespace penstock::broker
