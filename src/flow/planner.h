@@ -2,7 +2,7 @@
 //
 // Messages come at random (Poisson), service times are exponential, c workers share one queue. Real
 // service times vary less than that, so real waits are mostly shorter: the figures are on the safe
-// side. Source: L. Kleinrock, Queueing Systems I, section 3.5; the recursion for B is Jagerman's.
+// side. Source: L. Kleinrock, Queueing Systems I, section 3.5 (Erlang C).
 // Threads: pure functions.
 #pragma once
 

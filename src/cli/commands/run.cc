@@ -1,0 +1,156 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/commands/commands.h"
+#include "cli/commands/send_options.h"
+#include "cli/connection.h"
+#include "cli/format.h"
+#include "cli/json_text.h"
+#include "cli/table.h"
+#include "cli/terminal.h"
+#include "os/real_clock.h"
+
+namespace penstock::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kForever = 24h * 365;
+constexpr Duration kWaitStep = 30s;
+constexpr Duration kProgressStep = 250ms;
+constexpr std::size_t kBarWidth = 30;
+
+struct Options {
+  std::string url;
+  std::string name;
+  std::vector<std::string> arguments;
+  std::vector<std::string> named;  // "name=value"
+  std::string queue;
+  std::optional<std::uint32_t> max_attempts;
+  Duration timeout = kForever;
+  bool wait = true;
+  bool json = false;
+  SendArguments send;
+};
+
+std::string bar_of(const client::TaskStatus& status) {
+  std::string text = fmt::format("{} {}", status.id.value, status.state);
+  if (status.attempts > 1) text += fmt::format(", attempt {}", status.attempts);
+  if (status.progress_total > 0) {
+    const double share = std::clamp(status.progress_value / status.progress_total, 0.0, 1.0);
+    const auto full = static_cast<std::size_t>(share * static_cast<double>(kBarWidth));
+    std::string bar;
+    for (std::size_t i = 0; i < kBarWidth; ++i) bar += i < full ? "█" : "░";
+    text += fmt::format("  {} {:3.0f} %", bar, share * 100);
+  }
+  if (!status.progress_text.empty()) text += "  " + status.progress_text;
+  return shown(text, terminal_width()) + "\n";
+}
+
+// Until it ended, the time is up or somebody interrupts.
+client::Answer<client::TaskStatus> await_end(client::Client& client, MessageId id,
+                                             const Options& options, const std::stop_token& stop) {
+  const auto clock = make_real_clock();
+  const Time until = clock->now() + options.timeout;
+  const bool live = terminal_width() > 0 && !options.json;
+  LiveLines lines;
+  for (;;) {
+    const Duration left = std::max(until - clock->now(), Duration(0));
+    const auto status = client.call_waiting(
+        client::task(id, std::min(left, live ? kProgressStep : kWaitStep)), stop);
+    const bool over = !status || status->ended() || stop.stop_requested() || left.count() == 0;
+    if (over) {
+      lines.clear();
+      return status;
+    }
+    if (live) lines.draw(bar_of(*status));
+  }
+}
+
+int show_end(const client::TaskStatus& status, const Options& options) {
+  if (options.json) print_json(to_json(status));
+  if (status.state == "done") {
+    if (options.json) return kExitOk;
+    const auto result = parsed_or_string(status.result);
+    // A string for a person, or for the next program in the pipe: without its quotes.
+    write_out((result.is_string() ? std::string(result.as_string()) : status.result) + "\n");
+    return kExitOk;
+  }
+  if (!status.ended()) {
+    return report({ErrorCode::timeout,
+                   fmt::format("task {} is still {}", status.id.value, status.state),
+                   fmt::format("look again with `penstock task show {}`", status.id.value)});
+  }
+  fmt::print(stderr, "penstock: task {} {} after {} attempt{}{}{}\n", status.id.value, status.state,
+             status.attempts, status.attempts == 1 ? "" : "s", status.error.empty() ? "" : ": ",
+             shown(status.error));
+  return kExitFailed;
+}
+
+Result<std::string> named_arguments(const std::vector<std::string>& named) {
+  boost::json::object object;
+  for (const std::string& text : named) {
+    const auto equals = text.find('=');
+    if (equals == 0 || equals == std::string::npos) {
+      return fail(ErrorCode::invalid, "--arg takes name=value, not " + text);
+    }
+    object[text.substr(0, equals)] = parsed_or_string(std::string_view(text).substr(equals + 1));
+  }
+  return object.empty() ? std::string() : boost::json::serialize(object);
+}
+
+int run_task(const Options& options) {
+  const auto send_options = send_options_of(options.send);
+  if (!send_options) return report(send_options.error());
+  const auto named = named_arguments(options.named);
+  if (!named) return report(named.error());
+  boost::json::array arguments;
+  for (const std::string& text : options.arguments) arguments.push_back(parsed_or_string(text));
+  client::TaskOptions task_options;
+  static_cast<client::SendOptions&>(task_options) = *send_options;
+  task_options.queue = options.queue;
+  task_options.max_attempts = options.max_attempts;
+
+  Interrupt interrupt;
+  const auto clock = make_real_clock();
+  auto client = connect(options.url);
+  if (!client) return report(client.error());
+  const auto id = call_patiently(
+      **client,
+      client::submit(options.name, boost::json::serialize(arguments), *named, task_options), *clock,
+      options.send.patience, interrupt.token());
+  if (!id) return report_failure(id.error());
+  if (!options.wait) {
+    if (options.json) return print_json({{"id", std::to_string(id->value)}}), kExitOk;
+    return write_out(fmt::format("{}\n", id->value)), kExitOk;
+  }
+  const auto status = await_end(**client, *id, options, interrupt.token());
+  return status ? show_end(*status, options) : report_failure(status.error());
+}
+
+}  // namespace
+
+Action set_up_run(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("name", options->name, "the task's name")->required();
+  app.add_option("arguments", options->arguments,
+                 "its arguments: JSON where they are JSON, else strings");
+  app.add_option("-a,--arg", options->named, "a named argument; may be given again")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("-q,--queue", options->queue, "where to; `default` when not given");
+  app.add_option("--max-attempts", options->max_attempts, "how often it is tried; 0 = for ever");
+  add_duration_option(app, "-t,--timeout", options->timeout,
+                      "how long to wait for its end; the task goes on")
+      ->default_str("for ever");
+  app.add_flag("!--no-wait", options->wait, "print its id and do not wait");
+  add_send_options(app, options->send);
+  add_connect_option(app, options->url);
+  add_json_option(app, options->json);
+  return [options] { return run_task(*options); };
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,58 @@
+#include "cli/connection.h"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/format.h"
+
+namespace penstock::cli {
+
+void add_connect_option(CLI::App& app, std::string& url) {
+  url = "penstock://127.0.0.1:7411";
+  app.add_option("-c,--connect", url, "the server's address")
+      ->envname("PENSTOCK_URL")
+      ->type_name("URL")
+      ->capture_default_str();
+}
+
+void add_json_option(CLI::App& app, bool& json) {
+  app.add_flag("--json", json, "print JSON for programs");
+}
+
+CLI::Option* add_duration_option(CLI::App& app, const std::string& name, Duration& value,
+                                 const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&value](const std::string& text) {
+            const auto parsed = parse_duration(text);
+            if (!parsed) throw CLI::ValidationError(parsed.error().message);
+            value = *parsed;
+          },
+          help)
+      ->type_name("DURATION")
+      ->default_str(format_duration(value));
+}
+
+Result<std::unique_ptr<client::Client>> connect(const std::string& url, std::size_t max_waiting) {
+  client::Options options{.url = url, .name = "penstock-cli", .max_waiting = max_waiting};
+  auto client = client::Client::connect(options);
+  if (client) return client;
+  Error error = std::move(client.error());
+  if (error.code == ErrorCode::closed && error.hint.empty()) {
+    error.hint = "start one with `penstock serve`, or say where it is with --connect";
+  }
+  return fail(std::move(error));
+}
+
+int report_failure(const client::Failure& failure) {
+  if (!failure.refusal) return report(failure.error);
+  const auto& refusal = *failure.refusal;
+  Error error = failure.error;
+  error.message = fmt::format("queue {} refuses for now ({})", refusal.queue, refusal.reason);
+  error.hint = "come back in " + human_duration(refusal.retry_after);
+  return report(error);
+}
+
+}  // namespace penstock::cli

@@ -1,0 +1,27 @@
+// How a command reaches its server, and how it says that it cannot.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "client/api.h"
+
+namespace penstock::cli {
+
+// Adds --connect, which is PENSTOCK_URL, or penstock://127.0.0.1:7411, when it is not given.
+void add_connect_option(CLI::App& app, std::string& url);
+void add_json_option(CLI::App& app, bool& json);
+// An option that takes "250ms", "10s", "2h".
+CLI::Option* add_duration_option(CLI::App& app, const std::string& name, Duration& value,
+                                 const std::string& help);
+
+// The error of a server that cannot be reached says how to start one.
+[[nodiscard]] Result<std::unique_ptr<client::Client>> connect(const std::string& url,
+                                                              std::size_t max_waiting = 64);
+
+// As report(Error) of command.h; a refusal says when to come back.
+int report_failure(const client::Failure& failure);
+
+}  // namespace penstock::cli

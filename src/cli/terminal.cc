@@ -1,0 +1,44 @@
+#include "cli/terminal.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace penstock::cli {
+
+std::size_t terminal_width() {
+  winsize size{};
+  if (::isatty(STDOUT_FILENO) == 0) return 0;
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+bool write_out(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return false;
+    text.remove_prefix(static_cast<std::size_t>(count));
+  }
+  return true;
+}
+
+void LiveLines::draw(std::string_view text) {
+  const bool live = terminal_width() > 0;
+  std::string all;
+  // Up, and clear to the end of the screen, in the same write as what replaces it: no flicker.
+  if (live && lines_ > 0) all = fmt::format("\x1b[{}F\x1b[J", lines_);
+  all += text;
+  write_out(all);
+  lines_ = static_cast<std::size_t>(std::ranges::count(text, '\n'));
+}
+
+void LiveLines::clear() {
+  if (terminal_width() > 0 && lines_ > 0) write_out(fmt::format("\x1b[{}F\x1b[J", lines_));
+  lines_ = 0;
+}
+
+}  // namespace penstock::cli
