@@ -86,7 +86,8 @@ class Job {
   [[nodiscard]] JobState state() const { return status().state; }
   [[nodiscard]] JobStatus status() const { return detail::job_status(*core_, id_, Duration(0)); }
 
-  // A task that waits never starts; one that runs has its stop token set. False when it had ended.
+  // A task that waits never starts; one that runs has its stop token set. False when it had
+  // ended, or there is none.
   bool cancel() const { return detail::cancel_job(*core_, id_); }
 
  private:

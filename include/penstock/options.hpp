@@ -150,8 +150,6 @@ struct EmbeddedOptions {
 };
 
 struct ConnectOptions {
-  std::string user = {};
-  std::string password = {};
   std::string name = {};                        // shown in the server's list of clients
   Duration timeout = std::chrono::seconds(10);  // to connect, and for an answer that need not wait
 };

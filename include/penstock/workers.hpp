@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "penstock/options.hpp"
 
@@ -20,6 +21,7 @@ struct WorkerStatistics {
   std::uint64_t given_back = 0;
   std::uint32_t threads = 0, running = 0, waiting = 0;  // now; waiting = held and not yet started
   Duration mean_service{0};
+  std::string last_error;  // of fetching and settling, if there was one
 };
 
 // Runs until stop() or its destructor. Threads: any may call any function.

@@ -44,7 +44,7 @@ struct Deliveries {
 };
 
 struct Settlement {
-  engine::LeaseToken lease;
+  engine::LeaseToken lease{};
   engine::Outcome outcome = engine::Outcome::ack;
   std::optional<Duration> delay{};  // of a nack
   std::string_view error{};
@@ -52,7 +52,7 @@ struct Settlement {
 };
 
 struct Extension {
-  engine::LeaseToken lease;
+  engine::LeaseToken lease{};
   Duration duration{0};
   // A word about its progress instead of a longer lease, when not null.
   const engine::Progress* progress = nullptr;
@@ -90,7 +90,7 @@ class Backend {
   [[nodiscard]] virtual Result<std::unique_ptr<Consumer>> open_consumer() = 0;
   // When it has ended, or at the end of the wait.
   [[nodiscard]] virtual Result<OwnedStatus> task(MessageId id, Duration wait) = 0;
-  // False when it had ended. Error::not_found.
+  // False or Error::not_found when it had ended, or never was.
   [[nodiscard]] virtual Result<bool> cancel(MessageId id) = 0;
 
   using Options = std::vector<std::pair<std::string, std::string>>;
@@ -115,7 +115,7 @@ struct EmbeddedSettings {
 [[nodiscard]] Result<std::unique_ptr<Backend>> open_embedded(const EmbeddedSettings& settings);
 
 struct RemoteSettings {
-  std::string url, user, password, name;
+  std::string url, name;
   Duration timeout{0};
 };
 [[nodiscard]] Result<std::unique_ptr<Backend>> connect_remote(const RemoteSettings& settings);

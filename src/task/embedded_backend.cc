@@ -123,7 +123,11 @@ class Embedded final : public Backend {
   Result<engine::QueueStatistics> queue(std::string_view name) override;
   Result<std::vector<engine::QueueStatistics>> queues() override;
   Time now() override { return clock_->now(); }
-  void close() override { operations_->close(); }
+  void close() override {
+    operations_->close();
+    // The directory is free from here on, however long jobs keep this object.
+    driver_.reset();
+  }
 
   [[nodiscard]] OperationQueue& operations() { return *operations_; }
 
@@ -166,7 +170,6 @@ class Embedded final : public Backend {
 
   // In this order: the broker stands on what is above it.
   std::unique_ptr<Directory> directory_;
-  std::unique_ptr<DirectoryLock> lock_;
   std::unique_ptr<Clock> clock_;
   std::unique_ptr<Random> random_;
   std::unique_ptr<broker::Driver> driver_;
@@ -180,9 +183,6 @@ Result<std::unique_ptr<Backend>> Embedded::open(const EmbeddedSettings& settings
   auto directory = open_directory(settings.directory);
   if (!directory) return fail(std::move(directory.error()).at(context));
   self->directory_ = std::move(*directory);
-  auto lock = self->directory_->lock();
-  if (!lock) return fail(std::move(lock.error()).at(context));
-  self->lock_ = std::move(*lock);
   self->clock_ = make_real_clock();
   self->random_ = make_real_random();
   broker::Options options;

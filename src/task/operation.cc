@@ -29,7 +29,18 @@ broker::Tag Operation::tag(std::uint32_t index) {
 }
 
 bool OperationQueue::run(Operation& operation) {
-  Operation* newest = newest_.load(std::memory_order_relaxed);
+  // Until this is undone, close() does not let the driver go.
+  posting_.fetch_add(1);
+  const bool in = push(operation);
+  if (posting_.fetch_sub(1) == 1) posting_.notify_all();
+  if (!in) return false;
+  std::unique_lock lock(operation.mutex_);
+  operation.finished_.wait(lock, [&] { return operation.is_finished_; });
+  return !operation.is_closed_;
+}
+
+bool OperationQueue::push(Operation& operation) {
+  Operation* newest = newest_.load();
   do {
     if (newest == closed_mark()) return false;
     operation.next_ = newest;
@@ -46,9 +57,7 @@ bool OperationQueue::run(Operation& operation) {
       start_all(broker, taken);
     });
   }
-  std::unique_lock lock(operation.mutex_);
-  operation.finished_.wait(lock, [&] { return operation.is_finished_; });
-  return !operation.is_closed_;
+  return true;
 }
 
 void OperationQueue::start_all(broker::Broker& broker, Operation* newest) {
@@ -97,9 +106,9 @@ void OperationQueue::finish(Operation& operation, bool closed) {
 }
 
 void OperationQueue::close() {
-  driver_.post([this](broker::Broker& broker) {
-    start_all(broker, newest_.exchange(closed_mark(), std::memory_order_acquire));
-  });
+  Operation* last = newest_.exchange(closed_mark());
+  driver_.post([this, last](broker::Broker& broker) { start_all(broker, last); });
+  while (const auto posting = posting_.load()) posting_.wait(posting);
   driver_.stop();
   // The broker's thread has ended: what is left waits for something that will not come.
   while (in_flight_ != nullptr) {

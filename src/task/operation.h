@@ -66,11 +66,13 @@ class OperationQueue final : public broker::ReplySink {
   void on_reply(broker::Tag tag, const broker::Reply& reply) override;
 
  private:
+  [[nodiscard]] bool push(Operation& operation);
   void start_all(broker::Broker& broker, Operation* newest);
   void finish(Operation& operation, bool closed);
 
   broker::Driver& driver_;
   std::atomic<Operation*> newest_{nullptr};
+  std::atomic<std::uint32_t> posting_{0};  // callers between their push and their post
   Operation* in_flight_ = nullptr;
 };
 

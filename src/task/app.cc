@@ -1,0 +1,302 @@
+#include "penstock/app.hpp"
+
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "task/core.h"
+#include "task/failure.h"
+#include "task/message_state.h"
+#include "task/worker_pool.h"
+
+namespace penstock {
+namespace detail {
+namespace {
+
+constexpr std::uint8_t kPriorityMax = 9;
+
+flow::Backoff to_backoff(const Backoff& backoff) {
+  flow::Backoff made;
+  switch (backoff.kind) {
+    case Backoff::Kind::none:
+      made.kind = flow::Backoff::Kind::none;
+      break;
+    case Backoff::Kind::fixed:
+      made.kind = flow::Backoff::Kind::fixed;
+      break;
+    case Backoff::Kind::exponential:
+      made.kind = flow::Backoff::Kind::exponential;
+      break;
+  }
+  made.base = backoff.base;
+  made.cap = std::max(backoff.cap, backoff.base);
+  made.jitter = backoff.jitter;
+  return made;
+}
+
+engine::Policy to_policy(const TaskOptions& options) {
+  engine::Policy policy;
+  policy.max_attempts = options.max_attempts;
+  if (options.backoff) policy.backoff = to_backoff(*options.backoff);
+  policy.lease = options.lease;
+  policy.result_ttl = options.result_ttl;
+  return policy;
+}
+
+void check_priority(std::uint8_t priority) {
+  if (priority > kPriorityMax)
+    throw InvalidInput(fmt::format("priority {}: it must be 0 to 9", priority));
+}
+
+Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& options) {
+  Publishing publishing;
+  publishing.queue = options.queue ? *options.queue : task.options.queue;
+  publishing.task = task.name;
+  publishing.headers = options.headers;
+  publishing.priority = options.priority.value_or(task.options.priority);
+  check_priority(publishing.priority);
+  publishing.delay = options.delay;
+  if (options.at) publishing.at = to_time(*options.at);
+  publishing.expires = options.expires.value_or(Duration(0));
+  publishing.key = options.key;
+  publishing.group = options.group;
+  publishing.policy = to_policy(task.options);
+  return publishing;
+}
+
+Publishing to_publishing(std::string_view queue, const SendOptions& options) {
+  Publishing publishing;
+  publishing.queue = queue;
+  publishing.headers = options.headers;
+  publishing.priority = options.priority;
+  check_priority(options.priority);
+  publishing.delay = options.delay;
+  if (options.at) publishing.at = to_time(*options.at);
+  publishing.expires = options.expires.value_or(Duration(0));
+  publishing.key = options.key;
+  publishing.group = options.group;
+  return publishing;
+}
+
+std::vector<std::string_view> views_of(const Payloads& payloads) {
+  std::vector<std::string_view> views;
+  views.reserve(payloads.ends.size());
+  std::size_t begin = 0;
+  for (const auto end : payloads.ends) {
+    views.push_back(std::string_view(payloads.text).substr(begin, end - begin));
+    begin = end;
+  }
+  return views;
+}
+
+std::string_view text_of(Overflow overflow) {
+  switch (overflow) {
+    case Overflow::reject:
+      return "reject";
+    case Overflow::block:
+      return "block";
+    case Overflow::drop_oldest:
+      return "drop_oldest";
+    case Overflow::dead_letter:
+      return "dead_letter";
+  }
+  return "reject";
+}
+
+Backend::Options to_patch(const QueueOptions& options) {
+  Backend::Options patch;
+  const auto add = [&](const char* name, const auto& value, auto to_text) {
+    if (value) patch.emplace_back(name, to_text(*value));
+  };
+  const auto number = [](auto value) { return fmt::format("{}", value); };
+  add("max_length", options.max_length, number);
+  add("max_bytes", options.max_bytes, number);
+  add("max_wait", options.max_wait, format_duration);
+  add("overflow", options.overflow, [](Overflow o) { return std::string(text_of(o)); });
+  add("ttl", options.ttl, format_duration);
+  add("max_attempts", options.max_attempts, number);
+  add("backoff", options.backoff,
+      [](const Backoff& b) { return engine::format_backoff(to_backoff(b)); });
+  add("dead_letter", options.dead_letter, [](const std::string& name) { return name; });
+  add("dedup_window", options.dedup_window, format_duration);
+  add("lease", options.lease, format_duration);
+  add("rate", options.rate, number);
+  add("group_limit", options.group_limit, number);
+  add("paused", options.paused, [](bool paused) { return paused ? "true" : "false"; });
+  return patch;
+}
+
+QueueStatistics to_statistics(const engine::QueueStatistics& queue) {
+  QueueStatistics made;
+  made.name = queue.name;
+  made.ready = queue.ready;
+  made.leased = queue.leased;
+  made.scheduled = queue.scheduled;
+  made.bytes = queue.bytes;
+  made.in_system = queue.in_system;
+  made.arrival_rate = queue.arrival_rate;
+  made.service_rate = queue.service_rate;
+  made.mean_time = queue.mean_time;
+  made.predicted_wait = queue.predicted_wait;
+  made.oldest_age = queue.oldest_age;
+  made.max_wait = queue.options.max_wait;
+  made.paused = queue.options.paused;
+  made.published = queue.published;
+  made.delivered = queue.delivered;
+  made.acked = queue.acked;
+  made.nacked = queue.nacked;
+  made.rejected = queue.rejected;
+  made.returned = queue.returned;
+  made.expired = queue.expired;
+  made.dead_lettered = queue.dead_lettered;
+  made.refused = queue.refused();
+  return made;
+}
+
+}  // namespace
+
+std::shared_ptr<const TaskDefinition> define_task(std::string name, TaskOptions options,
+                                                  RunTask run) {
+  if (auto valid = valid_name(name, "task name"); !valid) throw_error(valid.error());
+  if (auto valid = valid_name(options.queue, "queue name"); !valid) throw_error(valid.error());
+  check_priority(options.priority);
+  return std::make_shared<const TaskDefinition>(
+      TaskDefinition{std::move(name), std::move(options), std::move(run)});
+}
+
+std::vector<std::uint64_t> enqueue(Core& core, const TaskDefinition& task,
+                                   const EnqueueOptions& options, const Payloads& payloads) {
+  return core.publish(to_publishing(task, options), views_of(payloads), options.patience);
+}
+
+std::expected<std::uint64_t, Refusal> try_enqueue(Core& core, const TaskDefinition& task,
+                                                  const EnqueueOptions& options,
+                                                  const Payloads& payload) {
+  return core.try_publish(to_publishing(task, options), payload.text);
+}
+
+}  // namespace detail
+
+// ---- App
+
+App App::embedded(const std::filesystem::path& directory, const EmbeddedOptions& options) {
+  return App(std::make_shared<detail::Core>(
+      detail::value_or_throw(detail::open_embedded({.directory = directory.string(),
+                                                    .max_message_bytes = options.max_message_bytes,
+                                                    .max_results = options.max_results,
+                                                    .result_ttl = options.result_ttl}))));
+}
+
+App App::connect(std::string_view url, const ConnectOptions& options) {
+  return App(std::make_shared<detail::Core>(detail::value_or_throw(detail::connect_remote(
+      {.url = std::string(url), .name = options.name, .timeout = options.timeout}))));
+}
+
+App::App(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}
+App::App(App&&) noexcept = default;
+App& App::operator=(App&& other) noexcept {
+  if (this == &other) return *this;
+  close();
+  core_ = std::move(other.core_);
+  return *this;
+}
+App::~App() {
+  close();
+}
+
+void App::close() {
+  if (core_ != nullptr) core_->close();
+}
+
+void App::add_definition(const std::shared_ptr<const detail::TaskDefinition>& definition) {
+  core_->add(definition);
+}
+
+Workers App::work(const WorkerOptions& options) {
+  if (core_->closed()) throw Closed("the App is closed");
+  auto pool = std::make_shared<detail::WorkerPool>(core_, options);
+  core_->register_pool(pool);
+  return Workers(std::move(pool));
+}
+
+std::uint64_t App::send(std::string_view queue, std::string_view body, const SendOptions& options) {
+  return send_many(queue, std::span(&body, 1), options).front();
+}
+
+std::expected<std::uint64_t, Refusal> App::try_send(std::string_view queue, std::string_view body,
+                                                    const SendOptions& options) {
+  return core_->try_publish(detail::to_publishing(queue, options), body);
+}
+
+std::vector<std::uint64_t> App::send_many(std::string_view queue,
+                                          std::span<const std::string_view> bodies,
+                                          const SendOptions& options) {
+  return core_->publish(detail::to_publishing(queue, options), bodies, options.patience);
+}
+
+std::vector<Message> App::receive(std::string_view queue, const ReceiveOptions& options) {
+  const std::string name(queue);
+  auto taken = std::make_shared<const detail::Deliveries>(detail::value_or_throw(
+      core_->receiver().take(std::span(&name, 1), options.max, options.wait, options.lease)));
+  std::vector<Message> messages;
+  messages.reserve(taken->messages.size());
+  for (const auto& delivery : taken->messages)
+    messages.emplace_back(std::make_unique<detail::MessageState>(
+        detail::MessageState{core_, taken, &delivery, delivery.deadline}));
+  return messages;
+}
+
+std::size_t App::ack(std::span<Message> messages) {
+  std::vector<detail::Settlement> settlements;
+  std::size_t lost = 0;
+  for (auto& message : messages) {
+    if (message.settled()) {
+      ++lost;
+      continue;
+    }
+    message.state_->settled = true;
+    settlements.push_back(
+        {.lease = message.state_->delivery->lease, .outcome = engine::Outcome::ack});
+  }
+  if (settlements.empty()) return lost;
+  return lost + detail::value_or_throw(core_->receiver().settle(settlements));
+}
+
+bool App::declare(std::string_view queue, const QueueOptions& options) {
+  return detail::value_or_throw(core_->backend().declare(queue, detail::to_patch(options)));
+}
+
+QueueStatistics App::queue(std::string_view name) {
+  return detail::to_statistics(detail::value_or_throw(core_->backend().queue(name)));
+}
+
+std::uint64_t App::remove(std::string_view queue) {
+  return detail::value_or_throw(core_->backend().remove(queue));
+}
+
+std::uint64_t App::purge(std::string_view queue) {
+  return detail::value_or_throw(core_->backend().purge(queue));
+}
+
+std::uint64_t App::redrive(std::string_view queue, std::uint32_t max) {
+  return detail::value_or_throw(core_->backend().redrive(queue, max));
+}
+
+// Declaring makes a queue that is not there; pausing must not.
+void App::pause(std::string_view queue) {
+  detail::value_or_throw(core_->backend().queue(queue));
+  declare(queue, {.paused = true});
+}
+
+void App::resume(std::string_view queue) {
+  detail::value_or_throw(core_->backend().queue(queue));
+  declare(queue, {.paused = false});
+}
+
+std::vector<QueueStatistics> App::queues() {
+  std::vector<QueueStatistics> all;
+  for (const auto& queue : detail::value_or_throw(core_->backend().queues()))
+    all.push_back(detail::to_statistics(queue));
+  return all;
+}
+
+}  // namespace penstock

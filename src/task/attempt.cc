@@ -1,0 +1,198 @@
+#include "task/attempt.h"
+
+#include <algorithm>
+
+#include "base/headers.h"
+#include "task/core.h"
+#include "task/failure.h"
+
+namespace penstock::detail {
+namespace {
+
+// For a lease whose end cannot be believed, because the server's clock differs from ours.
+constexpr Duration kLeaseAssumed = std::chrono::seconds(30);
+
+}  // namespace
+
+void Attempt::begin(const broker::Delivery& delivery, std::string_view name, Duration timeout,
+                    Time now) {
+  const std::lock_guard lock(mutex_);
+  delivery_ = &delivery;
+  name_ = name;
+  ++serial_;
+  running_ = true;
+  token_ = delivery.lease;
+  started_at_ = now;
+  deadline_ = delivery.deadline;
+  lease_ = deadline_ > now ? deadline_ - now : kLeaseAssumed;
+  extended_until_ = Time{};
+  heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
+  timeout_at_ = timeout > Duration(0) ? now + timeout : Time::max();
+  progress_.reset();
+  progress_at_ = Time{};
+  stop_reason_ = StopReason::none;
+  stop_source_.reset();
+  host_.look_by(std::min(heartbeat_at_, timeout_at_));
+}
+
+StopReason Attempt::end() {
+  const std::lock_guard lock(mutex_);
+  running_ = false;
+  return stop_reason_;
+}
+
+Time Attempt::deadline() const {
+  const std::lock_guard lock(mutex_);
+  return std::min(deadline_, timeout_at_);
+}
+
+std::stop_token Attempt::stop_token() {
+  const std::lock_guard lock(mutex_);
+  if (!stop_source_) {
+    stop_source_.emplace();
+    if (stop_reason_ != StopReason::none) stop_source_->request_stop();
+  }
+  return stop_source_->get_token();
+}
+
+bool Attempt::stop_requested() const {
+  const std::lock_guard lock(mutex_);
+  return stop_reason_ != StopReason::none;
+}
+
+bool Attempt::progress(engine::Progress progress) {
+  const Time now = host_.now();
+  const std::lock_guard lock(mutex_);
+  progress_ = std::move(progress);
+  host_.look_by(std::max(now, progress_at_ + kProgressEvery));
+  return stop_reason_ == StopReason::none;
+}
+
+Result<Extension> Attempt::extend(Duration time) {
+  Extension extension;
+  {
+    const std::lock_guard lock(mutex_);
+    extension.lease = token_;
+    extension.duration = time;
+    // Before the answer: meanwhile the keeper must not shorten it again.
+    extended_until_ = std::max(extended_until_, host_.now() + time);
+  }
+  if (auto sent = host_.extend_now(extension); !sent) return fail(std::move(sent.error()));
+  const std::lock_guard lock(mutex_);
+  if (extension.lost)
+    request_stop(StopReason::lease_lost);
+  else
+    deadline_ = extension.deadline;
+  if (extension.cancelled) request_stop(StopReason::cancelled);
+  return extension;
+}
+
+std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
+  const std::lock_guard lock(mutex_);
+  if (!running_) return {};
+  if (now >= timeout_at_) request_stop(StopReason::timeout);
+  std::optional<Word> word;
+  const bool progress_due = progress_ && now >= progress_at_ + kProgressEvery;
+  const bool heartbeat_due = now >= heartbeat_at_;
+  if (progress_due || heartbeat_due) word.emplace(Word{.serial = serial_, .token = token_});
+  if (progress_due) {
+    word->progress = std::move(progress_);
+    progress_.reset();
+    progress_at_ = now;
+  }
+  if (heartbeat_due) {
+    heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
+    // A task that does not end although its time is up loses its lease: somebody else may try.
+    word->extends = timeout_at_ == Time::max() || now < timeout_at_ + lease_;
+    word->lease = std::max(lease_, extended_until_ - now);
+  }
+  *due = std::min(*due, next_due());
+  return word;
+}
+
+Time Attempt::next_due() const {
+  Time due = heartbeat_at_;
+  if (stop_reason_ == StopReason::none) due = std::min(due, timeout_at_);
+  if (progress_) due = std::min(due, progress_at_ + kProgressEvery);
+  return due;
+}
+
+void Attempt::answered(std::uint64_t serial, const Extension& extension) {
+  const std::lock_guard lock(mutex_);
+  if (!running_ || serial != serial_) return;
+  if (extension.lost) request_stop(StopReason::lease_lost);
+  if (extension.cancelled) request_stop(StopReason::cancelled);
+  if (!extension.lost && extension.progress == nullptr) deadline_ = extension.deadline;
+}
+
+void Attempt::stop(StopReason reason) {
+  const std::lock_guard lock(mutex_);
+  if (running_) request_stop(reason);
+}
+
+void Attempt::stop_if(MessageId id, StopReason reason) {
+  const std::lock_guard lock(mutex_);
+  if (running_ && token_.id == id) request_stop(reason);
+}
+
+std::optional<Time> Attempt::running_since() const {
+  const std::lock_guard lock(mutex_);
+  if (!running_) return {};
+  return started_at_;
+}
+
+void Attempt::request_stop(StopReason reason) {
+  // The first reason stands, but that a lost lease leaves nothing to settle.
+  if (stop_reason_ != StopReason::none && reason != StopReason::lease_lost) return;
+  stop_reason_ = reason;
+  if (stop_source_) host_.deliver_stop(*stop_source_);
+}
+
+}  // namespace penstock::detail
+
+// ---- what the task sees of it
+
+namespace penstock {
+
+std::uint64_t Context::id() const {
+  return attempt_.delivery().id.value;
+}
+std::string_view Context::name() const {
+  return attempt_.name();
+}
+std::string_view Context::queue() const {
+  return attempt_.delivery().queue;
+}
+std::uint32_t Context::attempt() const {
+  return attempt_.delivery().attempts;
+}
+Headers Context::headers() const {
+  return detail::headers_of(attempt_.delivery().headers);
+}
+
+std::optional<std::string> Context::header(std::string_view name) const {
+  const auto found = find_header(attempt_.delivery().headers, name);
+  if (!found) return {};
+  return std::string(*found);
+}
+
+TimePoint Context::deadline() const {
+  return detail::to_time_point(attempt_.deadline());
+}
+std::stop_token Context::stop_token() const {
+  return attempt_.stop_token();
+}
+bool Context::stop_requested() const {
+  return attempt_.stop_requested();
+}
+
+bool Context::progress(double value, double total, std::string_view text) {
+  return attempt_.progress({.value = value, .total = total, .text = std::string(text)});
+}
+
+void Context::extend(Duration time) {
+  const auto extension = detail::value_or_throw(attempt_.extend(time));
+  if (extension.lost) throw LeaseLost("the task's lease is lost: it belongs to someone else now");
+}
+
+}  // namespace penstock

@@ -1,0 +1,95 @@
+// One attempt of one task on one thread: what penstock::Context tells and asks, and what the keeper
+// of leases needs to know. A worker thread has one of these and uses it again for every task.
+//
+// Threads: begin() and end() by the worker thread; the rest by any thread between the two.
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "penstock/context.hpp"
+#include "task/backend.h"
+
+namespace penstock::detail {
+
+// The keeper looks after an attempt at least this often: so late is a cancel from elsewhere
+// noticed.
+inline constexpr Duration kHeartbeat = std::chrono::seconds(2);
+inline constexpr Duration kProgressEvery = std::chrono::milliseconds(50);
+
+enum class StopReason : std::uint8_t { none, cancelled, timeout, lease_lost, shutdown };
+
+// What an attempt needs of the pool that it runs in.
+class AttemptHost {
+ public:
+  virtual ~AttemptHost() = default;
+  [[nodiscard]] virtual Time now() = 0;
+  // The keeper should look by then.
+  virtual void look_by(Time when) = 0;
+  [[nodiscard]] virtual Result<void> extend_now(Extension& extension) = 0;
+  // Calls request_stop() on a thread where the user's callbacks hold up nobody.
+  virtual void deliver_stop(std::stop_source source) = 0;
+};
+
+class Attempt {
+ public:
+  explicit Attempt(AttemptHost& host) : host_(host) {}
+
+  // ---- the worker thread
+  void begin(const broker::Delivery& delivery, std::string_view name, Duration timeout, Time now);
+  StopReason end();
+
+  // ---- Context
+  [[nodiscard]] const broker::Delivery& delivery() const { return *delivery_; }
+  [[nodiscard]] std::string_view name() const { return name_; }
+  [[nodiscard]] Time deadline() const;
+  [[nodiscard]] std::stop_token stop_token();
+  [[nodiscard]] bool stop_requested() const;
+  bool progress(engine::Progress progress);
+  [[nodiscard]] Result<Extension> extend(Duration time);
+
+  // ---- the keeper
+  // What it has to say for itself now, if anything; `*due` becomes the time of its next word, if
+  // that is sooner. `serial` names the attempt that the answer is for.
+  struct Word {
+    std::uint64_t serial = 0;
+    bool extends = false;
+    Duration lease{0};
+    std::optional<engine::Progress> progress{};
+    engine::LeaseToken token{};
+  };
+  [[nodiscard]] std::optional<Word> word(Time now, Time* due);
+  void answered(std::uint64_t serial, const Extension& extension);
+
+  void stop(StopReason reason);
+  void stop_if(MessageId id, StopReason reason);
+  // When the running task began; nothing while none runs.
+  [[nodiscard]] std::optional<Time> running_since() const;
+
+ private:
+  void request_stop(StopReason reason);  // under mutex_
+  [[nodiscard]] Time next_due() const;   // under mutex_
+
+  AttemptHost& host_;
+  // Written by begin() before any other thread can look, and by end().
+  const broker::Delivery* delivery_ = nullptr;
+  std::string_view name_;
+
+  mutable std::mutex mutex_;  // of what follows
+  std::uint64_t serial_ = 0;
+  bool running_ = false;
+  engine::LeaseToken token_;
+  Duration lease_{0};
+  Time started_at_{}, deadline_{}, extended_until_{}, heartbeat_at_{}, timeout_at_{},
+      progress_at_{};
+  std::optional<engine::Progress> progress_;
+  std::optional<std::stop_source> stop_source_;  // made when first asked for
+  StopReason stop_reason_ = StopReason::none;
+};
+
+}  // namespace penstock::detail

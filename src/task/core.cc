@@ -1,0 +1,172 @@
+#include "task/core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/headers.h"
+#include "flow/backoff.h"
+#include "os/real_clock.h"
+#include "task/failure.h"
+#include "task/worker_pool.h"
+
+namespace penstock::detail {
+namespace {
+
+// Of one publish: large enough that its cost is in the messages, small enough for one transaction.
+constexpr std::size_t kBatchMessagesMax = 1024;
+constexpr std::size_t kBatchBytesMax = 1u << 20;
+// Between two tries of a publish that is refused.
+constexpr flow::Backoff kPatienceBackoff{.kind = flow::Backoff::Kind::exponential,
+                                         .base = std::chrono::milliseconds(5),
+                                         .cap = std::chrono::seconds(1),
+                                         .jitter = true};
+
+// How many of `bodies` go into the next batch; at least one.
+std::size_t batch_size(std::span<const std::string_view> bodies, std::size_t most) {
+  std::size_t bytes = 0, count = 0;
+  while (count < bodies.size() && count < most) {
+    bytes += bodies[count].size();
+    if (count > 0 && bytes > kBatchBytesMax) break;
+    ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+Core::Core(std::unique_ptr<Backend> backend)
+    : backend_(std::move(backend)), random_(make_real_random()) {}
+
+Core::~Core() {
+  close();
+}
+
+void Core::close() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_.exchange(true, std::memory_order_acq_rel)) return;
+    closing_.notify_all();
+  }
+  for (const auto& pool : pools()) pool->stop();
+  backend_->close();
+}
+
+void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
+  if (!definition->run)
+    throw InvalidInput(
+        fmt::format("task {}: a remote_task has no function here", definition->name));
+  const std::lock_guard lock(mutex_);
+  const auto known = registry_->find(definition->name);
+  if (known != registry_->end()) {
+    if (known->second == definition) return;
+    throw Conflict(fmt::format("task {}: another task has that name", definition->name));
+  }
+  auto changed = std::make_shared<Registry>(*registry_);
+  changed->emplace(definition->name, definition);
+  registry_ = std::move(changed);
+  registry_version_.fetch_add(1, std::memory_order_release);
+}
+
+std::shared_ptr<const Registry> Core::registry() const {
+  const std::lock_guard lock(mutex_);
+  return registry_;
+}
+
+std::vector<std::uint64_t> Core::publish(Publishing publishing,
+                                         std::span<const std::string_view> bodies,
+                                         Duration patience) {
+  const Time start = backend_->now();
+  const Time deadline = patience >= Time::max() - start ? Time::max() : start + patience;
+  std::vector<std::uint64_t> ids;
+  ids.reserve(bodies.size());
+  std::size_t most = kBatchMessagesMax;
+  std::uint32_t refusals = 0;
+  while (ids.size() < bodies.size()) {
+    const Time now = backend_->now();
+    publishing.hold = std::max(deadline - now, Duration(0));
+    const auto rest = bodies.subspan(ids.size());
+    const std::size_t count = batch_size(rest, most);
+    const auto answer = value_or_throw(backend_->publish(publishing, rest.first(count)));
+    if (answer) {
+      for (const auto id : *answer) ids.push_back(id.value);
+      most = std::min(most * 2, kBatchMessagesMax);
+      refusals = 0;
+      continue;
+    }
+    // There may be room for a part: a batch larger than the whole queue would wait for ever.
+    if (count > 1) {
+      most = count / 2;
+      continue;
+    }
+    if (now >= deadline) throw Refused(to_refusal(answer.error()), ids.size());
+    const Duration backoff = flow::delay_after(kPatienceBackoff, ++refusals, random());
+    const Duration delay = std::max(answer.error().retry_after, backoff);
+    if (!wait(std::min(delay, deadline - now))) throw Closed("the App was closed");
+  }
+  return ids;
+}
+
+std::expected<std::uint64_t, Refusal> Core::try_publish(const Publishing& publishing,
+                                                        std::string_view body) {
+  const auto answer = value_or_throw(backend_->publish(publishing, std::span(&body, 1)));
+  if (!answer) return std::unexpected(to_refusal(answer.error()));
+  return answer->front().value;
+}
+
+Consumer& Core::receiver() {
+  const std::lock_guard lock(mutex_);
+  if (receiver_ == nullptr) receiver_ = value_or_throw(backend_->open_consumer());
+  return *receiver_;
+}
+
+void Core::register_pool(const std::shared_ptr<WorkerPool>& pool) {
+  const std::lock_guard lock(mutex_);
+  if (closed()) throw Closed("the App is closed");
+  std::erase_if(pools_, [](const auto& known) { return known.expired(); });
+  pools_.push_back(pool);
+}
+
+std::vector<std::shared_ptr<WorkerPool>> Core::pools() {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::shared_ptr<WorkerPool>> alive;
+  for (const auto& known : pools_)
+    if (auto pool = known.lock()) alive.push_back(std::move(pool));
+  return alive;
+}
+
+void Core::cancel_running(MessageId id) {
+  for (const auto& pool : pools()) pool->cancel(id);
+}
+
+bool Core::wait(Duration time) {
+  std::unique_lock lock(mutex_);
+  return !closing_.wait_for(lock, time, [this] { return closed(); });
+}
+
+std::uint64_t Core::random() {
+  const std::lock_guard lock(mutex_);
+  return random_->next();
+}
+
+Refusal to_refusal(const broker::Refused& refused) {
+  return {refused.reason, refused.queue, refused.retry_after, refused.message};
+}
+
+TimePoint to_time_point(Time time) {
+  return TimePoint(std::chrono::duration_cast<TimePoint::duration>(time.time_since_epoch()));
+}
+
+Time to_time(TimePoint time) {
+  return Time(std::chrono::duration_cast<Duration>(time.time_since_epoch()));
+}
+
+Headers headers_of(ByteView headers) {
+  Headers found;
+  for_each_header(headers, [&](std::string_view name, std::string_view value) {
+    if (name != kTaskHeader) found.emplace_back(name, value);
+  });
+  return found;
+}
+
+}  // namespace penstock::detail

@@ -1,0 +1,84 @@
+// What an App and everything got from it share: the backend, the tasks that are known, the workers.
+//
+// Threads:  any.
+// Lifetime: kept by the App and by its jobs, messages and workers; the App's end closes it, and all
+//           later calls answer Closed.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "penstock/options.hpp"
+#include "penstock/task.hpp"
+#include "task/backend.h"
+
+namespace penstock::detail {
+
+class WorkerPool;
+
+using Registry = std::map<std::string, std::shared_ptr<const TaskDefinition>, std::less<>>;
+
+class Core : public std::enable_shared_from_this<Core> {
+ public:
+  explicit Core(std::unique_ptr<Backend> backend);
+  ~Core();
+
+  [[nodiscard]] Backend& backend() { return *backend_; }
+  [[nodiscard]] bool closed() const { return closed_.load(std::memory_order_acquire); }
+  // Stops all workers, then the backend. Only the first call does anything.
+  void close();
+
+  // Throws Conflict when the name means another task, InvalidInput when it has no function.
+  void add(const std::shared_ptr<const TaskDefinition>& definition);
+  // A new one for each add(); `version` says whether there is one.
+  [[nodiscard]] std::shared_ptr<const Registry> registry() const;
+  [[nodiscard]] std::uint64_t registry_version() const {
+    return registry_version_.load(std::memory_order_acquire);
+  }
+
+  // All bodies, in batches that come in as a whole. Waits while refused, up to `patience`, then
+  // throws Refused. The hold of `publishing` is set here.
+  [[nodiscard]] std::vector<std::uint64_t> publish(Publishing publishing,
+                                                   std::span<const std::string_view> bodies,
+                                                   Duration patience);
+  [[nodiscard]] std::expected<std::uint64_t, Refusal> try_publish(const Publishing& publishing,
+                                                                  std::string_view body);
+
+  // Of plain messages.
+  [[nodiscard]] Consumer& receiver();
+
+  void register_pool(const std::shared_ptr<WorkerPool>& pool);
+  // Sets the stop token of the task, if it runs here.
+  void cancel_running(MessageId id);
+
+ private:
+  // False when closed meanwhile.
+  [[nodiscard]] bool wait(Duration time);
+  [[nodiscard]] std::uint64_t random();
+  [[nodiscard]] std::vector<std::shared_ptr<WorkerPool>> pools();
+
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Random> random_;
+  std::atomic<bool> closed_{false};
+  std::atomic<std::uint64_t> registry_version_{0};
+
+  mutable std::mutex mutex_;  // of what follows
+  std::condition_variable closing_;
+  std::shared_ptr<const Registry> registry_ = std::make_shared<const Registry>();
+  std::vector<std::weak_ptr<WorkerPool>> pools_;
+  std::unique_ptr<Consumer> receiver_;
+};
+
+[[nodiscard]] Refusal to_refusal(const broker::Refused& refused);
+[[nodiscard]] TimePoint to_time_point(Time time);
+[[nodiscard]] Time to_time(TimePoint time);
+// The lease or message headers of a delivery, without Penstock's own.
+[[nodiscard]] Headers headers_of(ByteView headers);
+
+}  // namespace penstock::detail

@@ -1,0 +1,118 @@
+#include "task/failure.h"
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <typeinfo>
+
+#include "penstock/task.hpp"
+
+namespace penstock::detail {
+namespace {
+
+std::string demangled(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  std::string text = status == 0 && name != nullptr ? name.get() : type.name();
+  // An inline namespace of the standard library that no user ever wrote.
+  for (std::string_view noise = "__cxx11::"; true;) {
+    const auto at = text.find(noise);
+    if (at == std::string::npos) return text;
+    text.erase(at, noise.size());
+  }
+}
+
+std::string cut(std::string text) {
+  if (text.size() <= kErrorBytesMax) return text;
+  std::size_t end = kErrorBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  text.resize(end);
+  return text;
+}
+
+std::string text_of(const std::exception& exception) {
+  return cut(demangled(typeid(exception)) + ": " + exception.what());
+}
+
+template <class E>
+[[noreturn]] void throw_as(const std::string& message) {
+  throw E(message);
+}
+
+struct KnownType {
+  std::string_view name;
+  void (*rethrow)(const std::string& message);
+};
+constexpr KnownType kKnownTypes[] = {
+    {"std::runtime_error", throw_as<std::runtime_error>},
+    {"std::range_error", throw_as<std::range_error>},
+    {"std::overflow_error", throw_as<std::overflow_error>},
+    {"std::underflow_error", throw_as<std::underflow_error>},
+    {"std::logic_error", throw_as<std::logic_error>},
+    {"std::invalid_argument", throw_as<std::invalid_argument>},
+    {"std::domain_error", throw_as<std::domain_error>},
+    {"std::length_error", throw_as<std::length_error>},
+    {"std::out_of_range", throw_as<std::out_of_range>},
+    {"std::bad_alloc", [](const std::string&) { throw std::bad_alloc(); }},
+};
+
+}  // namespace
+
+void throw_error(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::invalid:
+    case ErrorCode::too_large:
+    case ErrorCode::denied:
+      throw InvalidInput(error.message, error.hint);
+    case ErrorCode::not_found:
+      throw NotFound(error.message, error.hint);
+    case ErrorCode::conflict:
+      throw Conflict(error.message, error.hint);
+    case ErrorCode::timeout:
+      throw Timeout(error.message, error.hint);
+    case ErrorCode::busy:
+      throw Refused({.message = error.message});
+    case ErrorCode::closed:
+      throw Closed(error.message, error.hint);
+    case ErrorCode::io:
+    case ErrorCode::full:
+    case ErrorCode::corrupt:
+    case ErrorCode::unsupported:
+      break;
+  }
+  throw StorageError(error.message, error.hint);
+}
+
+AttemptFailure describe_current_exception() {
+  try {
+    throw;
+  } catch (const abi::__forced_unwind&) {
+    throw;
+  } catch (const RetryAfter& later) {
+    return {.text = text_of(later), .delay = later.delay()};
+  } catch (const Permanent& permanent) {
+    return {.text = text_of(permanent), .retry = false};
+  } catch (const ArgumentError& wrong) {
+    return {.text = cut(std::string("penstock::ArgumentError: ") + wrong.what()), .retry = false};
+  } catch (const std::exception& exception) {
+    return {.text = text_of(exception)};
+  } catch (...) {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    return {.text = cut((type != nullptr ? demangled(*type) : "unknown") +
+                        ": an exception that is no std::exception")};
+  }
+}
+
+void rethrow_task_error(std::string_view text, std::uint32_t attempts) {
+  const auto colon = text.find(": ");
+  std::string_view type = colon == text.npos ? std::string_view() : text.substr(0, colon);
+  const std::string message(colon == text.npos ? text : text.substr(colon + 2));
+  for (const auto& known : kKnownTypes)
+    if (known.name == type) known.rethrow(message);
+  throw TaskError(std::string(type), message, attempts);
+}
+
+}  // namespace penstock::detail

@@ -1,0 +1,124 @@
+#include "penstock/job.hpp"
+
+#include <fmt/format.h>
+
+#include "task/core.h"
+#include "task/failure.h"
+
+namespace penstock {
+namespace {
+
+JobState to_state(engine::TaskState state) {
+  switch (state) {
+    case engine::TaskState::unknown:
+      return JobState::unknown;
+    case engine::TaskState::scheduled:
+      return JobState::scheduled;
+    case engine::TaskState::queued:
+      return JobState::queued;
+    case engine::TaskState::running:
+      return JobState::running;
+    case engine::TaskState::retrying:
+      return JobState::retrying;
+    case engine::TaskState::done:
+      return JobState::done;
+    case engine::TaskState::failed:
+      return JobState::failed;
+    case engine::TaskState::cancelled:
+      return JobState::cancelled;
+    case engine::TaskState::expired:
+      return JobState::expired;
+  }
+  return JobState::unknown;
+}
+
+std::optional<TimePoint> to_optional(Time time) {
+  if (time == Time{}) return {};
+  return detail::to_time_point(time);
+}
+
+}  // namespace
+
+std::string_view name_of(JobState state) {
+  switch (state) {
+    case JobState::unknown:
+      return "unknown";
+    case JobState::scheduled:
+      return "scheduled";
+    case JobState::queued:
+      return "queued";
+    case JobState::running:
+      return "running";
+    case JobState::retrying:
+      return "retrying";
+    case JobState::done:
+      return "done";
+    case JobState::failed:
+      return "failed";
+    case JobState::cancelled:
+      return "cancelled";
+    case JobState::expired:
+      return "expired";
+  }
+  return "unknown";
+}
+
+namespace detail {
+
+JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {
+  const OwnedStatus owned = value_or_throw(core.backend().task(MessageId(id), wait));
+  const broker::TaskStatus& status = owned.status;
+  JobStatus job;
+  job.id = id;
+  job.state = to_state(status.state);
+  job.name = owned.name;
+  job.queue = owned.queue;
+  job.attempts = status.attempts;
+  job.enqueued_at = to_optional(status.enqueued_at);
+  job.started_at = to_optional(status.started_at);
+  job.finished_at = to_optional(status.finished_at);
+  job.next_attempt_at = to_optional(status.next_attempt_at);
+  job.result = owned.result;
+  job.error = owned.error;
+  job.history = owned.history;
+  job.progress = status.progress.value;
+  job.progress_total = status.progress.total;
+  job.progress_text = status.progress.text;
+  job.cancel_requested = status.cancel_requested;
+  return job;
+}
+
+bool cancel_job(Core& core, std::uint64_t id) {
+  const auto cancelled = core.backend().cancel(MessageId(id));
+  if (!cancelled && cancelled.error().code == ErrorCode::not_found) return false;
+  if (!value_or_throw(cancelled)) return false;
+  core.cancel_running(MessageId(id));
+  return true;
+}
+
+std::string job_result(Core& core, std::uint64_t id, Duration timeout) {
+  JobStatus job = job_status(core, id, timeout);
+  switch (job.state) {
+    case JobState::done:
+      return job.result.empty() ? "null" : std::move(job.result);
+    case JobState::failed:
+      rethrow_task_error(job.error, job.attempts);
+    case JobState::cancelled:
+      throw Cancelled(fmt::format("task {} was cancelled", id));
+    case JobState::expired:
+      throw Expired(fmt::format("task {} expired before a worker took it", id));
+    case JobState::unknown:
+      throw NotFound(fmt::format("there is no task {}, or its result is forgotten", id),
+                     "results are kept for TaskOptions::result_ttl");
+    case JobState::scheduled:
+    case JobState::queued:
+    case JobState::running:
+    case JobState::retrying:
+      break;
+  }
+  throw Timeout(fmt::format("task {} is still {}", id, name_of(job.state)),
+                job.error.empty() ? "" : "its last attempt failed: " + job.error);
+}
+
+}  // namespace detail
+}  // namespace penstock

@@ -1,0 +1,144 @@
+// The fetcher and the governor: how much work is taken, and by how many threads it is done.
+#include <algorithm>
+
+#include "flow/backoff.h"
+#include "task/worker_pool.h"
+
+namespace penstock::detail {
+namespace {
+
+constexpr Duration kTakeWait = std::chrono::seconds(30);
+// Tasks are held ready for as long as this: short ones by the hundred, long ones not at all.
+constexpr Duration kPrefetchTime = std::chrono::milliseconds(20);
+constexpr std::int64_t kHeldBatches = 4;  // started and unsettled ones included, in prefetch_max
+constexpr Duration kGovernEvery = std::chrono::milliseconds(250);
+constexpr flow::Backoff kErrorBackoff{.kind = flow::Backoff::Kind::exponential,
+                                      .base = std::chrono::milliseconds(100),
+                                      .cap = std::chrono::seconds(5),
+                                      .jitter = false};
+
+}  // namespace
+
+void WorkerPool::fetch() {
+  std::uint32_t errors = 0;
+  while (true) {
+    std::uint32_t want = 0;
+    {
+      std::unique_lock lock(mutex_);
+      fetch_more_.wait(lock, [&] { return stopping_ || (want = wanted()) > 0; });
+      if (stopping_) return;
+    }
+    auto taken = consumer_->take(options_.queues, want, kTakeWait, Duration(0));
+    if (!taken) {
+      if (!pause_after_error(taken.error(), ++errors)) return;
+      continue;
+    }
+    errors = 0;
+    if (!taken->messages.empty()) accept(std::move(*taken));
+  }
+}
+
+std::uint32_t WorkerPool::wanted() {
+  const std::int64_t waiting = waiting_, most = options_.prefetch_max;
+  std::int64_t target = idle_;
+  if (const double service_us = mean_service_us_; service_us > 0) {
+    const double soon =
+        static_cast<double>(active_) * static_cast<double>(kPrefetchTime.count()) / service_us;
+    target = std::max(target, static_cast<std::int64_t>(std::min(soon, 1e9)));
+  }
+  target = std::min(target, most);
+  const std::int64_t room = kHeldBatches * most - held_;
+  low_water_ = target / 2;
+  if (waiting > low_water_ && waiting >= std::min<std::int64_t>(idle_, most)) return 0;
+  return static_cast<std::uint32_t>(
+      std::clamp<std::int64_t>(target - waiting, 0, std::max<std::int64_t>(room, 0)));
+}
+
+void WorkerPool::accept(Deliveries deliveries) {
+  auto batch = std::make_shared<Batch>();
+  batch->deliveries = std::move(deliveries);
+  const auto& messages = batch->deliveries.messages;
+  const Time current = now();
+  Time earliest = Time::max();
+  for (const auto& message : messages) earliest = std::min(earliest, message.deadline);
+  batch->give_back_at = current + std::max(earliest - current, Duration(0)) / 3;
+  waiting_ += static_cast<std::int64_t>(messages.size());
+  held_ += static_cast<std::int64_t>(messages.size());
+  {
+    const std::lock_guard lock(mutex_);
+    work_came_ = true;
+    if (stopping_) {
+      give_back_rest(*batch);
+      return;
+    }
+    batches_.push_back(batch);
+    if (messages.size() >= idle_)
+      work_arrived_.notify_all();
+    else
+      for (std::size_t i = 0; i < messages.size(); ++i) work_arrived_.notify_one();
+    govern_again_.notify_one();
+  }
+  look_by(batch->give_back_at);
+}
+
+// False when there is nothing to fetch from any more.
+bool WorkerPool::pause_after_error(const Error& error, std::uint32_t errors) {
+  note_error(error.message);
+  if (core_->closed()) return false;
+  std::unique_lock lock(mutex_);
+  return !fetch_more_.wait_for(lock, flow::delay_after(kErrorBackoff, errors, 0),
+                               [this] { return stopping_; });
+}
+
+void WorkerPool::govern() {
+  flow::ThreadSizer sizer(options_.threads.min, options_.threads.max);
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    // While nothing comes, nothing runs and no thread is too many, there is nothing to decide.
+    const bool quiet = active_ <= options_.threads.min && idle_ == active_;
+    if (quiet)
+      govern_again_.wait(lock, [this] { return stopping_ || work_came_; });
+    else
+      govern_again_.wait_for(lock, kGovernEvery, [this] { return stopping_; });
+    work_came_ = false;
+    if (stopping_) return;
+    lock.unlock();
+    const std::uint32_t target = sizer.update(load(), now());
+    start_workers(target);
+    lock.lock();
+    if (active_ > target_) work_arrived_.notify_all();  // for those too many to end
+  }
+}
+
+flow::WorkLoad WorkerPool::load() {
+  flow::WorkLoad load;
+  load.waiting = static_cast<std::uint64_t>(std::max<std::int64_t>(waiting_, 0));
+  for (const auto& name : options_.queues) {
+    const auto queue = core_->backend().queue(name);
+    if (!queue) continue;  // it comes into being with its first message
+    load.arrival_rate += queue->arrival_rate;
+    load.waiting += queue->ready;
+    const Duration max_wait = queue->options.max_wait;
+    if (max_wait > Duration(0) && (load.max_wait == Duration(0) || max_wait < load.max_wait))
+      load.max_wait = max_wait;
+  }
+  load.service_time =
+      std::max(Duration(static_cast<std::int64_t>(mean_service_us_.load())), running_time());
+  return load;
+}
+
+// For how long the tasks that run now have run: until the first long one ends, all that is known.
+Duration WorkerPool::running_time() const {
+  const Time current = core_->backend().now();
+  Duration total{0};
+  std::int64_t count = 0;
+  for (const auto& worker : workers_) {
+    if (const auto since = worker->attempt.running_since()) {
+      total += current - *since;
+      ++count;
+    }
+  }
+  return count == 0 ? Duration(0) : total / count;
+}
+
+}  // namespace penstock::detail

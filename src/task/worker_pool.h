@@ -1,0 +1,162 @@
+// The threads behind penstock::Workers.
+//
+//   fetcher  takes tasks from the queues, as many as will soon be started
+//   workers  min..max threads that run them; each claims one task at a time from the batch in front
+//   settler  settles what ended, many at a time: while one settle becomes durable, the next gathers
+//   keeper   extends the leases of what runs, sends progress, learns of cancels, sees time-outs
+//   governor sizes the pool by Little's law (flow/sizing.h), when min < max
+//
+// User code runs on worker threads, and its stop callbacks on the courier's; nothing of ours waits
+// for either, so a task that blocks loses neither its own lease nor anyone else's. Held tasks are
+// bounded: at most `prefetch_max` wait here, and what is neither started nor settled never exceeds
+// a few times that; what has waited for a third of its lease is given back.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "flow/sizing.h"
+#include "penstock/workers.hpp"
+#include "task/attempt.h"
+#include "task/core.h"
+#include "task/stop_courier.h"
+
+namespace penstock::detail {
+
+class WorkerPool final : public AttemptHost {
+ public:
+  // Throws InvalidInput, Closed.
+  WorkerPool(std::shared_ptr<Core> core, WorkerOptions options);
+  ~WorkerPool() override;
+
+  // Not from a task.
+  void stop() { stop(options_.grace); }
+  void stop(Duration grace);
+  void join();
+  [[nodiscard]] WorkerStatistics statistics() const;
+  void cancel(MessageId id);
+
+ private:
+  // What one take brought; each task is claimed by the thread whose fetch_add gave its index.
+  struct Batch {
+    Deliveries deliveries;
+    Time give_back_at{};
+    std::atomic<std::uint32_t> next{0};
+
+    [[nodiscard]] const broker::Delivery* claim();
+    [[nodiscard]] bool spent() const { return next.load() >= deliveries.messages.size(); }
+  };
+  // An attempt that ended, on its way to the settler.
+  struct Finished {
+    engine::LeaseToken lease;
+    engine::Outcome outcome = engine::Outcome::ack;
+    bool lost = false;  // nothing to settle any more
+    bool unknown = false;
+    std::optional<Duration> delay{};
+    std::string text{};  // the result of an ack, else the error
+  };
+  struct Worker {
+    explicit Worker(AttemptHost& host) : attempt(host) {}
+
+    std::thread thread;
+    std::atomic<bool> active{false};
+    Attempt attempt;
+    // Its own thread's:
+    std::shared_ptr<Batch> batch;
+    std::shared_ptr<const Registry> registry;
+    std::uint64_t registry_version = 0;
+    Time at{};  // the end of the task before, while it is this one's start
+    // Shared with the settler:
+    std::mutex mutex;
+    std::vector<Finished> finished;
+    Duration busy{0};
+    std::uint64_t ran = 0;
+  };
+
+  // AttemptHost
+  Time now() override { return core_->backend().now(); }
+  void look_by(Time when) override;
+  Result<void> extend_now(Extension& extension) override;
+  void deliver_stop(std::stop_source source) override { courier_.deliver(std::move(source)); }
+
+  void fetch();
+  [[nodiscard]] std::uint32_t wanted();  // under mutex_
+  void accept(Deliveries deliveries);
+  [[nodiscard]] bool pause_after_error(const Error& error, std::uint32_t errors);
+  void note_error(const std::string& text);
+
+  void start_workers(std::uint32_t target);
+  void work(Worker& worker);
+  [[nodiscard]] const broker::Delivery* claim(Worker& worker);
+  void run(Worker& worker, const broker::Delivery& delivery);
+  [[nodiscard]] const TaskDefinition* find_task(Worker& worker, std::string_view name);
+  void hand_over(Worker& worker, Finished finished, Duration busy);
+  static void finish_by_reason(StopReason reason, bool threw, Finished& finished);
+
+  void measure(Duration busy, std::uint64_t ran);
+  void settle_all();
+  [[nodiscard]] std::vector<Finished> collect();
+  void settle(const std::vector<Finished>& finished);
+  void count(const Finished& finished);
+
+  void keep();
+  void keep_once(Time now, Time* due);
+  void give_back_old(Time now, Time* due);
+  void give_back_rest(Batch& batch);
+
+  void govern();
+  [[nodiscard]] flow::WorkLoad load();
+  [[nodiscard]] Duration running_time() const;
+
+  const std::shared_ptr<Core> core_;
+  const WorkerOptions options_;
+  std::unique_ptr<Consumer> consumer_;
+  StopCourier courier_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_arrived_;   // for workers
+  std::condition_variable fetch_more_;     // for the fetcher
+  std::condition_variable govern_again_;   // for the governor
+  std::condition_variable workers_ended_;  // for stop()
+  std::deque<std::shared_ptr<Batch>> batches_;
+  std::uint32_t idle_ = 0;  // workers that wait for a task
+  std::uint32_t target_ = 0;
+  bool stopping_ = false;
+  bool work_came_ = false;
+  std::string last_error_;
+
+  // Fixed in number; a slot whose thread has ended may start another.
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<std::uint32_t> active_{0};
+  std::atomic<std::int64_t> waiting_{0};    // taken and not yet claimed
+  std::atomic<std::int64_t> low_water_{0};  // the fetcher wants to know when so few wait
+  std::atomic<std::int64_t> held_{0};       // taken and not yet settled
+  std::atomic<double> mean_service_us_{0};  // 0 = not known yet
+
+  std::atomic<std::uint32_t> finished_{0};  // a change wakes the settler
+  std::atomic<bool> settler_ends_{false};
+  std::mutex given_back_mutex_;
+  std::vector<Finished> given_back_;
+
+  std::mutex keeper_mutex_;
+  std::condition_variable keeper_looks_;
+  std::atomic<std::int64_t> keeper_wakes_us_{0};
+  bool keeper_ends_ = false;
+
+  std::atomic<std::uint64_t> done_{0}, failed_{0}, unknown_{0}, lost_{0}, returned_{0};
+
+  std::thread fetcher_, settler_, keeper_, governor_;
+
+  mutable std::mutex stop_mutex_;
+  std::condition_variable stopped_changed_;
+  bool stop_begun_ = false, stopped_ = false;
+};
+
+}  // namespace penstock::detail

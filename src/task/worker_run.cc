@@ -1,0 +1,128 @@
+// The worker threads: claim a task, run it, hand over what became of it.
+#include <fmt/format.h>
+
+#include "base/headers.h"
+#include "task/failure.h"
+#include "task/worker_pool.h"
+
+namespace penstock::detail {
+
+const broker::Delivery* WorkerPool::Batch::claim() {
+  if (spent()) return nullptr;  // or `next` would run on for ever
+  const std::uint32_t index = next.fetch_add(1);
+  return index < deliveries.messages.size() ? &deliveries.messages[index] : nullptr;
+}
+
+void WorkerPool::work(Worker& worker) {
+  while (const broker::Delivery* delivery = claim(worker)) run(worker, *delivery);
+}
+
+const broker::Delivery* WorkerPool::claim(Worker& worker) {
+  while (true) {
+    if (worker.batch != nullptr) {
+      if (const broker::Delivery* delivery = worker.batch->claim()) {
+        if (waiting_.fetch_sub(1) - 1 == low_water_) {
+          const std::lock_guard lock(mutex_);
+          fetch_more_.notify_one();
+        }
+        return delivery;
+      }
+      worker.batch.reset();
+    }
+    worker.at = Time{};
+    std::unique_lock lock(mutex_);
+    while (!batches_.empty() && batches_.front()->spent()) batches_.pop_front();
+    if (stopping_ || active_ > target_) {
+      --active_;
+      worker.active = false;
+      workers_ended_.notify_all();
+      return nullptr;
+    }
+    if (!batches_.empty()) {
+      worker.batch = batches_.front();
+      continue;
+    }
+    ++idle_;
+    fetch_more_.notify_one();
+    work_arrived_.wait(lock);
+    --idle_;
+  }
+}
+
+const TaskDefinition* WorkerPool::find_task(Worker& worker, std::string_view name) {
+  const auto version = core_->registry_version();
+  if (worker.registry == nullptr || worker.registry_version != version) {
+    worker.registry = core_->registry();
+    worker.registry_version = version;
+  }
+  const auto found = worker.registry->find(name);
+  return found == worker.registry->end() ? nullptr : found->second.get();
+}
+
+void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
+  Finished finished{.lease = delivery.lease};
+  const auto name = find_header(delivery.headers, kTaskHeader);
+  const TaskDefinition* definition = name ? find_task(worker, *name) : nullptr;
+  if (definition == nullptr) {
+    finished.outcome = engine::Outcome::nack;
+    finished.unknown = true;
+    finished.delay = options_.unknown_task_delay;
+    finished.text = name ? fmt::format("unknown task `{}`", *name)
+                         : "a plain message, and no task: it has no `penstock-task` header";
+    return hand_over(worker, std::move(finished), Duration(0));
+  }
+  const Time start = worker.at != Time{} ? worker.at : now();
+  worker.attempt.begin(delivery, *name, definition->options.timeout, start);
+  bool threw = false;
+  try {
+    Context context(worker.attempt);
+    definition->run(context, as_text(delivery.body), finished.text);
+  } catch (...) {
+    threw = true;
+    AttemptFailure failure = describe_current_exception();
+    finished.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
+    finished.delay = failure.delay;
+    finished.text = std::move(failure.text);
+  }
+  finish_by_reason(worker.attempt.end(), threw, finished);
+  worker.at = now();
+  hand_over(worker, std::move(finished), worker.at - start);
+}
+
+// A task that was told to stop, and did so by throwing, has not failed by itself.
+void WorkerPool::finish_by_reason(StopReason reason, bool threw, Finished& finished) {
+  if (reason == StopReason::lease_lost) finished.lost = true;
+  if (!threw) return;
+  switch (reason) {
+    case StopReason::none:
+    case StopReason::lease_lost:
+      return;
+    case StopReason::cancelled:
+      finished.outcome = engine::Outcome::reject;
+      finished.text = "penstock::Cancelled: " + finished.text;
+      return;
+    case StopReason::timeout:
+      finished.text = "penstock::Timeout: the task's time was up: " + finished.text;
+      return;
+    case StopReason::shutdown:
+      finished.outcome = engine::Outcome::give_back;
+      finished.delay.reset();
+      finished.text.clear();
+      return;
+  }
+}
+
+void WorkerPool::hand_over(Worker& worker, Finished finished, Duration busy) {
+  {
+    const std::lock_guard lock(worker.mutex);
+    if (!finished.unknown) {
+      worker.busy += busy;
+      ++worker.ran;
+    }
+    worker.finished.push_back(std::move(finished));
+  }
+  finished_.fetch_add(1);
+  finished_.notify_one();
+}
+
+}  // namespace penstock::detail

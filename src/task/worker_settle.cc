@@ -1,0 +1,186 @@
+// The settler and the keeper: what ended is settled, what runs keeps its lease.
+#include <algorithm>
+
+#include "task/worker_pool.h"
+
+namespace penstock::detail {
+namespace {
+
+// A service time too short for the clock is this: known, and very short.
+constexpr double kServiceMicrosMin = 0.2;
+// The mean forgets: as if the last 20 tasks told more than all before.
+constexpr double kServiceMemory = 20;
+
+}  // namespace
+
+// ---- settling
+
+void WorkerPool::settle_all() {
+  while (true) {
+    const std::uint32_t seen = finished_;
+    const bool last_round = settler_ends_;
+    const std::vector<Finished> finished = collect();
+    if (!finished.empty()) {
+      settle(finished);
+      continue;
+    }
+    if (last_round) return;
+    finished_.wait(seen);
+  }
+}
+
+std::vector<WorkerPool::Finished> WorkerPool::collect() {
+  std::vector<Finished> all;
+  Duration busy{0};
+  std::uint64_t ran = 0;
+  const auto take_over = [&](std::vector<Finished>& some) {
+    if (all.empty())
+      all.swap(some);
+    else
+      all.insert(all.end(), std::move_iterator(some.begin()), std::move_iterator(some.end()));
+    some.clear();
+  };
+  for (const auto& worker : workers_) {
+    const std::lock_guard lock(worker->mutex);
+    busy += std::exchange(worker->busy, Duration(0));
+    ran += std::exchange(worker->ran, 0);
+    take_over(worker->finished);
+  }
+  measure(busy, ran);
+  const std::lock_guard lock(given_back_mutex_);
+  take_over(given_back_);
+  return all;
+}
+
+void WorkerPool::measure(Duration busy, std::uint64_t ran) {
+  if (ran == 0) return;
+  const auto count = static_cast<double>(ran);
+  const double mean = std::max(static_cast<double>(busy.count()) / count, kServiceMicrosMin);
+  const double before = mean_service_us_;
+  const double weight = before == 0 ? 1 : count / (count + kServiceMemory);
+  mean_service_us_ = before + (mean - before) * weight;
+}
+
+void WorkerPool::count(const Finished& finished) {
+  if (finished.lost)
+    ++lost_;
+  else if (finished.unknown)
+    ++unknown_;
+  else if (finished.outcome == engine::Outcome::ack)
+    ++done_;
+  else if (finished.outcome == engine::Outcome::give_back)
+    ++returned_;
+  else
+    ++failed_;
+}
+
+void WorkerPool::settle(const std::vector<Finished>& finished) {
+  std::vector<Settlement> settlements;
+  settlements.reserve(finished.size());
+  for (const auto& one : finished) {
+    count(one);
+    if (one.lost) continue;
+    Settlement settlement{.lease = one.lease, .outcome = one.outcome, .delay = one.delay};
+    (one.outcome == engine::Outcome::ack ? settlement.result : settlement.error) = one.text;
+    settlements.push_back(settlement);
+  }
+  if (!settlements.empty()) {
+    const auto late = consumer_->settle(settlements);
+    if (late)
+      lost_ += *late;
+    else
+      note_error("settle: " + late.error().message);
+  }
+  held_ -= static_cast<std::int64_t>(finished.size());
+  const std::lock_guard lock(mutex_);
+  fetch_more_.notify_one();
+}
+
+// ---- keeping leases
+
+void WorkerPool::look_by(Time when) {
+  if (micros(when) >= keeper_wakes_us_) return;
+  const std::lock_guard lock(keeper_mutex_);
+  if (micros(when) >= keeper_wakes_us_) return;
+  keeper_wakes_us_ = micros(when);
+  keeper_looks_.notify_one();
+}
+
+void WorkerPool::keep() {
+  while (true) {
+    // From here on, whoever needs a look earlier than all that is seen below says so.
+    keeper_wakes_us_ = micros(Time::max());
+    Time due = Time::max();
+    keep_once(now(), &due);
+    look_by(due);
+    std::unique_lock lock(keeper_mutex_);
+    while (!keeper_ends_) {
+      const Time wake = time_from_micros(keeper_wakes_us_);
+      const Time current = now();
+      if (current >= wake) break;
+      if (wake == Time::max())
+        keeper_looks_.wait(lock);
+      else
+        keeper_looks_.wait_for(lock, wake - current);
+    }
+    if (keeper_ends_) return;
+  }
+}
+
+void WorkerPool::keep_once(Time now, Time* due) {
+  give_back_old(now, due);
+  std::vector<std::pair<Attempt*, Attempt::Word>> words;
+  for (const auto& worker : workers_)
+    if (auto word = worker->attempt.word(now, due))
+      words.emplace_back(&worker->attempt, std::move(*word));
+  std::vector<Extension> extensions;
+  std::vector<std::size_t> owners;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const auto& word = words[i].second;
+    if (word.progress) {
+      extensions.push_back({.lease = word.token, .progress = &*word.progress});
+      owners.push_back(i);
+    }
+    if (word.extends) {
+      extensions.push_back({.lease = word.token, .duration = word.lease});
+      owners.push_back(i);
+    }
+  }
+  if (extensions.empty()) return;
+  if (auto told = consumer_->extend(extensions); !told) {
+    note_error("extend: " + told.error().message);
+    return;
+  }
+  for (std::size_t i = 0; i < extensions.size(); ++i) {
+    const auto& [attempt, word] = words[owners[i]];
+    attempt->answered(word.serial, extensions[i]);
+  }
+}
+
+void WorkerPool::give_back_old(Time now, Time* due) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& batch : batches_) {
+    if (batch->spent()) continue;
+    if (batch->give_back_at <= now)
+      give_back_rest(*batch);
+    else
+      *due = std::min(*due, batch->give_back_at);
+  }
+}
+
+void WorkerPool::give_back_rest(Batch& batch) {
+  std::vector<Finished> rest;
+  while (const broker::Delivery* delivery = batch.claim())
+    rest.push_back({.lease = delivery->lease, .outcome = engine::Outcome::give_back});
+  if (rest.empty()) return;
+  waiting_ -= static_cast<std::int64_t>(rest.size());
+  {
+    const std::lock_guard lock(given_back_mutex_);
+    given_back_.insert(given_back_.end(), std::move_iterator(rest.begin()),
+                       std::move_iterator(rest.end()));
+  }
+  finished_.fetch_add(1);
+  finished_.notify_one();
+}
+
+}  // namespace penstock::detail
