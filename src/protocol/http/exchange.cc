@@ -1,0 +1,147 @@
+#include "protocol/http/exchange.h"
+
+#include "base/check.h"
+#include "base/text.h"
+#include "protocol/http/json_text.h"
+
+namespace penstock::protocol::http {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+// What a quiet connection may keep of a large answer.
+constexpr std::size_t kTextBytesKept = 16u << 10;
+
+int status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid:
+      return 400;
+    case ErrorCode::not_found:
+      return 404;
+    case ErrorCode::conflict:
+      return 409;
+    case ErrorCode::too_large:
+      return 413;
+    case ErrorCode::denied:
+      return 403;
+    case ErrorCode::busy:
+    case ErrorCode::closed:
+    case ErrorCode::full:
+      return 503;
+    case ErrorCode::timeout:
+      return 504;
+    case ErrorCode::unsupported:
+      return 501;
+    case ErrorCode::io:
+    case ErrorCode::corrupt:
+      break;
+  }
+  return 500;
+}
+
+std::int64_t milliseconds_up(Duration duration) {
+  return std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(duration).count(), 1);
+}
+
+}  // namespace
+
+void Exchange::abandon() {
+  session_.reset();
+  state_ = State::idle;
+}
+
+void Exchange::run(Handler handler) {
+  state_ = State::handling;
+  handler(*this);
+  CHECK(state_ != State::handling);  // a handler that neither answered nor asked
+}
+
+Session& Exchange::session() {
+  if (!session_) session_ = std::make_unique<Session>(service_.broker(), taker_);
+  return *session_;
+}
+
+void Exchange::on_reply(const broker::Reply& reply) {
+  if (state_ != State::waiting) return;
+  if (const auto* error = std::get_if<Error>(&reply)) return answer_error(*error);
+  if (const auto* refused = std::get_if<broker::Refused>(&reply)) return answer_refused(*refused);
+  then_(*this, reply);
+}
+
+void Exchange::add_field(std::string_view name, std::string value) {
+  CHECK(fields_count_ < kAddedFieldsMax);
+  fields_[fields_count_++] = {name, std::move(value)};
+}
+
+wire::http::ResponseWriter Exchange::begin_answer(int status) {
+  ++service_.counters().responses[static_cast<std::size_t>(status / 100)];
+  wire::http::ResponseWriter writer(out_, status, options_);
+  writer.field("Date", service_.date());
+  writer.field("Cache-Control", "no-store");
+  for (std::size_t i = 0; i < fields_count_; ++i) writer.field(fields_[i].first, fields_[i].second);
+  fields_count_ = 0;
+  return writer;
+}
+
+void Exchange::end_answer() {
+  state_ = State::idle;
+  then_ = nullptr;
+  hurry_ = nullptr;
+  if (text_.capacity() > kTextBytesKept) std::string().swap(text_);
+}
+
+void Exchange::answer_text(int status, std::string_view content_type) {
+  begin_answer(status).body(content_type, text_);
+  end_answer();
+}
+
+void Exchange::answer_json(int status) {
+  answer_text(status, kJson);
+}
+
+void Exchange::answer_nothing(int status) {
+  begin_answer(status).no_body();
+  end_answer();
+}
+
+void Exchange::answer_error(int status, std::string_view code, std::string_view message,
+                            std::string_view hint) {
+  JsonText json(text());
+  json.begin_object().key("error").begin_object();
+  json.key("code").string(code).key("message").string(message).key("hint").string(hint);
+  json.end_object().end_object();
+  answer_json(status);
+}
+
+void Exchange::answer_error(const Error& error) {
+  const int status = status_of(error.code);
+  if (status == 503) add_field("Retry-After", "1");
+  answer_error(status, name_of(error.code), error.message, error.hint);
+}
+
+void Exchange::answer_refused(const broker::Refused& refused) {
+  const auto wait_ms = milliseconds_up(refused.retry_after);
+  add_field("Retry-After", std::to_string((wait_ms + 999) / 1000));
+  add_field("Penstock-Retry-After-Ms", std::to_string(wait_ms));
+  JsonText json(text());
+  json.begin_object().key("error").begin_object();
+  json.key("code").string(name_of(ErrorCode::busy)).key("message").string(refused.message);
+  json.key("hint").string("send it again after retry_after_ms");
+  json.key("reason").string(refused.reason).key("queue").string(refused.queue);
+  json.key("retry_after_ms").integer(wait_ms);
+  json.end_object().end_object();
+  answer_json(503);
+}
+
+void Exchange::answer_misfit() {
+  answer_error(500, "internal", "the broker gave an answer of another kind",
+               "this is a defect of the server; please report it");
+}
+
+void Exchange::begin_stream(std::string_view content_type) {
+  // To HTTP/1.0 the end of the connection is the end of the stream.
+  if (options_.http_1_0) options_.keep_alive = false;
+  begin_answer(200).stream(content_type);
+  state_ = State::streaming;
+}
+
+}  // namespace penstock::protocol::http

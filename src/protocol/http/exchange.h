@@ -1,0 +1,132 @@
+// One request and its answer, as the handlers see them; one object a connection, used again.
+//
+// A handler answers at once, or asks the broker with a tag of expect() and answers when the reply
+// is there. Refusals and errors among the replies are answered here, the same way for all routes.
+// Threads:  the broker's.
+// Lifetime: views of the request live until it has been answered.
+// Memory:   buffers keep what an ordinary request needs, so that the next one allocates nothing.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "base/headers.h"
+#include "protocol/http/service.h"
+#include "wire/http/request_parser.h"
+#include "wire/http/response_writer.h"
+
+namespace penstock::protocol::http {
+
+class Exchange {
+ public:
+  using Handler = void (*)(Exchange&);
+
+  Exchange(Service& service, wire::http::RequestParser& request, ReplyTaker& taker)
+      : service_(service), request_(request), taker_(taker) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // ---- the request
+  [[nodiscard]] const wire::http::Fields& fields() const { return request_.fields(); }
+  [[nodiscard]] std::string_view body() const { return request_.body(); }
+  // What stands for the first braces of the route's pattern, decoded.
+  [[nodiscard]] std::string_view parameter() const { return parameter_; }
+  [[nodiscard]] std::optional<std::string> query(std::string_view name) const {
+    return request_.query(name);
+  }
+  [[nodiscard]] Service& service() { return service_; }
+  [[nodiscard]] Time now() { return service_.broker().now(); }
+
+  // ---- asking
+  [[nodiscard]] broker::Broker& broker() { return service_.broker(); }
+  [[nodiscard]] Session& session();
+  // The tag for a command whose reply `then` takes: a function of (Exchange&, const R&), R being
+  // the reply that the command is documented to give.
+  template <auto Then>
+  [[nodiscard]] broker::Tag expect() {
+    then_ = &typed<Then>;
+    state_ = State::waiting;
+    return session().next_tag();
+  }
+  // The peer asked to wait: its end of the connection is watched meanwhile, and `hurry` makes the
+  // answer come soon when the server stops.
+  void wait_long(Handler hurry) { hurry_ = hurry; }
+
+  // ---- answering: exactly one of these for each request
+  // Begins the text of an answer.
+  [[nodiscard]] std::string& text() {
+    text_.clear();
+    return text_;
+  }
+  // A field of the answer to come; `name` is a literal.
+  void add_field(std::string_view name, std::string value);
+  void answer_text(int status, std::string_view content_type);  // what was written to text()
+  void answer_json(int status);                                 // the same, which is JSON
+  void answer_nothing(int status);
+  void answer_error(const Error& error);
+  void answer_error(int status, std::string_view code, std::string_view message,
+                    std::string_view hint);
+  void answer_refused(const broker::Refused& refused);
+  // Begins an answer without an end; more is sent by stream().
+  void begin_stream(std::string_view content_type);
+
+  // ---- kept from the asking to the answering
+  std::string note;
+  std::uint64_t number = 0;
+  HeaderWriter headers;  // of a message being made
+
+ private:
+  friend class Dialogue;  // which drives it
+  enum class State : std::uint8_t {
+    idle,      // nothing asked, nothing owed
+    handling,  // a handler is at work
+    waiting,   // for the broker's reply
+    streaming,
+  };
+
+  template <class R>
+  struct ReplyOf;
+  template <class R>
+  struct ReplyOf<void (*)(Exchange&, const R&)> {
+    using type = R;
+  };
+  template <auto Then>
+  static void typed(Exchange& exchange, const broker::Reply& reply) {
+    if (const auto* wanted = std::get_if<typename ReplyOf<decltype(Then)>::type>(&reply)) {
+      Then(exchange, *wanted);
+    } else {
+      exchange.answer_misfit();
+    }
+  }
+
+  static constexpr std::size_t kAddedFieldsMax = 4;
+
+  // A new request: how its answer is to be written.
+  void begin(const wire::http::ResponseOptions& options) { options_ = options; }
+  // The peer has gone: nothing will be answered.
+  void abandon();
+  void run(Handler handler);
+  void on_reply(const broker::Reply& reply);
+  void answer_misfit();
+  // Status line and the fields that all answers have.
+  [[nodiscard]] wire::http::ResponseWriter begin_answer(int status);
+  void end_answer();
+
+  Service& service_;
+  wire::http::RequestParser& request_;
+  ReplyTaker& taker_;
+  std::unique_ptr<Session> session_;  // opened with the first command
+  State state_ = State::idle;
+  void (*then_)(Exchange&, const broker::Reply&) = nullptr;
+  Handler hurry_ = nullptr;
+  wire::http::ResponseOptions options_;
+  std::string parameter_;
+  std::string text_;
+  std::array<std::pair<std::string_view, std::string>, kAddedFieldsMax> fields_;
+  std::size_t fields_count_ = 0;
+  std::string out_;
+};
+
+}  // namespace penstock::protocol::http

@@ -1,0 +1,50 @@
+// The handlers of the route table, one group a file.
+//
+// Each is called with a request that is whole, and either answers or asks the broker.
+#pragma once
+
+namespace penstock::protocol::http {
+
+class Exchange;
+
+// queues.cc
+void put_queue(Exchange&);
+void get_queue(Exchange&);
+void delete_queue(Exchange&);
+void get_queues(Exchange&);
+void pause_queue(Exchange&);
+void resume_queue(Exchange&);
+void purge_queue(Exchange&);
+void redrive_queue(Exchange&);
+
+// messages.cc
+void post_messages(Exchange&);
+void browse_messages(Exchange&);
+
+// leases.cc
+void lease_messages(Exchange&);
+void ack_lease(Exchange&);
+void nack_lease(Exchange&);
+void reject_lease(Exchange&);
+void give_back_lease(Exchange&);
+void extend_lease(Exchange&);
+void progress_lease(Exchange&);
+
+// tasks.cc
+void post_task(Exchange&);
+void get_task(Exchange&);
+void delete_task(Exchange&);
+
+// health.cc
+void get_root(Exchange&);
+void get_healthz(Exchange&);
+void get_readyz(Exchange&);
+void get_status(Exchange&);
+
+// metrics.cc
+void get_metrics(Exchange&);
+
+// events.cc
+void get_events(Exchange&);
+
+}  // namespace penstock::protocol::http

@@ -1,0 +1,159 @@
+#include "protocol/http/routes.h"
+
+#include <algorithm>
+#include <array>
+
+#include "protocol/http/handlers.h"
+
+namespace penstock::protocol::http {
+namespace {
+
+using enum wire::http::Method;
+using enum BodyLimit;
+using wire::http::Method;
+
+// The busiest first: the table is searched in order.
+constexpr Route kRoutes[] = {
+    {post, "/v1/queues/{q}/messages", message, post_messages,
+     "publish one body of any type, or a batch as `application/x-ndjson`; 202 when it is on disk"},
+    {post, "/v1/leases/{lease}/ack", message, ack_lease,
+     "done; `{\"result\"}` is kept as the task's result"},
+    {post, "/v1/queues/{q}/lease", control, lease_messages,
+     "take messages: `{\"max\",\"wait\",\"lease\"}`; waits for the first one"},
+    {post, "/v1/tasks/{name}", message, post_task,
+     "submit a task: `{\"args\",\"kwargs\",\"options\"}`; 202 and `Location`"},
+    {get, "/v1/tasks/{id}", control, get_task,
+     "state, result and error of a task; `?wait=10s` waits for its end"},
+    {post, "/v1/leases/{lease}/nack", control, nack_lease, "try again: `{\"delay\",\"error\"}`"},
+    {post, "/v1/leases/{lease}/extend", control, extend_lease,
+     "hold it longer: `{\"lease\"}`, from now on"},
+    {post, "/v1/leases/{lease}/reject", control, reject_lease,
+     "never again, to the dead letters: `{\"error\"}`"},
+    {post, "/v1/leases/{lease}/give_back", control, give_back_lease,
+     "not tried at all: ready again at once, the attempt does not count"},
+    {post, "/v1/leases/{lease}/progress", control, progress_lease,
+     "tell how far a task is: `{\"value\",\"total\",\"text\"}`; learns whether it was cancelled"},
+    {put, "/v1/queues/{q}", control, put_queue, "create a queue, or change the options given"},
+    {get, "/v1/queues/{q}", control, get_queue, "options and statistics of a queue"},
+    {del, "/v1/queues/{q}", control, delete_queue, "delete a queue and its messages"},
+    {get, "/v1/queues", control, get_queues, "all queues by name: `?limit=`, `?after=`"},
+    {get, "/v1/queues/{q}/messages", control, browse_messages,
+     "look at messages without taking them: `?limit=`"},
+    {post, "/v1/queues/{q}/pause", control, pause_queue,
+     "deliver nothing more; publishing goes on"},
+    {post, "/v1/queues/{q}/resume", control, resume_queue, "deliver again"},
+    {post, "/v1/queues/{q}/purge", control, purge_queue, "drop what is ready or scheduled"},
+    {post, "/v1/queues/{q}/redrive", control, redrive_queue,
+     "send dead letters back to where they came from: `{\"max\"}`"},
+    {del, "/v1/tasks/{id}", control, delete_task, "cancel a task"},
+    {get, "/healthz", control, get_healthz, "200 while the process runs"},
+    {get, "/readyz", control, get_readyz,
+     "200 while work is accepted, 503 when the server is stopping"},
+    {get, "/metrics", control, get_metrics, "counters and gauges, as Prometheus reads them"},
+    {get, "/v1/status", control, get_status, "statistics of the server"},
+    {get, "/v1/events", control, get_events, "what happens, as server-sent events: `?queue=`"},
+    {get, "/", control, get_root, "name, version, and where to read on"},
+};
+
+static_assert(std::size(kRoutes) <= kRoutesMax);
+
+constexpr std::size_t kSegmentsMax = 4;
+
+struct Segments {
+  std::array<std::string_view, kSegmentsMax> text;
+  std::size_t count = 0;
+};
+
+// "/v1/queues" has two segments, "/" none; false when there are more than any route has.
+constexpr bool split(std::string_view path, Segments& into) {
+  if (path.empty() || path.front() != '/') return false;
+  path.remove_prefix(1);
+  while (!path.empty()) {
+    if (into.count == kSegmentsMax) return false;
+    const auto end = std::min(path.find('/'), path.size());
+    into.text[into.count++] = path.substr(0, end);
+    if (end == path.size()) break;
+    path.remove_prefix(end + 1);
+    // A slash at the end is a segment of its own, an empty one, which no route has.
+    if (path.empty()) {
+      if (into.count == kSegmentsMax) return false;
+      into.text[into.count++] = {};
+    }
+  }
+  return true;
+}
+
+constexpr auto kPatterns = [] {
+  std::array<Segments, std::size(kRoutes)> patterns;
+  for (std::size_t i = 0; i < patterns.size(); ++i) {
+    if (!split(kRoutes[i].pattern, patterns[i])) throw "a pattern has too many segments";
+  }
+  return patterns;
+}();
+
+constexpr bool is_parameter(std::string_view segment) {
+  return !segment.empty() && segment.front() == '{';
+}
+
+bool matches(const Segments& pattern, const Segments& path, Match& match) {
+  if (pattern.count != path.count) return false;
+  for (std::size_t i = 0; i < path.count; ++i) {
+    if (is_parameter(pattern.text[i])) {
+      if (path.text[i].empty()) return false;
+      match.parameter = path.text[i];
+    } else if (pattern.text[i] != path.text[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
+constexpr std::uint16_t bit(Method method) {
+  return static_cast<std::uint16_t>(1u << static_cast<unsigned>(method));
+}
+
+}  // namespace
+
+std::span<const Route> routes() {
+  return kRoutes;
+}
+
+Match match_route(Method method, std::string_view path) {
+  Match match;
+  Segments segments;
+  if (!split(path, segments)) return match;
+  const auto wanted = method == head ? get : method;
+  for (std::size_t i = 0; i < std::size(kRoutes); ++i) {
+    Match found;
+    if (!matches(kPatterns[i], segments, found)) continue;
+    match.methods |= bit(kRoutes[i].method);
+    if (kRoutes[i].method != wanted) continue;
+    match.route = &kRoutes[i];
+    match.parameter = found.parameter;
+    return match;
+  }
+  if (match.methods != 0) match.methods |= bit(options);
+  if (match.methods & bit(get)) match.methods |= bit(head);
+  return match;
+}
+
+std::string allowed_methods(std::uint16_t methods) {
+  std::string allowed;
+  for (const auto method : {get, head, post, put, del, patch, options}) {
+    if (!(methods & bit(method))) continue;
+    if (!allowed.empty()) allowed.append(", ");
+    allowed.append(wire::http::name_of(method));
+  }
+  return allowed;
+}
+
+std::string routes_as_markdown() {
+  std::string text = "| method | path | what it does |\n|---|---|---|\n";
+  for (const auto& route : kRoutes) {
+    text.append("| `").append(wire::http::name_of(route.method)).append("` | `");
+    text.append(route.pattern).append("` | ").append(route.meaning).append(" |\n");
+  }
+  return text;
+}
+
+}  // namespace penstock::protocol::http

@@ -1,0 +1,50 @@
+// A connection's session with the broker: sorts out the one reply that is waited for.
+//
+// Leases given over HTTP last until their deadline, whatever becomes of the connection. Only what
+// is on its way to a session when that ends comes back at once: the broker sees to it. Threads: the
+// broker's. Lifetime: the broker outlives the session.
+#pragma once
+
+#include <vector>
+
+#include "broker/broker.h"
+
+namespace penstock::protocol::http {
+
+// Who waits for a reply.
+class ReplyTaker {
+ public:
+  virtual ~ReplyTaker() = default;
+  virtual void on_reply(const broker::Reply& reply) = 0;
+};
+
+class Session final : public broker::ReplySink {
+ public:
+  Session(broker::Broker& broker, ReplyTaker& taker)
+      : broker_(broker), taker_(taker), id_(broker.open_session(*this)) {}
+  ~Session() override { broker_.close_session(id_); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  [[nodiscard]] SessionId id() const { return id_; }
+
+  // The tag for the next command. Only its reply reaches the taker: one to an earlier command is of
+  // no interest any more.
+  [[nodiscard]] broker::Tag next_tag() { return ++tag_; }
+  // A take under way is answered soon, with nothing if it has nothing.
+  void cancel_take() { broker_.cancel_take(id_, tag_); }
+  // Gives the leases from number `from` on back, as not tried. Call it when no reply is waited for.
+  void give_back(const broker::Delivered& delivered, std::size_t from);
+
+  void on_reply(broker::Tag tag, const broker::Reply& reply) override {
+    if (tag == tag_) taker_.on_reply(reply);
+  }
+
+ private:
+  broker::Broker& broker_;
+  ReplyTaker& taker_;
+  SessionId id_;
+  broker::Tag tag_ = 0;  // of the command last given
+};
+
+}  // namespace penstock::protocol::http

@@ -1,0 +1,175 @@
+// Tasks: submitted, watched, cancelled. Workers take them as messages, by leases.cc.
+#include "base/text.h"
+#include "protocol/http/handlers.h"
+#include "protocol/http/json_text.h"
+#include "protocol/http/raw_json.h"
+#include "protocol/http/values.h"
+
+namespace penstock::protocol::http {
+namespace {
+
+constexpr std::string_view kDefaultQueue = "default";
+constexpr std::uint32_t kAttemptsMax = 1'000'000;
+constexpr std::size_t kOptionBytesMax = 64u << 10;
+constexpr Duration kLeaseMin = std::chrono::milliseconds(1);
+
+struct TaskOptions {
+  std::string_view queue = kDefaultQueue;
+  MessageFields message;
+  engine::Policy policy;
+};
+
+Result<void> read_options(const boost::json::value& value, TaskOptions& into) {
+  wire::json::ObjectReader in(value, "options: ");
+  read_message_fields(in, into.message);
+  if (const auto queue = in.text("queue")) {
+    into.queue = *queue;
+    if (auto valid = valid_name(*queue, "queue name"); !valid) return valid;
+  }
+  if (const auto attempts = in.integer("max_attempts", 0, kAttemptsMax)) {
+    into.policy.max_attempts = static_cast<std::uint32_t>(*attempts);
+  }
+  if (const auto text = in.text("backoff")) {
+    auto backoff = engine::parse_backoff(*text);
+    if (!backoff) return fail(std::move(backoff.error()).at("backoff"));
+    into.policy.backoff = *backoff;
+  }
+  into.policy.lease = duration_field(in, "lease", kLeaseMin);
+  into.policy.result_ttl = duration_field(in, "result_ttl");
+  return in.finish();
+}
+
+// The task's payload, put together from the texts that came.
+Result<std::string> payload_of(const RawObject& body) {
+  const auto args = body.find("args").value_or("[]");
+  const auto kwargs = body.find("kwargs");
+  if (args.front() != '[') return fail(ErrorCode::invalid, "args must be a JSON array");
+  if (kwargs && kwargs->front() != '{') {
+    return fail(ErrorCode::invalid, "kwargs must be a JSON object");
+  }
+  std::string payload("{\"args\":");
+  payload.append(args);
+  if (kwargs) payload.append(",\"kwargs\":").append(*kwargs);
+  payload.push_back('}');
+  return payload;
+}
+
+void on_submitted(Exchange& exchange, const broker::Published& published) {
+  const auto id = published.ids.front();
+  exchange.add_field("Location", "/v1/tasks/" + std::to_string(id.value));
+  JsonText json(exchange.text());
+  json.begin_object().key("id").id(id);
+  if (published.duplicates > 0) json.key("duplicate").boolean(true);
+  json.end_object();
+  exchange.answer_json(202);
+}
+
+void answer_unknown(Exchange& exchange, MessageId id) {
+  exchange.answer_error(404, "not_found", "there is no task " + std::to_string(id.value),
+                        "it never was, or its result's time to live is over");
+}
+
+void write_progress(JsonText& json, const engine::Progress& progress) {
+  json.begin_object().key("value").number(progress.value).key("total").number(progress.total);
+  json.key("text").string(progress.text).end_object();
+}
+
+void on_status(Exchange& exchange, const broker::TaskStatus& status) {
+  if (status.state == engine::TaskState::unknown) {
+    return answer_unknown(exchange, MessageId(exchange.number));
+  }
+  JsonText json(exchange.text());
+  json.begin_object().key("id").id(status.id);
+  json.key("state").string(engine::name_of(status.state));
+  json.key("name").string(status.name).key("queue").string(status.queue);
+  json.key("attempts").integer(status.attempts);
+  json.key("enqueued_at").time(status.enqueued_at);
+  json.key("started_at").time(status.started_at);
+  json.key("finished_at").time(status.finished_at);
+  json.key("next_attempt_at").time(status.next_attempt_at);
+  json.key("result").raw(status.result.empty() ? "null" : status.result);
+  json.key("error");
+  status.error.empty() ? json.null() : json.string(status.error);
+  json.key("history").raw(status.history.empty() ? "[]" : status.history);
+  write_progress(json.key("progress"), status.progress);
+  json.key("cancel_requested").boolean(status.cancel_requested).end_object();
+  exchange.answer_json(200);
+}
+
+void on_cancelled(Exchange& exchange, const broker::Done& done) {
+  if (done.count == 0) return answer_unknown(exchange, MessageId(exchange.number));
+  JsonText json(exchange.text());
+  json.begin_object().key("id").id(MessageId(exchange.number));
+  json.key("cancelled").boolean(true).end_object();
+  exchange.answer_json(200);
+}
+
+// Asks for the status now, whatever was asked before.
+void ask_status(Exchange& exchange, Time wait_until) {
+  const auto tag = exchange.expect<on_status>();
+  exchange.broker().task(exchange.session().id(), tag, MessageId(exchange.number), wait_until);
+}
+
+// The id in the path; answers with an error when it is none.
+bool read_task_id(Exchange& exchange) {
+  const auto id = read_id(exchange.parameter());
+  if (!id) {
+    exchange.answer_error(id.error());
+    return false;
+  }
+  exchange.number = id->value;
+  return true;
+}
+
+}  // namespace
+
+void post_task(Exchange& exchange) {
+  const auto name = exchange.parameter();
+  if (auto valid = valid_name(name, "task name"); !valid) {
+    return exchange.answer_error(valid.error());
+  }
+  constexpr std::string_view known[] = {"args", "kwargs", "options"};
+  const auto body = RawObject::read(exchange.body(), known);
+  if (!body) return exchange.answer_error(body.error());
+  exchange.headers.clear();
+  PublishFields fields;
+  if (auto read = read_publish_fields(exchange.fields(), fields, exchange.headers); !read) {
+    return exchange.answer_error(read.error());
+  }
+  const auto options_json = body->find("options").value_or("{}");
+  const auto options_value = wire::json::parse(options_json, {.max_bytes = kOptionBytesMax});
+  if (!options_value) return exchange.answer_error(options_value.error());
+  TaskOptions options{.message = fields.message, .policy = {}};
+  if (auto read = read_options(*options_value, options); !read) {
+    return exchange.answer_error(read.error());
+  }
+  const auto payload = payload_of(*body);
+  if (!payload) return exchange.answer_error(payload.error());
+  exchange.headers.add(kTaskHeader, name);
+  engine::MessageInput message;
+  message.body = as_bytes(*payload);
+  message.headers = exchange.headers.view();
+  message.task = true;
+  message.policy = options.policy;
+  if (auto good = options.message.apply(exchange.now(), message); !good) {
+    return exchange.answer_error(good.error());
+  }
+  publish<on_submitted>(exchange, options.queue, {&message, 1}, fields.wait);
+}
+
+void get_task(Exchange& exchange) {
+  if (!read_task_id(exchange)) return;
+  const auto wait = wait_in_query(exchange);
+  if (!wait) return exchange.answer_error(wait.error());
+  if (*wait == Duration(0)) return ask_status(exchange, Time{});
+  exchange.wait_long([](Exchange& waiting) { ask_status(waiting, Time{}); });
+  ask_status(exchange, exchange.now() + *wait);
+}
+
+void delete_task(Exchange& exchange) {
+  if (!read_task_id(exchange)) return;
+  const auto tag = exchange.expect<on_cancelled>();
+  exchange.broker().cancel_task(exchange.session().id(), tag, MessageId(exchange.number));
+}
+
+}  // namespace penstock::protocol::http
