@@ -156,10 +156,16 @@ Result<void> take(Session& session, Args args, Encode encode) {
   if (auto read = read_options(args, at, kTakeOptions, options); !read) return fail(read.error());
   take.max = options.max;
   take.lease = options.lease;
-  if (options.wait > Duration(0)) take.wait_until = session.broker().now() + options.wait;
-  const bool waits = options.wait > Duration(0);
-  const auto tag = waits ? session.ask_take(encode) : session.ask(encode);
-  session.broker().take(session.id(), tag, take);
+  if (options.wait == Duration(0)) {
+    session.broker().take(session.id(), session.ask(encode), take);
+    return {};
+  }
+  // Consumers may come before the first message: a queue that is waited at has to be there, and to
+  // declare one that is changes nothing. Nobody waits for that answer.
+  for (const auto& queue : take.queues)
+    session.broker().declare(session.id(), kNobodysTag, queue, {});
+  take.wait_until = session.broker().now() + options.wait;
+  session.broker().take(session.id(), session.ask_take(encode), take);
   return {};
 }
 

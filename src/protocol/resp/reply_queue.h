@@ -25,6 +25,9 @@ namespace penstock::protocol::resp {
 
 struct Slot;
 
+// The tag of what is asked of the broker for nobody's sake; its answer is dropped.
+inline constexpr broker::Tag kNobodysTag = 0;
+
 // Makes the bytes of one command's answer from the broker's.
 using Encode = void (*)(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
 
