@@ -148,6 +148,7 @@ Broker::Statistics Broker::statistics() const {
   return s;
 }
 
+void Broker::check() const { impl_->engine_.state().check(); }
 const journal::OpenReport& Broker::open_report() const { return impl_->journal_->report(); }
 Time Broker::now() const { return impl_->clock_.now(); }
 

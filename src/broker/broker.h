@@ -109,6 +109,9 @@ class Broker {
   [[nodiscard]] const journal::OpenReport& open_report() const;
   [[nodiscard]] Time now() const;
 
+  // The law of the whole state; slow, for tests and the simulator. Ends the process when it is broken.
+  void check() const;
+
   // "<id>-<delivery>-<seal>" and back; Error::invalid for anything else.
   [[nodiscard]] static std::string to_text(const engine::LeaseToken& token);
   [[nodiscard]] static Result<engine::LeaseToken> parse_lease(std::string_view text);

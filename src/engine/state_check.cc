@@ -1,0 +1,82 @@
+// The law of the state: every count, list and index tells the same story.
+#include <vector>
+
+#include "engine/state.h"
+
+namespace penstock::engine {
+namespace {
+
+struct Tally {
+  std::uint64_t ready = 0, leased = 0, scheduled = 0, bytes = 0;
+};
+
+}  // namespace
+
+void State::check() const {
+  std::vector<Tally> tallies(queues.size());
+  std::vector<std::uint32_t> members(groups.end()), held(groups.end());
+  std::uint64_t live = 0;
+  for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
+    const Message& message = messages[slot];
+    if (message.state == MessageState::none) continue;
+    ++live;
+    CHECK(index.find(message.id) == slot);
+    CHECK(message.id.value < next_message);
+    CHECK(message.queue < queues.size() && queues[message.queue]);
+    Tally& tally = tallies[message.queue];
+    tally.bytes += message.bytes;
+    const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
+    if (group != 0) ++members[group];
+    if (message.holds_group) CHECK(group != 0), ++held[group];
+    switch (message.state) {
+      case MessageState::none: break;
+      case MessageState::ready:
+        ++tally.ready;
+        CHECK(message.link == 0 && !message.holds_group);
+        break;
+      case MessageState::leased:
+        ++tally.leased;
+        CHECK(message.link != 0 && leases[message.link].message == slot && message.deliveries > 0);
+        break;
+      case MessageState::scheduled: ++tally.scheduled; break;
+    }
+  }
+  CHECK(live == messages.size());
+  for (std::size_t slot = 0; slot < queues.size(); ++slot) {
+    if (!queues[slot]) continue;
+    const Queue& queue = *queues[slot];
+    const Tally& tally = tallies[slot];
+    CHECK(queue.ready_count == tally.ready && queue.leased_count == tally.leased);
+    CHECK(queue.scheduled_count == tally.scheduled && queue.bytes == tally.bytes);
+    std::uint64_t listed = 0;
+    for (unsigned priority = 0; priority < kPriorities; ++priority) {
+      std::uint32_t last = 0;
+      for (auto at = queue.ready[priority].head; at != 0; last = at, at = messages[at].next) {
+        ++listed;
+        CHECK(messages[at].prev == last && messages[at].priority == priority);
+        CHECK(messages[at].state == MessageState::ready && messages[at].queue == slot);
+      }
+      CHECK(queue.ready[priority].tail == last);
+      const bool takeable = queue.ready[priority].head != 0 || queue.rings[priority].head != 0;
+      CHECK((queue.takeable >> priority & 1) == (takeable ? 1 : 0));
+    }
+    for (const auto& [name, number] : queue.groups) {
+      const Group& group = groups[number];
+      CHECK(group.name == name && group.members == members[number] && group.held == held[number]);
+      for (auto at = group.waiting.head; at != 0; at = messages[at].next) ++listed;
+      const auto limit = queue.options.group_limit;
+      const bool may = group.waiting.head != 0 && (limit == 0 || group.held < limit);
+      CHECK(may == (group.ring != Group::kNoRing));
+    }
+    CHECK(listed == queue.ready_count);
+  }
+  std::uint64_t kept = 0;
+  for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next) {
+    ++kept;
+    CHECK(result_index.find(results[slot].id) == slot);
+  }
+  CHECK(kept == results.size() && kept == results_by_age.count);
+  CHECK(key_index_.size() == keys.size());
+}
+
+}  // namespace penstock::engine
