@@ -7,7 +7,7 @@ namespace penstock::journal {
 namespace {
 
 constexpr std::size_t kFreeBatches = 2;
-constexpr std::uint64_t kKeptBufferBytes = 1 << 20;  // a larger one goes back to the system
+constexpr std::uint64_t kKeptBufferBytes = 4 << 20;  // a larger one goes back to the system
 constexpr std::uint64_t kFirstBufferBytes = 64 << 10;
 
 }  // namespace
