@@ -93,7 +93,7 @@ class Batch {
   [[nodiscard]] bool empty() const { return record_count == 0; }
   [[nodiscard]] LogPosition end() const { return LogPosition(base.value + buffer.size()); }
   [[nodiscard]] bool holds(LogPosition position) const {
-    return position >= base && position < end();
+    return position.value >= base.value + kBatchHeaderBytes && position < end();
   }
 };
 

@@ -62,6 +62,7 @@ class Journal::Impl {
   Gather& gather() { return gather_; }
   Space& space() { return space_; }
   [[nodiscard]] LogPosition durable() const { return durable_; }
+  [[nodiscard]] std::uint64_t max_transaction_bytes() const { return max_transaction_; }
   [[nodiscard]] const OpenReport& report() const { return report_; }
 
   LogPosition append(std::uint8_t kind, ByteView head, ByteView body) {
@@ -335,7 +336,7 @@ void Journal::Impl::trim() {
 
 Journal::Statistics Journal::Impl::statistics() const {
   auto result = statistics_;
-  result.segments = layout_.segment_of(durable_) == 0 ? 0 : segments_.size();
+  result.segments = segments_.size();
   result.spare_segments = space_.spare_count();
   result.disk_bytes = (result.segments + result.spare_segments) * layout_.segment_bytes();
   result.appended_bytes = appended_bytes_;
@@ -417,6 +418,9 @@ Journal::Room Journal::room_for(std::uint64_t bytes, std::uint32_t records) {
 }
 std::uint64_t Journal::max_transaction_bytes(const Options& options) {
   return max_transaction(options.segment_bytes);
+}
+std::uint64_t Journal::max_transaction_bytes() const {
+  return impl_->max_transaction_bytes();
 }
 LogPosition Journal::appended() const {
   return impl_->gather().end();

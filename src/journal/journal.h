@@ -97,7 +97,9 @@ class Journal {
   [[nodiscard]] Room room_for(std::uint64_t bytes, std::uint32_t records = 1);
   // The heads and bodies of one transaction, and kRecordOverheadBytes for each record.
   [[nodiscard]] static std::uint64_t max_transaction_bytes(const Options& options);
-  // Where the next record will go: everything appended so far is before it.
+  // Of this log, whose segment size was chosen when it was new.
+  [[nodiscard]] std::uint64_t max_transaction_bytes() const;
+  // Everything appended so far is before it; equal to durable() when all of it is durable.
   [[nodiscard]] LogPosition appended() const;
   // Everything before it survives a power loss.
   [[nodiscard]] LogPosition durable() const;

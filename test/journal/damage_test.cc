@@ -336,6 +336,28 @@ TEST(JournalDamage, a_disk_that_cannot_be_read_is_an_input_output_error) {
   EXPECT_EQ(life.error.code, ErrorCode::io) << life.error.message;
 }
 
+TEST(JournalDamage, an_operation_that_fails_while_opening_is_an_error_and_harms_nothing) {
+  MemoryDirectory disk;
+  const auto written = write_batches(disk, 40);
+  const auto image = disk.snapshot();
+  int failures = 0;
+  for (std::uint64_t n = 1;; ++n) {
+    disk.restore(image);
+    disk.fail_at(disk.operations() + n, ErrorCode::io);
+    {
+      Life life(disk);
+      if (life) break;
+      EXPECT_EQ(life.error.code, ErrorCode::io) << life.error.message;
+      ++failures;
+    }
+    disk.clear_faults();
+    Life life(disk);
+    ASSERT_TRUE(life) << life.error.message;
+    EXPECT_EQ(life.recorder.records, written.records);
+  }
+  EXPECT_GT(failures, 1);
+}
+
 TEST(JournalFooter, replays_the_same_as_a_scan) {
   MemoryDirectory disk;
   const auto written = write_batches(disk, 60, 700);
