@@ -235,6 +235,7 @@ std::vector<std::uint64_t> App::send_many(std::string_view queue,
 
 std::vector<Message> App::receive(std::string_view queue, const ReceiveOptions& options) {
   const std::string name(queue);
+  if (options.wait > Duration(0)) core_->need_queue(name);
   auto taken = std::make_shared<const detail::Deliveries>(detail::value_or_throw(
       core_->receiver().take(std::span(&name, 1), options.max, options.wait, options.lease)));
   std::vector<Message> messages;
@@ -270,6 +271,7 @@ QueueStatistics App::queue(std::string_view name) {
 }
 
 std::uint64_t App::remove(std::string_view queue) {
+  core_->forget_queue(queue);
   return detail::value_or_throw(core_->backend().remove(queue));
 }
 

@@ -22,6 +22,8 @@ constexpr flow::Backoff kPatienceBackoff{.kind = flow::Backoff::Kind::exponentia
                                          .cap = std::chrono::seconds(1),
                                          .jitter = true};
 
+constexpr std::size_t kNeededMax = 1024;
+
 // How many of `bodies` go into the next batch; at least one.
 std::size_t batch_size(std::span<const std::string_view> bodies, std::size_t most) {
   std::size_t bytes = 0, count = 0;
@@ -112,6 +114,22 @@ std::expected<std::uint64_t, Refusal> Core::try_publish(const Publishing& publis
   const auto answer = value_or_throw(backend_->publish(publishing, std::span(&body, 1)));
   if (!answer) return std::unexpected(to_refusal(answer.error()));
   return answer->front().value;
+}
+
+void Core::need_queue(const std::string& name) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (needed_.contains(name)) return;
+  }
+  (void)value_or_throw(backend_->declare(name, {}));
+  const std::lock_guard lock(mutex_);
+  if (needed_.size() >= kNeededMax) needed_.clear();
+  needed_.insert(name);
+}
+
+void Core::forget_queue(std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = needed_.find(name); found != needed_.end()) needed_.erase(found);
 }
 
 Consumer& Core::receiver() {

@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,9 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] std::expected<std::uint64_t, Refusal> try_publish(const Publishing& publishing,
                                                                   std::string_view body);
 
+  // Makes the queue with the defaults when it is not there.
+  void need_queue(const std::string& name);
+  void forget_queue(std::string_view name);
   // Of plain messages.
   [[nodiscard]] Consumer& receiver();
 
@@ -73,6 +77,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::shared_ptr<const Registry> registry_ = std::make_shared<const Registry>();
   std::vector<std::weak_ptr<WorkerPool>> pools_;
   std::unique_ptr<Consumer> receiver_;
+  std::set<std::string, std::less<>> needed_;  // at most kNeededMax queues known to be there
 };
 
 [[nodiscard]] Refusal to_refusal(const broker::Refused& refused);

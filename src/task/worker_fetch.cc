@@ -7,10 +7,11 @@
 namespace penstock::detail {
 namespace {
 
-constexpr Duration kTakeWait = std::chrono::seconds(30);
+constexpr Duration kTakeWait = std::chrono::seconds(10);
 // Tasks are held ready for as long as this: short ones by the hundred, long ones not at all.
 constexpr Duration kPrefetchTime = std::chrono::milliseconds(20);
 constexpr std::int64_t kHeldBatches = 4;  // started and unsettled ones included, in prefetch_max
+constexpr double kPrefetchBytesMax = 64.0 * (1 << 20);
 constexpr Duration kGovernEvery = std::chrono::milliseconds(250);
 constexpr flow::Backoff kErrorBackoff{.kind = flow::Backoff::Kind::exponential,
                                       .base = std::chrono::milliseconds(100),
@@ -46,7 +47,8 @@ std::uint32_t WorkerPool::wanted() {
         static_cast<double>(active_) * static_cast<double>(kPrefetchTime.count()) / service_us;
     target = std::max(target, static_cast<std::int64_t>(std::min(soon, 1e9)));
   }
-  target = std::min(target, most);
+  const double fit = kPrefetchBytesMax / std::max(mean_bytes_, 1.0);
+  target = std::min({target, most, std::max<std::int64_t>(idle_, static_cast<std::int64_t>(fit))});
   const std::int64_t room = kHeldBatches * most - held_;
   low_water_ = target / 2;
   if (waiting > low_water_ && waiting >= std::min<std::int64_t>(idle_, most)) return 0;
@@ -60,13 +62,18 @@ void WorkerPool::accept(Deliveries deliveries) {
   const auto& messages = batch->deliveries.messages;
   const Time current = now();
   Time earliest = Time::max();
-  for (const auto& message : messages) earliest = std::min(earliest, message.deadline);
+  std::size_t bytes = 0;
+  for (const auto& message : messages) {
+    earliest = std::min(earliest, message.deadline);
+    bytes += message.body.size();
+  }
   batch->give_back_at = current + std::max(earliest - current, Duration(0)) / 3;
   waiting_ += static_cast<std::int64_t>(messages.size());
   held_ += static_cast<std::int64_t>(messages.size());
   {
     const std::lock_guard lock(mutex_);
     work_came_ = true;
+    mean_bytes_ = static_cast<double>(bytes) / static_cast<double>(messages.size());
     if (stopping_) {
       give_back_rest(*batch);
       return;

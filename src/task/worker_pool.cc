@@ -26,6 +26,8 @@ void check_options(const WorkerOptions& options) {
 WorkerPool::WorkerPool(std::shared_ptr<Core> core, WorkerOptions options)
     : core_(std::move(core)), options_(std::move(options)) {
   check_options(options_);
+  // A take does not see a queue that comes into being while it waits.
+  for (const auto& queue : options_.queues) core_->need_queue(queue);
   consumer_ = value_or_throw(core_->backend().open_consumer());
   for (std::uint32_t i = 0; i < options_.threads.max; ++i)
     workers_.push_back(std::make_unique<Worker>(*this));

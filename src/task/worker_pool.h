@@ -128,6 +128,7 @@ class WorkerPool final : public AttemptHost {
   std::deque<std::shared_ptr<Batch>> batches_;
   std::uint32_t idle_ = 0;  // workers that wait for a task
   std::uint32_t target_ = 0;
+  double mean_bytes_ = 0;  // of the last batch's bodies
   bool stopping_ = false;
   bool work_came_ = false;
   std::string last_error_;

@@ -157,6 +157,10 @@ void WorkerPool::keep_once(Time now, Time* due) {
   }
 }
 
+Result<void> WorkerPool::extend_now(Extension& extension) {
+  return consumer_->extend(std::span(&extension, 1));
+}
+
 void WorkerPool::give_back_old(Time now, Time* due) {
   const std::lock_guard lock(mutex_);
   for (const auto& batch : batches_) {
