@@ -14,7 +14,7 @@ using State = net::Transfer::State;
 Connection::Connection(Hall& hall, std::unique_ptr<net::Stream> stream)
     : hall_(hall), stream_(std::move(stream)) {
   stream_->watch(*this);
-  limit_ = hall_.clock.now() + hall_.options.sniff_timeout;
+  input_limit_ = hall_.clock.now() + hall_.options.sniff_timeout;
   schedule();
   read_on();
 }
@@ -22,8 +22,7 @@ Connection::Connection(Hall& hall, std::unique_ptr<net::Stream> stream)
 Connection::~Connection() {
   // The conversation first: its end may still ask its host something.
   conversation_.reset();
-  held_ = {};
-  account_held();
+  drop_held(held_.size() - held_begin_);
 }
 
 // ---- protocol::Host
@@ -63,11 +62,14 @@ void Connection::on_writable() {
 }
 
 void Connection::on_deadline(Time now) {
-  if (now >= limit_) {
-    if (phase_ == Phase::sniffing) ++hall_.statistics.sniff_timeouts;
-    if (phase_ == Phase::talking) ++hall_.statistics.write_timeouts;
-    kill();
-    return;
+  if (now >= std::min(input_limit_, write_limit_)) {
+    if (now >= write_limit_)
+      ++hall_.statistics.write_timeouts;
+    else if (phase_ == Phase::sniffing)
+      ++hall_.statistics.sniff_timeouts;
+    else if (phase_ == Phase::talking)
+      ++hall_.statistics.input_timeouts;
+    return kill();
   }
   if (now >= wish_) {
     wish_ = Time::max();
@@ -87,7 +89,7 @@ void Connection::drain() {
     conversation_->drain();
   }
   if (phase_ == Phase::lingering) {
-    limit_ = std::min(limit_, hall_.clock.now() + hall_.options.linger_draining);
+    input_limit_ = std::min(input_limit_, hall_.clock.now() + hall_.options.linger_draining);
     schedule();
   }
   wake();
@@ -99,7 +101,7 @@ void Connection::kill() {
 }
 
 void Connection::schedule() {
-  hall_.deadlines.set(*this, std::min(wish_, limit_));
+  hall_.deadlines.set(*this, std::min({wish_, input_limit_, write_limit_}));
 }
 
 // ---- input
@@ -112,7 +114,7 @@ bool Connection::wants_bytes() const {
 
 void Connection::read_some() {
   for (int reads = 0; reads < kReadsPerTurn && wants_bytes(); ++reads) {
-    if (!hall_.budget.may_read(this, kReadBytes)) return;  // read_on() makes it wait
+    if (!hall_.budget.may_read(this, held_.size(), kReadBytes)) return starve();
     const net::Transfer got = stream_->read(hall_.read_buffer);
     if (got.state == State::would_block) return;
     if (got.state == State::broken) {
@@ -154,7 +156,9 @@ std::size_t Connection::converse(ByteView input) {
     if (count == 0) break;
     taken += count;
   }
-  return conversation_->finished() ? input.size() : taken;
+  if (conversation_->finished()) return input.size();
+  input_waits_ = taken < input.size() && !conversation_->wants_input();
+  return taken;
 }
 
 bool Connection::begin_conversation(ByteView input) {
@@ -168,7 +172,6 @@ bool Connection::begin_conversation(ByteView input) {
   }
   conversation_ = (*row)(*this);
   phase_ = Phase::talking;
-  limit_ = Time::max();
   if (hall_.draining) conversation_->drain();
   return true;
 }
@@ -189,7 +192,7 @@ void Connection::hold(ByteView bytes) {
 void Connection::drop_held(std::size_t count) {
   held_begin_ += count;
   if (held_begin_ == held_.size()) {
-    held_ = {};
+    held_ = Bytes();  // and not {}, which would keep the memory
     held_begin_ = 0;
   }
   account_held();
@@ -197,21 +200,43 @@ void Connection::drop_held(std::size_t count) {
 
 void Connection::account_held() {
   const std::size_t now = held_.capacity();
-  const bool others_may = hall_.budget.change(this, held_charged_, now);
+  if (now == held_charged_) return;
+  const bool less = now < held_charged_;
+  hall_.budget.change(this, held_charged_, now);
   held_charged_ = now;
-  if (!others_may) return;
-  while (!hall_.starved.empty()) {
+  if (!less) return;
+  // As many as there is room for, and one more, which may be the one to go beyond the budget.
+  for (auto reads = hall_.budget.left() / kReadBytes + 1; reads > 0; --reads) {
+    if (hall_.starved.empty()) return;
     Connection& next = hall_.starved.front();
     next.StarvedHook::unlink();
     next.wake();
   }
 }
 
+// Those that hold half a message come first: they give memory back.
+void Connection::starve() {
+  ++hall_.statistics.budget_pauses;
+  if (held_.empty()) {
+    hall_.starved.push_back(*this);
+  } else {
+    hall_.starved.push_front(*this);
+  }
+}
+
+// A peer may stop between messages, not within one.
+void Connection::limit_input() {
+  if (phase_ != Phase::talking) return;
+  const bool waits_for_peer = !held_.empty() && !input_waits_ && !StarvedHook::is_linked();
+  input_limit_ = waits_for_peer ? hall_.clock.now() + hall_.options.input_timeout : Time::max();
+  if (waits_for_peer) schedule();
+}
+
 void Connection::tell_end_of_input() {
   if (!peer_ended_ || end_told_ || dead()) return;
   if (phase_ != Phase::talking) return kill();
   // What came before the end is heard before the end, also when it had to wait.
-  if (!held_.empty() && !conversation_->wants_input() && !conversation_->finished()) return;
+  if (input_waits_ && !conversation_->finished()) return;
   end_told_ = true;
   hall_.worked = true;
   conversation_->on_end_of_input();
@@ -226,11 +251,6 @@ void Connection::read_on() {
     return;
   }
   paused_ = false;
-  if (!hall_.budget.may_read(this, kReadBytes)) {
-    ++hall_.statistics.budget_pauses;
-    hall_.starved.push_back(*this);
-    return;
-  }
   read_armed_ = true;
   stream_->wait_readable();
 }
@@ -240,20 +260,17 @@ void Connection::read_on() {
 void Connection::flush() {
   while (!write_armed_ && !dead()) {
     const ByteView output = conversation_->output();
-    if (output.empty()) {
-      limit_ = Time::max();
-      return;
-    }
+    if (output.empty()) return;
     const net::Transfer put = stream_->write(output);
     if (put.state == State::ready) {
       hall_.statistics.sent_bytes += put.count;
-      limit_ = Time::max();
+      write_limit_ = Time::max();
       conversation_->sent(put.count);
     } else if (put.state == State::would_block) {
       ++hall_.statistics.output_pauses;
       write_armed_ = true;
       stream_->wait_writable();
-      limit_ = hall_.clock.now() + hall_.options.write_timeout;
+      write_limit_ = hall_.clock.now() + hall_.options.write_timeout;
       schedule();
     } else {
       ++hall_.statistics.broken;
@@ -265,11 +282,14 @@ void Connection::flush() {
 void Connection::serve() {
   if (dead() || phase_ == Phase::lingering) return read_on();
   feed_held();
+  limit_input();
   tell_end_of_input();
   if (phase_ == Phase::talking) {
     flush();
     if (!dead() && conversation_->finished() && conversation_->output().empty()) linger();
   }
+  // Room for more was made by writing, so no event will come to say it.
+  if (input_waits_ && phase_ == Phase::talking && conversation_->wants_input()) wake();
   read_on();
 }
 
@@ -278,11 +298,12 @@ void Connection::linger() {
   conversation_.reset();
   hall_.worked = true;
   drop_held(held_.size() - held_begin_);
+  input_waits_ = false;
   if (peer_ended_) return kill();
   phase_ = Phase::lingering;
   stream_->end_writing();
   wish_ = Time::max();
-  limit_ =
+  input_limit_ =
       hall_.clock.now() + (hall_.draining ? hall_.options.linger_draining : hall_.options.linger);
   schedule();
 }

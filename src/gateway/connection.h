@@ -100,8 +100,10 @@ class Connection final : public protocol::Host,
   void account_held();
   void tell_end_of_input();
   void flush();
+  void limit_input();
   void discard();
   void read_on();
+  void starve();
   void linger();
   void schedule();
 
@@ -112,12 +114,15 @@ class Connection final : public protocol::Host,
   std::size_t held_begin_ = 0;
   std::size_t held_charged_ = 0;  // of the budget
   std::uint64_t discarded_ = 0;
-  Time wish_ = Time::max();   // the conversation's
-  Time limit_ = Time::max();  // ours: of sniffing, of a stalled write, of lingering
+  Time wish_ = Time::max();         // the conversation's
+  Time input_limit_ = Time::max();  // of sniffing, of half a message, of lingering
+  Time write_limit_ = Time::max();  // of output that the peer does not take
   Phase phase_ = Phase::sniffing;
   bool read_armed_ = false;
   bool write_armed_ = false;
-  bool paused_ = false;      // reading stopped because the conversation wants no input
+  bool paused_ = false;  // reading stopped because the conversation wants no input
+  bool input_waits_ =
+      false;  // held_ was not taken for want of room: offer it again without new bytes
   bool peer_ended_ = false;  // no more comes in
   bool end_told_ = false;
 };

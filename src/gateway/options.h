@@ -17,6 +17,8 @@ struct Options {
   std::uint64_t max_input_bytes = 33ull << 20;
   // From accept until the first bytes told which protocol it is; in all, not for each byte.
   Duration sniff_timeout = std::chrono::seconds(10);
+  // A peer that stops in the middle of a message for so long is gone.
+  Duration input_timeout = std::chrono::seconds(30);
   // A peer that takes none of its output for so long is gone.
   Duration write_timeout = std::chrono::seconds(60);
   // After our side ended, how long a peer may take to end its own; without the wait, a close with
@@ -39,6 +41,7 @@ struct Statistics {
   std::uint64_t refused_full = 0;      // max_connections were there
   std::uint64_t unknown_protocol = 0;  // the first bytes belong to no protocol of ours
   std::uint64_t sniff_timeouts = 0;
+  std::uint64_t input_timeouts = 0;  // half a message, and then nothing
   std::uint64_t write_timeouts = 0;
   std::uint64_t input_overflows = 0;  // a message larger than max_input_bytes
   std::uint64_t broken = 0;           // reset, or gone without an end

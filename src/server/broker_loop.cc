@@ -1,5 +1,7 @@
 #include "server/broker_loop.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace penstock::server {

@@ -33,6 +33,7 @@ std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gat
       {"connections_broken", s.broken},
       {"unknown_protocol", s.unknown_protocol},
       {"sniff_timeouts", s.sniff_timeouts},
+      {"input_timeouts", s.input_timeouts},
       {"write_timeouts", s.write_timeouts},
       {"input_overflows", s.input_overflows},
       {"input_pauses", s.input_pauses},
