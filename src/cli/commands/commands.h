@@ -6,6 +6,16 @@
 namespace penstock::cli {
 
 Action set_up_serve(CLI::App& app);
+Action set_up_send(CLI::App& app);
+Action set_up_receive(CLI::App& app);
+Action set_up_run(CLI::App& app);
+Action set_up_worker(CLI::App& app);
+Action set_up_queue(CLI::App& app);
+Action set_up_task(CLI::App& app);
+Action set_up_status(CLI::App& app);
+Action set_up_plan(CLI::App& app);
+Action set_up_bench(CLI::App& app);
+Action set_up_demo(CLI::App& app);
 Action set_up_verify(CLI::App& app);
 Action set_up_version(CLI::App& app);
 Action set_up_completion(CLI::App& app);

@@ -2,71 +2,14 @@
 
 #include <curl/curl.h>
 
-#include <mutex>
-
 #include "base/text.h"
+#include "cli/worker/curl_handles.h"
 #include "cli/worker/result_text.h"
 
 namespace penstock::cli {
 namespace {
 
 constexpr long kConnectTimeoutMs = 10'000;
-
-// One thread's handles: curl keeps the connection between a thread's tasks, and wakes up from a
-// wait when it is told to.
-class Handles {
- public:
-  Handles() : easy_(::curl_easy_init()), multi_(::curl_multi_init()) {}
-  Handles(const Handles&) = delete;
-  Handles& operator=(const Handles&) = delete;
-  ~Handles() {
-    ::curl_easy_cleanup(easy_);
-    ::curl_multi_cleanup(multi_);
-  }
-  [[nodiscard]] bool ok() const { return easy_ != nullptr && multi_ != nullptr; }
-  [[nodiscard]] CURL* easy() const { return easy_; }
-
-  // CURLE_ABORTED_BY_CALLBACK when `stop` came first.
-  CURLcode perform(const std::stop_token& stop) {
-    const std::stop_callback wake(stop, [this] { ::curl_multi_wakeup(multi_); });
-    ::curl_multi_add_handle(multi_, easy_);
-    CURLcode result = CURLE_ABORTED_BY_CALLBACK;
-    for (int running = 1; running > 0 && !stop.stop_requested();) {
-      if (::curl_multi_perform(multi_, &running) != CURLM_OK) break;
-      int left = 0;
-      if (const CURLMsg* message = ::curl_multi_info_read(multi_, &left)) {
-        result = message->data.result;
-        break;
-      }
-      ::curl_multi_poll(multi_, nullptr, 0, 1000, nullptr);
-    }
-    ::curl_multi_remove_handle(multi_, easy_);
-    return result;
-  }
-
- private:
-  CURL* easy_;
-  CURLM* multi_;
-};
-
-Handles& handles_of_this_thread() {
-  static std::once_flag once;
-  std::call_once(once, [] { ::curl_global_init(CURL_GLOBAL_DEFAULT); });
-  thread_local Handles handles;
-  return handles;
-}
-
-class HeaderList {
- public:
-  ~HeaderList() { ::curl_slist_free_all(list_); }
-  void add(const std::string& line) {
-    if (curl_slist* longer = ::curl_slist_append(list_, line.c_str())) list_ = longer;
-  }
-  [[nodiscard]] curl_slist* get() const { return list_; }
-
- private:
-  curl_slist* list_ = nullptr;
-};
 
 struct Answer {
   std::string body;
@@ -82,8 +25,8 @@ std::size_t take_bytes(char* data, std::size_t size, std::size_t count, void* to
   return bytes;
 }
 
-void set_request(CURL* easy, const HttpOptions& options, const Work& work,
-                 const HeaderList& headers, Answer& answer) {
+void set_request(CURL* easy, const HttpOptions& options, const Work& work, const CurlList& headers,
+                 Answer& answer) {
   ::curl_easy_reset(easy);  // keeps the connections
   ::curl_easy_setopt(easy, CURLOPT_URL, options.url.c_str());
   ::curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -148,9 +91,9 @@ Result<std::unique_ptr<HttpExecutor>> HttpExecutor::make(HttpOptions options) {
 }
 
 Ending HttpExecutor::run(const Work& work, std::stop_token stop) {
-  Handles& handles = handles_of_this_thread();
+  CurlHandles& handles = CurlHandles::of_this_thread();
   if (!handles.ok()) return Ending::failed("http: out of memory");
-  HeaderList headers;
+  CurlList headers;
   headers.add(work.name.empty() ? "Content-Type: application/octet-stream"
                                 : "Content-Type: application/json");
   headers.add("Penstock-Task-Id: " + work.id);
