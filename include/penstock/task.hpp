@@ -73,7 +73,7 @@ template <class... T>
 struct TypeList {};
 
 template <class F>
-struct Signature;  // not defined: the callable's parameters cannot be known
+struct Signature {};  // empty: the callable's parameters cannot be known
 template <class R, class... P>
 struct Signature<R(P...)> {
   using Return = R;
