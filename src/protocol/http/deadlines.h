@@ -27,7 +27,10 @@ class Deadlines {
   [[nodiscard]] Phase phase() const { return phase_; }
   // Entering the phase that it is in already changes nothing: a dripped byte buys no time.
   void enter(Phase phase, Time now) {
-    if (phase == phase_) return;
+    if (phase != phase_) restart(phase, now);
+  }
+  // The same, from now on even when it is in that phase: a request has come and gone.
+  void restart(Phase phase, Time now) {
     phase_ = phase;
     since_ = now;
     body_bytes_ = 0;

@@ -14,8 +14,8 @@ struct Settings {
                                  << 20;  // of one request; as broker::Options::max_message_bytes
   // Names by which clients may call this server, beside those of the loopback: "queue.example.org"
   // or, to be strict about the port, "queue.example.org:7411".
-  std::vector<std::string> allowed_hosts;
-  std::string version;  // told by `GET /`
+  std::vector<std::string> allowed_hosts{};
+  std::string version{};  // told by `GET /`
 
   // How long each part of a dialogue may take; 408 or a closed connection follows.
   Duration head_time = std::chrono::seconds(10);   // from a request's first byte to its empty line
