@@ -1,0 +1,381 @@
+#!/usr/bin/python3
+"""The command line end to end: the real program, a real server, real workers.
+
+    program_test.py path/to/penstock [unittest arguments]
+
+Nothing here sleeps: servers say on a pipe when they are ready, workers say so on standard error, and
+everything else waits at the server or for the end of a process.
+"""
+import base64
+import http.server
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+PENSTOCK = ""
+TIMEOUT = 60
+
+
+class Server:
+    """A server in a folder of its own; start() again after kill() keeps data and port."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.address = "127.0.0.1:0"
+        self.start()
+
+    def start(self):
+        reader, writer = os.pipe()
+        with open(self.folder / "server.log", "ab") as log:
+            self.process = subprocess.Popen(
+                [PENSTOCK, "serve", "--data", str(self.folder / "data"), "--listen", self.address,
+                 "--ready-fd", str(writer)], pass_fds=[writer], stderr=log)
+        os.close(writer)
+        with os.fdopen(reader) as ready:
+            self.address = ready.readline().strip()
+        if not self.address:
+            raise RuntimeError((self.folder / "server.log").read_text())
+        self.url = "penstock://" + self.address
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(TIMEOUT)
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(TIMEOUT)
+
+
+class ProgramTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.temporary = tempfile.TemporaryDirectory(prefix="penstock-cli-")
+        cls.folder = pathlib.Path(cls.temporary.name)
+        cls.server = Server(cls.folder)
+
+    @classmethod
+    def tearDownClass(cls):
+        code = cls.server.stop()
+        cls.temporary.cleanup()
+        assert code == 0, f"the server ended with {code}"
+
+    def penstock(self, *arguments, code=0, input=None, url=None, raw=False):
+        """Runs the program; its standard output as text, or (output, errors) when code is not 0."""
+        environment = dict(os.environ, PENSTOCK_URL=url or self.server.url)
+        done = subprocess.run([PENSTOCK, *map(str, arguments)], input=input, env=environment,
+                              capture_output=True, timeout=TIMEOUT)
+        output = done.stdout if raw else done.stdout.decode()
+        errors = done.stderr.decode()
+        self.assertEqual(done.returncode, code, f"{arguments}: {done.stdout!r} {errors}")
+        return output if code == 0 else (output, errors)
+
+    def json(self, *arguments, **others):
+        return json.loads(self.penstock(*arguments, "--json", **others))
+
+    def worker(self, *arguments):
+        """A worker that is ready; ended with the test."""
+        process = subprocess.Popen([PENSTOCK, "worker", "--connect", self.server.url,
+                                    *map(str, arguments)], stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.stderr.close)
+        self.addCleanup(process.wait, TIMEOUT)
+        self.addCleanup(process.kill)
+        line = process.stderr.readline()
+        self.assertIn("working on", line)
+        return process
+
+
+class Messages(ProgramTest):
+    def test_a_message_goes_in_and_comes_out_once(self):
+        sent = self.penstock("send", "mail", "grüße 👋").strip()
+        got = self.json("receive", "mail")
+        self.assertEqual((got["id"], got["body"], got["attempts"]), (sent, "grüße 👋", 1))
+        self.penstock("receive", "mail", code=1)
+
+    def test_bodies_are_bytes(self):
+        body = bytes(range(256))
+        self.penstock("send", "bytes", input=body)
+        self.assertEqual(self.penstock("receive", "bytes", raw=True), body + b"\n")
+        self.penstock("send", "bytes", input=body)
+        self.assertEqual(base64.b64decode(self.json("receive", "bytes")["body_base64"]), body)
+
+    def test_lines_become_messages_in_order(self):
+        lines = "".join(f"line {i}\n" for i in range(2500))
+        ids = self.penstock("send", "lines", "--lines", input=lines.encode()).split()
+        self.assertEqual(len(ids), 2500)
+        self.assertEqual(self.penstock("receive", "lines", "--max", 3000), lines)
+
+    def test_options_travel(self):
+        self.penstock("send", "options", "low")
+        self.penstock("send", "options", "high", "--priority", 9, "--header", "a=b=c", "--key", "k")
+        again = self.penstock("send", "options", "high", "--key", "k").strip()
+        self.penstock("send", "options", "later", "--delay", "1h")
+        first = self.json("receive", "options")
+        self.assertEqual((first["body"], first["headers"]["a"], first["priority"], first["id"]),
+                         ("high", "b=c", 9, again))
+        self.assertEqual(self.penstock("receive", "options", "--max", 10), "low\n")
+
+    def test_what_is_not_acknowledged_comes_again(self):
+        self.penstock("send", "peek", "again")
+        self.assertEqual(self.penstock("receive", "peek", "--no-ack"), "again\n")
+        self.assertEqual(self.penstock("receive", "peek"), "again\n")
+
+    def test_a_receiver_waits_at_the_server(self):
+        waiting = subprocess.Popen([PENSTOCK, "receive", "slow", "--wait", "50s"],
+                                   env=dict(os.environ, PENSTOCK_URL=self.server.url),
+                                   stdout=subprocess.PIPE, text=True)
+        self.penstock("send", "slow", "now")
+        self.assertEqual(waiting.communicate(timeout=TIMEOUT)[0], "now\n")
+        self.assertEqual(waiting.returncode, 0)
+
+    def test_a_full_queue_says_when_to_come_back(self):
+        self.penstock("queue", "set", "tiny", "max_length=1")
+        self.penstock("send", "tiny", "first")
+        output, errors = self.penstock("send", "tiny", "second", code=4)
+        self.assertEqual(output, "")
+        self.assertRegex(errors, r"queue tiny refuses for now \(max_length\)\n  hint: come back in \S")
+
+    def test_a_server_that_is_not_there_is_named(self):
+        _, errors = self.penstock("send", "mail", "x", code=3, url="penstock://127.0.0.1:1")
+        self.assertIn("127.0.0.1:1", errors)
+        self.assertIn("Connection refused", errors)
+        self.assertIn("penstock serve", errors)
+
+    def test_wrong_usage_says_what_is_wanted(self):
+        for arguments in (["send"], ["send", "q", "b", "--delay", "5"], ["queue", "set", "q", "x"],
+                          ["queue", "set", "q", "no_such=1"], ["worker", "--queue", "q"],
+                          ["worker", "--queue", "q", "--exec", "{0}"], ["send", "q", "b", "--at", "x"],
+                          ["worker", "--queue", "q", "--http", "ftp://x"], ["run", "t", "-a", "x"],
+                          ["receive", "q", "--follow", "--no-ack"], ["send", "\x01", "b"],
+                          ["worker", "--queue", "q", "--exec", "true", "--threads", "5..2"]):
+            with self.subTest(arguments):
+                _, errors = self.penstock(*arguments, code=2)
+                self.assertTrue(errors.startswith("penstock: "), errors)
+
+
+class Queues(ProgramTest):
+    def test_a_queue_lives_and_dies(self):
+        self.penstock("queue", "set", "work", "max_attempts=1", "max_wait=2s", "backoff=none")
+        shown = self.json("queue", "show", "work")
+        self.assertEqual(shown["options"]["max_wait"], "2s")
+        self.penstock("send", "work", "a")
+        self.penstock("queue", "pause", "work")
+        self.penstock("receive", "work", code=1)
+        self.assertTrue(self.json("queue", "show", "work")["paused"])
+        self.penstock("queue", "resume", "work")
+        browsed = self.json("queue", "browse", "work")
+        self.assertEqual((browsed["body"], browsed["state"]), ("a", "ready"))
+        self.assertEqual(self.json("queue", "purge", "work"), {"messages": 1})
+        self.assertIn("work", self.penstock("queue", "list"))
+        self.assertEqual(self.json("queue", "delete", "work"), {"messages": 0})
+        self.penstock("queue", "show", "work", code=7)
+
+    def test_status_shows_every_queue(self):
+        self.penstock("send", "seen", "a")
+        status = self.json("status", "--once")
+        self.assertIn("seen", [queue["name"] for queue in status["queues"]])
+        self.assertRegex(self.penstock("status"), r"(?m)^seen +1 ")
+
+    def test_a_bench_leaves_nothing_behind(self):
+        figures = self.json("bench", "--messages", 2000, "--size", 100, "--round-trips", 20,
+                            "--concurrency", 64)
+        self.assertGreater(figures["published_per_s"], 0)
+        self.assertGreater(figures["round_trip_p99_us"], 0)
+        names = [queue["name"] for queue in self.json("queue", "list")]
+        self.assertFalse([name for name in names if name.startswith("penstock.bench")])
+
+    def test_a_plan_needs_no_server(self):
+        plan = self.json("plan", "--arrival", "500/s", "--service", "40ms", "--max-wait", "2s",
+                         url="penstock://127.0.0.1:1")
+        self.assertEqual((plan["threads"], plan["max_length"]), (23, 1173))
+        self.assertIn("max_length=1173",
+                      self.penstock("plan", "--arrival", "500/s", "--service", "40ms",
+                                    "--max-wait", "2s"))
+        self.penstock("plan", "--arrival", "500/s", "--service", "40ms", "--threads", 10, code=1)
+
+
+class Exec(ProgramTest):
+    def test_a_program_gets_its_arguments_and_gives_its_result(self):
+        self.worker("--queue", "echo", "--exec", "printf '%s|' {0} {w} {}")
+        self.assertEqual(self.penstock("run", "t", "a b; $HOME", 7, "-a", "w=[1,2]", "-q", "echo"),
+                         "a b; $HOME|[1,2]|a b; $HOME|7|\n")
+        self.assertEqual(self.json("run", "t", "x", "-a", "w=1", "-q", "echo")["result"], "x|1|x|")
+
+    def test_standard_input_is_the_body_and_the_environment_says_which_task(self):
+        self.worker("--queue", "cat", "--exec", "sh -c 'cat; echo \" $PENSTOCK_TASK_ID\"'")
+        status = self.json("run", "t", "x", "-q", "cat")
+        self.assertEqual(status["result"], '{"args":["x"]} ' + status["id"])
+
+    def test_exit_codes_signals_and_time_outs_are_told_apart(self):
+        self.worker("--queue", "fails", "--exec", "sh -c {0}", "--timeout", "500ms")
+
+        def error(script):
+            output, errors = self.penstock("run", "t", script, "-q", "fails", "--max-attempts", 1,
+                                           code=1)
+            self.assertEqual(output, "")
+            return errors
+        self.assertIn("failed after 1 attempt: exit: 3: bad luck", error("echo bad luck >&2; exit 3"))
+        self.assertIn("signal: SIGKILL", error("kill -KILL $$"))
+        self.assertIn("timeout: after 500ms", error("sleep 100"))
+
+    def test_a_failure_is_tried_again(self):
+        self.penstock("queue", "set", "twice", "backoff=none")
+        marker = self.folder / "marker"
+        self.worker("--queue", "twice", "--exec",
+                    f"sh -c 'test -e {marker} && echo done || {{{{ touch {marker}; exit 1; }}}}'")
+        status = self.json("run", "t", "-q", "twice")
+        self.assertEqual((status["state"], status["attempts"], status["result"]), ("done", 2, "done"))
+
+    def test_a_task_that_lacks_an_argument_fails_at_once(self):
+        self.worker("--queue", "lacks", "--exec", "echo {1}")
+        _, errors = self.penstock("run", "t", "only", "-q", "lacks", code=1)
+        self.assertIn("failed after 1 attempt: arguments: the command wants {1}", errors)
+
+    def test_a_cancelled_task_stops_its_program(self):
+        fifo = self.folder / "cancelled"
+        os.mkfifo(fifo)
+        self.worker("--queue", "long", "--exec", f"sh -c 'echo started > {fifo}; exec sleep 1000'",
+                    "--lease", "2s")
+        task = self.penstock("run", "t", "-q", "long", "--no-wait").strip()
+        self.assertEqual(fifo.read_text(), "started\n")
+        self.penstock("task", "cancel", task)
+        shown, _ = self.penstock("task", "show", task, "--wait", "50s", "--json", code=1)
+        self.assertEqual(json.loads(shown)["state"], "cancelled")
+
+    def test_a_long_program_keeps_its_lease(self):
+        self.worker("--queue", "lease", "--exec", "sleep {0}", "--lease", "1s")
+        status = self.json("run", "t", "3", "-q", "lease")
+        self.assertEqual((status["state"], status["attempts"]), ("done", 1))
+
+    def test_a_worker_that_is_told_to_stop_finishes_what_runs(self):
+        fifo = self.folder / "finishes"
+        os.mkfifo(fifo)
+        worker = self.worker("--queue", "finish", "--exec",
+                             f"sh -c 'echo started > {fifo}; read x < {fifo}; echo $x'")
+        task = self.penstock("run", "t", "-q", "finish", "--no-wait").strip()
+        self.assertEqual(fifo.read_text(), "started\n")
+        worker.send_signal(signal.SIGTERM)
+        fifo.write_text("finished\n")
+        self.assertEqual(worker.wait(TIMEOUT), 0)
+        self.assertIn("1 done", worker.stderr.read())
+        self.assertEqual(self.json("task", "show", task)["result"], "finished")
+
+    def test_what_does_not_finish_in_time_goes_back_uncounted(self):
+        fifo = self.folder / "back"
+        os.mkfifo(fifo)
+        worker = self.worker("--queue", "back", "--grace", "0s", "--exec",
+                             f"sh -c 'echo started > {fifo}; exec sleep 1000'")
+        task = self.penstock("run", "t", "-q", "back", "--no-wait").strip()
+        self.assertEqual(fifo.read_text(), "started\n")
+        worker.terminate()
+        self.assertEqual(worker.wait(TIMEOUT), 0)
+        self.assertIn("1 given back", worker.stderr.read())
+        status = self.json("task", "show", task)
+        self.assertEqual((status["state"], status["attempts"]), ("queued", 0))
+
+    def test_somebody_who_waits_no_longer_is_told_where_to_look(self):
+        _, errors = self.penstock("run", "t", "-q", "nobody", "--timeout", "10ms", code=8)
+        self.assertIn("penstock task show", errors)
+
+
+class Crash(ProgramTest):
+    def test_a_worker_goes_on_when_the_server_is_back(self):
+        worker = self.worker("--queue", "crash", "--exec", "echo {0}", "--threads", 2)
+        self.assertEqual(self.penstock("run", "t", "before", "-q", "crash"), "before\n")
+        self.server.kill()
+        self.assertIn("the server is gone", worker.stderr.readline())
+        self.server.start()
+        self.assertEqual(self.penstock("run", "t", "after", "-q", "crash"), "after\n")
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    """Answers with what the task's argument asks for, and remembers what it was told."""
+    protocol_version = "HTTP/1.1"
+    requests = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        Hook.requests.append((dict(self.headers), body))
+        wanted = json.loads(body)["args"]
+        first = self.headers["Penstock-Attempt"] == "1"
+        status = wanted[0] if first else 200
+        answer = f"attempt {self.headers['Penstock-Attempt']}".encode()
+        self.send_response(status)
+        for name, value in (wanted[1] if len(wanted) > 1 and first else {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+class Http(ProgramTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.hook = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+        threading.Thread(target=cls.hook.serve_forever, daemon=True).start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.hook.shutdown()
+        cls.hook.server_close()
+        super().tearDownClass()
+
+    def setUp(self):
+        Hook.requests.clear()
+        self.penstock("queue", "set", "hooks", "backoff=none")
+        self.worker("--queue", "hooks", "--http", f"http://127.0.0.1:{self.hook.server_port}/x")
+
+    def test_a_hook_gets_the_task_and_its_answer_is_the_result(self):
+        status = self.json("run", "thumb", 201, "-q", "hooks")
+        self.assertEqual((status["result"], status["attempts"]), ("attempt 1", 1))
+        headers, body = Hook.requests[0]
+        self.assertEqual((headers["Penstock-Task-Id"], headers["Idempotency-Key"]),
+                         (status["id"], status["id"]))
+        self.assertEqual((headers["Penstock-Task"], headers["Penstock-Queue"]), ("thumb", "hooks"))
+        self.assertEqual(json.loads(body)["args"], [201])
+
+    def test_retry_after_is_obeyed(self):
+        status = self.json("run", "t", 503, '{"Retry-After": "1"}', "-q", "hooks")
+        self.assertEqual((status["result"], status["attempts"]), ("attempt 2", 2))
+        self.assertGreaterEqual(status["finished_at"] - status["enqueued_at"], 1000)
+
+    def test_other_answers_are_tried_again_and_a_bad_request_is_not(self):
+        for code in (500, 404, 302, 429):
+            with self.subTest(code):
+                status = self.json("run", "t", code, '{"Location": "/elsewhere"}', "-q", "hooks")
+                self.assertEqual((status["state"], status["attempts"]), ("done", 2))
+        _, errors = self.penstock("run", "t", 422, "-q", "hooks", code=1)
+        self.assertIn("failed after 1 attempt: http: 422: attempt 1", errors)
+
+
+class Demo(unittest.TestCase):
+    def test_every_accepted_notification_arrives_through_a_crash(self):
+        done = subprocess.run([PENSTOCK, "demo", "notifications", "--count", "1500"],
+                              capture_output=True, text=True, timeout=240)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("SIGKILL", done.stdout)
+        self.assertRegex(done.stdout, r"lost +0\n")
+        self.assertIn("Every accepted notification arrived.", done.stdout)
+
+    def test_a_wrong_line_is_named(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as file:
+            file.write('{"id":"a"}\n')
+            file.flush()
+            done = subprocess.run([PENSTOCK, "demo", "notifications", "--events", file.name],
+                                  capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(':1: "email" is not there', done.stderr)
+
+
+if __name__ == "__main__":
+    PENSTOCK = os.path.abspath(sys.argv.pop(1))
+    unittest.main(verbosity=2)
