@@ -98,8 +98,9 @@ void WorkerPool::finish_by_reason(StopReason reason, bool threw, Finished& finis
     case StopReason::lease_lost:
       return;
     case StopReason::cancelled:
-      finished.outcome = engine::Outcome::reject;
-      finished.text = "penstock::Cancelled: " + finished.text;
+      // The engine knows of the cancel: a failed attempt is then the last one.
+      finished.outcome = engine::Outcome::nack;
+      finished.delay = Duration(0);
       return;
     case StopReason::timeout:
       finished.text = "penstock::Timeout: the task's time was up: " + finished.text;

@@ -13,11 +13,9 @@ TEST(Sizing, FollowsLittlesLawWithHeadroom) {
 }
 
 TEST(Sizing, AddsThreadsToWorkOffABacklogInHalfOfTheQueuesMaxWait) {
-  EXPECT_DOUBLE_EQ(threads_needed({.arrival_rate = 0,
-                                   .service_time = 100ms,
-                                   .waiting = 100,
-                                   .max_wait = 4s}),
-                   5.0);
+  EXPECT_DOUBLE_EQ(
+      threads_needed({.arrival_rate = 0, .service_time = 100ms, .waiting = 100, .max_wait = 4s}),
+      5.0);
   EXPECT_DOUBLE_EQ(threads_needed({.arrival_rate = 0, .service_time = 100ms, .waiting = 100}),
                    10.0);
 }

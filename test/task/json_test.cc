@@ -179,8 +179,7 @@ TEST(Payload, GivesArgumentsByTheirPlace) {
 }
 
 TEST(Payload, NamesTheArgumentThatDoesNotFit) {
-  EXPECT_EQ(argument_error(R"({"args":[1,"x"]})", 2),
-            "argument 2: expected an integer, got \"x\"");
+  EXPECT_EQ(argument_error(R"({"args":[1,"x"]})", 2), "argument 2: expected an integer, got \"x\"");
 }
 
 TEST(Payload, SaysHowManyArgumentsAreWanted) {
@@ -198,21 +197,23 @@ TEST(Payload, RefusesWhatIsNoPayload) {
 
 // ---- what compiles
 
-int add(int a, int b) { return a + b; }
+int add(int a, int b) {
+  return a + b;
+}
 
 TEST(TaskTypes, AreDeducedFromFunctionsLambdasAndFunctionObjects) {
   const auto from_function = penstock::task("add", add);
   static_assert(std::same_as<decltype(from_function), const penstock::Task<int(int, int)>>);
-  const auto from_lambda =
-      penstock::task("text", [](const std::string& a, std::string_view b) { return a + std::string(b); });
+  const auto from_lambda = penstock::task(
+      "text", [](const std::string& a, std::string_view b) { return a + std::string(b); });
   static_assert(std::same_as<decltype(from_lambda),
                              const penstock::Task<std::string(std::string, std::string)>>);
   const auto with_context = penstock::task("context", [](penstock::Context&, int) {});
   static_assert(std::same_as<decltype(with_context), const penstock::Task<void(int)>>);
   const std::function<double(std::vector<double>)> function = [](auto v) { return v.front(); };
   const auto from_std_function = penstock::task("function", function);
-  static_assert(std::same_as<decltype(from_std_function),
-                             const penstock::Task<double(std::vector<double>)>>);
+  static_assert(
+      std::same_as<decltype(from_std_function), const penstock::Task<double(std::vector<double>)>>);
   EXPECT_EQ(from_function.name(), "add");
 }
 
