@@ -64,7 +64,9 @@ class PosixDirectory : public Directory {
   Result<std::unique_ptr<File>> open_file(const std::string& name, int flags, const char* what) {
     const int fd = ::openat(fd_.get(), name.c_str(), flags, 0600);
     if (fd < 0) return fail(os_error(what, full(name), errno));
-    return std::make_unique<PosixFile>(Descriptor(fd), full(name));
+    // Some file systems have no direct writes; then there is none.
+    const int direct = ::openat(fd_.get(), name.c_str(), kFileFlags | O_DIRECT);
+    return std::make_unique<PosixFile>(Descriptor(fd), Descriptor(direct), full(name));
   }
   [[nodiscard]] std::string full(const std::string& name) const { return path_ + "/" + name; }
 

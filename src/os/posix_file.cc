@@ -16,13 +16,24 @@ Descriptor::~Descriptor() {
 }
 
 Result<void> PosixFile::write_at(std::uint64_t offset, ByteView data) {
+  const auto aligned = [&] {
+    const auto place = reinterpret_cast<std::uintptr_t>(data.data()) | offset | data.size();
+    return place % kDirectAlignment == 0;
+  };
+  bool direct = direct_.get() >= 0 && aligned();
   while (!data.empty()) {
-    const auto done = ::pwrite(fd_.get(), data.data(), data.size(), static_cast<::off_t>(offset));
+    const int fd = direct ? direct_.get() : fd_.get();
+    const auto done = ::pwrite(fd, data.data(), data.size(), static_cast<::off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
+    if (done < 0 && errno == EINVAL && direct) {  // a device with larger blocks than ours
+      direct = false;
+      continue;
+    }
     if (done < 0) return fail(os_error("write", path_, errno));
     if (done == 0) return fail(os_error("write", path_, EIO));
     offset += static_cast<std::uint64_t>(done);
     data = data.subspan(static_cast<std::size_t>(done));
+    direct = direct && aligned();
   }
   return {};
 }

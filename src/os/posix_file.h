@@ -20,9 +20,15 @@ class Descriptor {
   int fd_;
 };
 
+// What is aligned to kDirectAlignment in memory, place and size is written past the page cache, where
+// the file system can: copying it there costs more than all that is done to a message before.
 class PosixFile : public File {
  public:
-  PosixFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  static constexpr std::size_t kDirectAlignment = 4096;
+
+  // `direct`: a second descriptor of the same file, opened with O_DIRECT; -1 when there is none.
+  PosixFile(Descriptor fd, Descriptor direct, std::string path)
+      : fd_(std::move(fd)), direct_(std::move(direct)), path_(std::move(path)) {}
 
   Result<void> write_at(std::uint64_t offset, ByteView data) override;
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into) const override;
@@ -31,9 +37,10 @@ class PosixFile : public File {
   Result<void> allocate(std::uint64_t bytes) override;
 
  private:
-  Result<void> fill_with_zeros(std::uint64_t bytes);
+  [[nodiscard]] Result<void> fill_with_zeros(std::uint64_t bytes);
 
   Descriptor fd_;
+  Descriptor direct_;
   std::string path_;
 };
 
