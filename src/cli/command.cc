@@ -35,6 +35,8 @@ constexpr Command kCommands[] = {
      "penstock bench --messages 200000 --size 1024 --concurrency 512", set_up_bench},
     {"demo", "See it work: notifications from publish to delivery, through a crash",
      "penstock demo notifications", set_up_demo},
+    {"verify", "Read every byte of a data directory, and repair it where asked to",
+     "penstock verify ./penstock-data", set_up_verify},
     {"completion", "Print a completion script for a shell", "source <(penstock completion bash)",
      set_up_completion},
     {"version", "Print the version", "penstock version", set_up_version},

@@ -3,6 +3,14 @@
 namespace penstock::server {
 namespace {
 
+protocol::http::Settings http_settings(const Settings& settings) {
+  protocol::http::Settings http;
+  http.version = PENSTOCK_VERSION;
+  http.max_body_bytes = settings.broker.max_message_bytes;
+  http.allowed_hosts = settings.allowed_hosts;
+  return http;
+}
+
 protocol::resp::Settings resp_settings(const Settings& settings, Fronts::Status status) {
   protocol::resp::Settings resp;
   resp.version = PENSTOCK_VERSION;
@@ -14,10 +22,12 @@ protocol::resp::Settings resp_settings(const Settings& settings, Fronts::Status 
 }  // namespace
 
 Fronts::Fronts(broker::Broker& broker, const Settings& settings, Status status)
-    : resp_(broker, resp_settings(settings, std::move(status))) {}
+    : http_(broker, http_settings(settings)),
+      resp_(broker, resp_settings(settings, std::move(status))) {}
 
 gateway::ProtocolTable Fronts::table() {
   gateway::ProtocolTable table;
+  table.add(wire::Protocol::http, [this](protocol::Host& host) { return http_.converse(host); });
   table.add(wire::Protocol::resp, [this](protocol::Host& host) { return resp_.converse(host); });
   return table;
 }

@@ -12,6 +12,7 @@
 
 #include "broker/broker.h"
 #include "gateway/protocol_table.h"
+#include "protocol/http/service.h"
 #include "protocol/resp/service.h"
 #include "server/settings.h"
 
@@ -25,8 +26,11 @@ class Fronts {
   Fronts(broker::Broker& broker, const Settings& settings, Status status);
 
   [[nodiscard]] gateway::ProtocolTable table();
+  // The server is about to end: load balancers should look elsewhere.
+  void stop_accepting() { http_.stop_accepting(); }
 
  private:
+  protocol::http::Service http_;
   protocol::resp::Service resp_;
 };
 

@@ -27,22 +27,14 @@ constexpr int kRoundsPerTurn = 8;
 std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gateway& gateway) {
   const gateway::Statistics s = gateway.statistics();
   const std::pair<const char*, std::uint64_t> counters[] = {
-      {"connections", gateway.connections()},
-      {"connections_accepted", s.accepted},
-      {"connections_refused", s.refused_full},
-      {"connections_broken", s.broken},
-      {"unknown_protocol", s.unknown_protocol},
-      {"sniff_timeouts", s.sniff_timeouts},
-      {"input_timeouts", s.input_timeouts},
-      {"write_timeouts", s.write_timeouts},
-      {"input_overflows", s.input_overflows},
-      {"input_pauses", s.input_pauses},
-      {"output_pauses", s.output_pauses},
-      {"budget_pauses", s.budget_pauses},
-      {"accept_pauses", s.accept_pauses},
-      {"input_held_bytes", gateway.held_input_bytes()},
-      {"received_bytes", s.received_bytes},
-      {"sent_bytes", s.sent_bytes},
+      {"connections", gateway.connections()},   {"connections_accepted", s.accepted},
+      {"connections_refused", s.refused_full},  {"connections_broken", s.broken},
+      {"unknown_protocol", s.unknown_protocol}, {"sniff_timeouts", s.sniff_timeouts},
+      {"input_timeouts", s.input_timeouts},     {"write_timeouts", s.write_timeouts},
+      {"input_overflows", s.input_overflows},   {"input_pauses", s.input_pauses},
+      {"output_pauses", s.output_pauses},       {"budget_pauses", s.budget_pauses},
+      {"accept_pauses", s.accept_pauses},       {"input_held_bytes", gateway.held_input_bytes()},
+      {"received_bytes", s.received_bytes},     {"sent_bytes", s.sent_bytes},
   };
   std::vector<std::pair<std::string, std::string>> lines;
   for (const auto& [name, value] : counters) lines.emplace_back(name, fmt::format("{}", value));
@@ -127,6 +119,7 @@ class Server::Impl {
     grace_end_ = clock_->now() + settings_.grace;
     spdlog::info("stopping: {} connection(s) may finish within {}", gateway_->connections(),
                  format_duration(settings_.grace));
+    fronts_->stop_accepting();
     gateway_->drain();
   }
 
