@@ -1,4 +1,5 @@
-// The engine and the journal in one process: durable publishes and settles, the round trip, memory, reopening.
+// The engine and the journal in one process: durable publishes and settles, the round trip, memory,
+// reopening.
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -19,7 +20,8 @@ using namespace std::chrono_literals;
 struct Open {
   explicit Open(const std::string& path) {
     directory = std::move(open_directory(path).value());
-    driver = std::make_unique<Driver>(std::move(Broker::open(*directory, *clock, *random, {}).value()));
+    driver =
+        std::make_unique<Driver>(std::move(Broker::open(*directory, *clock, *random, {}).value()));
   }
   std::unique_ptr<Clock> clock = make_real_clock();
   std::unique_ptr<Random> random = make_real_random();
@@ -27,7 +29,8 @@ struct Open {
   std::unique_ptr<Driver> driver;
 };
 
-// Keeps `depth` batches of publishes under way, then takes and acks everything, on the broker's thread.
+// Keeps `depth` batches of publishes under way, then takes and acks everything, on the broker's
+// thread.
 class Load final : public ReplySink {
  public:
   Load(Driver& driver, std::string queue, std::size_t batch, std::size_t body_bytes)
@@ -35,7 +38,9 @@ class Load final : public ReplySink {
     for (auto& input : inputs_) input.body = as_bytes(body_);
     run([this](Broker& b) { session_ = b.open_session(*this); });
   }
-  ~Load() override { run([this](Broker& b) { b.close_session(session_); }); }
+  ~Load() override {
+    run([this](Broker& b) { b.close_session(session_); });
+  }
 
   double publish(std::uint64_t count, int depth, Duration delay = Duration(0)) {
     const Stopwatch watch;
@@ -76,8 +81,10 @@ class Load final : public ReplySink {
       if (trips_ > 0) delivered_->push_back(trip_watch_.seconds() * 1e6);
       engine::Settle settle;
       settle.leases = leases_;
-      if (!leases_.empty()) broker_->settle(session_, tag, settle);
-      else take_one(*broker_);
+      if (!leases_.empty())
+        broker_->settle(session_, tag, settle);
+      else
+        take_one(*broker_);
     } else if (const auto* settled = std::get_if<Settled>(&reply)) {
       if (trips_ > 0) {
         acked_->push_back(trip_watch_.seconds() * 1e6);
@@ -156,7 +163,8 @@ class Load final : public ReplySink {
   bool finished_ = false;
 };
 
-void declare(Load& load, const std::string& queue, std::vector<std::pair<std::string_view, std::string_view>> options) {
+void declare(Load& load, const std::string& queue,
+             std::vector<std::pair<std::string_view, std::string_view>> options) {
   static Broker* unused = nullptr;
   (void)unused;
   load.run([&](Broker& b) {
@@ -180,7 +188,8 @@ void disk() {
   for (const std::size_t kib : {4u, 64u, 512u}) {
     std::vector<double> times;
     double total = 0;
-    for (std::uint64_t at = 0; at + kib * 1024 <= 64u << 20 && times.size() < 1000; at += kib * 1024) {
+    for (std::uint64_t at = 0; at + kib * 1024 <= 64u << 20 && times.size() < 1000;
+         at += kib * 1024) {
       const Stopwatch watch;
       file->write_at(at, ByteView(chunk).first(kib * 1024)).value();
       file->sync().value();
@@ -200,7 +209,8 @@ void rates() {
     Load load(*open.driver, "q", 256, 1024);
     declare(load, "q", {{"max_length", "10000000"}, {"max_bytes", "64GiB"}});
     constexpr std::uint64_t count = 1'000'000;
-    line("durable publish, 1 KiB, batches of 256, in process", per_second(load.publish(count, 16)), "aim >= 300000/s");
+    line("durable publish, 1 KiB, batches of 256, in process", per_second(load.publish(count, 16)),
+         "aim >= 300000/s");
     line("take + durable settle, 1 KiB, batches of 256", per_second(load.take_and_ack(count, 8)));
   }
 }
@@ -211,7 +221,8 @@ void round_trip() {
   Load load(*open.driver, "q", 1, 1024);
   std::vector<double> delivered, acked;
   load.round_trips(5000, delivered, acked);
-  line("round trip: publish, durable, delivered: p50", micros(percentile(delivered, 0.5)), "aim: one sync + 150 us");
+  line("round trip: publish, durable, delivered: p50", micros(percentile(delivered, 0.5)),
+       "aim: one sync + 150 us");
   line("round trip: publish, durable, delivered: p99", micros(percentile(delivered, 0.99)));
   line("  and its ack durable too: p50", micros(percentile(acked, 0.5)));
   line("  and its ack durable too: p99", micros(percentile(acked, 0.99)));
@@ -228,9 +239,11 @@ void memory() {
     const auto before = resident_bytes();
     load.publish(4'000'000, 16);
     line("memory per waiting message (resident)",
-         fmt::format("{:.1f} bytes", static_cast<double>(resident_bytes() - before) / 4'000'000), "aim <= 64");
+         fmt::format("{:.1f} bytes", static_cast<double>(resident_bytes() - before) / 4'000'000),
+         "aim <= 64");
     const double full = load.publish(512 * 1024, 16);
-    line("publish rate with 5 M waiting, against an empty queue", fmt::format("{:.0f} %", full / empty * 100), "aim >= 90 %");
+    line("publish rate with 5 M waiting, against an empty queue",
+         fmt::format("{:.0f} %", full / empty * 100), "aim >= 90 %");
   }
   const Stopwatch watch;
   Open again(folder.path());
@@ -246,7 +259,8 @@ void scheduled() {
   const auto before = resident_bytes();
   load.publish(1'000'000, 16, 2h);
   line("memory per scheduled message (resident)",
-       fmt::format("{:.1f} bytes", static_cast<double>(resident_bytes() - before) / 1'000'000), "aim <= 100");
+       fmt::format("{:.1f} bytes", static_cast<double>(resident_bytes() - before) / 1'000'000),
+       "aim <= 100");
 }
 
 void reopen() {
@@ -260,14 +274,16 @@ void reopen() {
   {
     const Stopwatch watch;
     Open open(folder.path());
-    line("reopening 1 M messages after a clean stop", fmt::format("{:.2f} s", watch.seconds()), "aim <= 1 s");
+    line("reopening 1 M messages after a clean stop", fmt::format("{:.2f} s", watch.seconds()),
+         "aim <= 1 s");
     std::filesystem::copy(folder.path(), folder.path() + "-killed");  // as kill -9 would leave it
   }
   {
     std::filesystem::remove(folder.path() + "-killed/LOCK");
     const Stopwatch watch;
     Open open(folder.path() + "-killed");
-    line("reopening 1 M messages after kill -9", fmt::format("{:.2f} s", watch.seconds()), "aim <= 1 s");
+    line("reopening 1 M messages after kill -9", fmt::format("{:.2f} s", watch.seconds()),
+         "aim <= 1 s");
   }
   std::filesystem::remove_all(folder.path() + "-killed");
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,8 +11,6 @@
 #include <string>
 #include <vector>
 
-#include <unistd.h>
-
 namespace penstock::bench {
 
 inline void line(const std::string& what, const std::string& figure, const std::string& aim = "") {
@@ -19,12 +18,17 @@ inline void line(const std::string& what, const std::string& figure, const std::
   std::fflush(stdout);
 }
 
-inline std::string per_second(double rate) { return fmt::format("{:.0f}/s", rate); }
-inline std::string micros(double us) { return fmt::format("{:.0f} us", us); }
+inline std::string per_second(double rate) {
+  return fmt::format("{:.0f}/s", rate);
+}
+inline std::string micros(double us) {
+  return fmt::format("{:.0f} us", us);
+}
 
 inline double percentile(std::vector<double>& values, double p) {
   if (values.empty()) return 0;
-  const auto at = std::min(values.size() - 1, static_cast<std::size_t>(p * static_cast<double>(values.size())));
+  const auto at =
+      std::min(values.size() - 1, static_cast<std::size_t>(p * static_cast<double>(values.size())));
   std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at), values.end());
   return values[at];
 }
@@ -39,11 +43,13 @@ class Stopwatch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// A folder that goes with the object; under the current folder, so that the disk is the one asked about.
+// A folder that goes with the object; under the current folder, so that the disk is the one asked
+// about.
 class TemporaryFolder {
  public:
   explicit TemporaryFolder(const std::string& name)
-      : path_((std::filesystem::current_path() / fmt::format("bench-{}-{}", name, ::getpid())).string()) {
+      : path_((std::filesystem::current_path() / fmt::format("bench-{}-{}", name, ::getpid()))
+                  .string()) {
     std::filesystem::remove_all(path_);
   }
   ~TemporaryFolder() { std::filesystem::remove_all(path_); }

@@ -13,5 +13,7 @@ namespace penstock {
 
 }  // namespace penstock
 
-#define CHECK(law) \
-  (__builtin_expect(static_cast<bool>(law), 1) ? void() : ::penstock::check_failed(#law, __FILE__, __LINE__))
+#define CHECK(law)                             \
+  (__builtin_expect(static_cast<bool>(law), 1) \
+       ? void()                                \
+       : ::penstock::check_failed(#law, __FILE__, __LINE__))

@@ -18,8 +18,12 @@ struct WallClockTag {
 };
 using Time = WallClockTag::time_point;
 
-[[nodiscard]] constexpr std::int64_t micros(Time t) { return t.time_since_epoch().count(); }
-[[nodiscard]] constexpr Time time_from_micros(std::int64_t us) { return Time(Duration(us)); }
+[[nodiscard]] constexpr std::int64_t micros(Time t) {
+  return t.time_since_epoch().count();
+}
+[[nodiscard]] constexpr Time time_from_micros(std::int64_t us) {
+  return Time(Duration(us));
+}
 
 class Clock {
  public:

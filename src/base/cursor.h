@@ -1,8 +1,8 @@
 // Little-endian integers, varints and length-prefixed strings, to and from bytes.
 //
-// Cursor reads: every read is bounded; the first that does not fit makes the cursor bad, and it stays
-// bad and answers zeros, so a decoder checks once, at its end.
-// Encoder writes into a buffer that the caller owns.
+// Cursor reads: every read is bounded; the first that does not fit makes the cursor bad, and it
+// stays bad and answers zeros, so a decoder checks once, at its end. Encoder writes into a buffer
+// that the caller owns.
 #pragma once
 
 #include <bit>
@@ -20,7 +20,7 @@ class Cursor {
   explicit Cursor(ByteView bytes) : bytes_(bytes) {}
 
   template <class T>
-    requires std::is_integral_v<T>
+  requires std::is_integral_v<T>
   [[nodiscard]] T integer() {
     T value{};
     if (bytes_.size() < sizeof(T)) return spoil(), T{};
@@ -65,8 +65,7 @@ class Encoder {
   explicit Encoder(Bytes& out) : out_(out) {}
 
   template <class T>
-    requires std::is_integral_v<T>
-  Encoder& integer(T value) {
+  requires std::is_integral_v<T> Encoder& integer(T value) {
     const auto at = out_.size();
     out_.resize(at + sizeof(T));
     std::memcpy(out_.data() + at, &value, sizeof(T));

@@ -1,4 +1,5 @@
-// A message's headers: names and values, kept as one run of bytes so that carrying them costs nothing.
+// A message's headers: names and values, kept as one run of bytes so that carrying them costs
+// nothing.
 #pragma once
 
 #include <optional>
@@ -44,7 +45,7 @@ void for_each_header(ByteView headers, Visit visit) {
 }
 
 // The names that Penstock itself gives a meaning to.
-inline constexpr std::string_view kTaskHeader = "penstock-task";      // the task's name
+inline constexpr std::string_view kTaskHeader = "penstock-task";  // the task's name
 inline constexpr std::string_view kContentTypeHeader = "content-type";
 
 }  // namespace penstock

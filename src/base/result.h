@@ -10,18 +10,18 @@
 namespace penstock {
 
 enum class ErrorCode : unsigned char {
-  invalid,        // the caller's input breaks a documented rule
-  not_found,      // no such queue, message, lease, task, file
-  conflict,       // exists with other properties, or in a state that forbids this
-  too_large,      // over a limit of base/limits.h
-  busy,           // refused for now: come back later
-  denied,         // not allowed
-  closed,         // the other side or the object is closed
-  timeout,        // the deadline passed
-  io,             // the operating system said no
-  full,           // no space left on the device
-  corrupt,        // a checksum or a law of a format does not hold
-  unsupported,    // a newer format, or a feature that is not there
+  invalid,      // the caller's input breaks a documented rule
+  not_found,    // no such queue, message, lease, task, file
+  conflict,     // exists with other properties, or in a state that forbids this
+  too_large,    // over a limit of base/limits.h
+  busy,         // refused for now: come back later
+  denied,       // not allowed
+  closed,       // the other side or the object is closed
+  timeout,      // the deadline passed
+  io,           // the operating system said no
+  full,         // no space left on the device
+  corrupt,      // a checksum or a law of a format does not hold
+  unsupported,  // a newer format, or a feature that is not there
 };
 
 [[nodiscard]] std::string_view name_of(ErrorCode code);

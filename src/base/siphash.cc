@@ -25,8 +25,8 @@ struct Lanes {
 }  // namespace
 
 std::uint64_t siphash(std::uint64_t key_low, std::uint64_t key_high, ByteView bytes) {
-  Lanes lanes{key_low ^ 0x736f6d6570736575, key_high ^ 0x646f72616e646f6d, key_low ^ 0x6c7967656e657261,
-              key_high ^ 0x7465646279746573};
+  Lanes lanes{key_low ^ 0x736f6d6570736575, key_high ^ 0x646f72616e646f6d,
+              key_low ^ 0x6c7967656e657261, key_high ^ 0x7465646279746573};
   const auto* at = bytes.data();
   auto left = bytes.size();
   for (; left >= 8; at += 8, left -= 8) {

@@ -1,4 +1,5 @@
-// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash that outsiders can neither predict nor collide.
+// SipHash-2-4 (Aumasson and Bernstein, 2012): a keyed hash that outsiders can neither predict nor
+// collide.
 #pragma once
 
 #include <cstdint>

@@ -4,10 +4,12 @@
 
 namespace penstock::broker {
 
-bool BlockedPublishes::hold(SessionId session, Tag tag, const engine::Publish& publish, Time until) {
+bool BlockedPublishes::hold(SessionId session, Tag tag, const engine::Publish& publish,
+                            Time until) {
   std::uint64_t bytes = sizeof(Held);
   for (const auto& message : publish.messages)
-    bytes += sizeof message + message.body.size() + message.headers.size() + message.key.size() + message.group.size();
+    bytes += sizeof message + message.body.size() + message.headers.size() + message.key.size() +
+             message.group.size();
   if (bytes > max_bytes_ - bytes_) return false;
   Held held;
   held.session = session;
@@ -44,7 +46,8 @@ void BlockedPublishes::pop(std::string_view queue) {
 
 std::optional<std::pair<std::string, BlockedPublishes::Held>> BlockedPublishes::expired(Time now) {
   for (auto queue = queues_.begin(); queue != queues_.end(); ++queue) {
-    const auto held = std::ranges::find_if(queue->second, [&](const Held& h) { return h.until <= now; });
+    const auto held =
+        std::ranges::find_if(queue->second, [&](const Held& h) { return h.until <= now; });
     if (held == queue->second.end()) continue;
     std::pair result(queue->first, std::move(*held));
     drop(queue, held);
@@ -56,7 +59,8 @@ std::optional<std::pair<std::string, BlockedPublishes::Held>> BlockedPublishes::
 void BlockedPublishes::forget(SessionId session) {
   for (auto queue = queues_.begin(); queue != queues_.end();) {
     auto& held = queue->second;
-    std::erase_if(held, [&](const Held& h) { return h.session == session && (bytes_ -= h.bytes, true); });
+    std::erase_if(held,
+                  [&](const Held& h) { return h.session == session && (bytes_ -= h.bytes, true); });
     queue = held.empty() ? queues_.erase(queue) : std::next(queue);
   }
 }
@@ -68,7 +72,8 @@ Time BlockedPublishes::next() const {
   return next;
 }
 
-void BlockedPublishes::drop(std::map<std::string, std::deque<Held>>::iterator queue, std::deque<Held>::iterator held) {
+void BlockedPublishes::drop(std::map<std::string, std::deque<Held>>::iterator queue,
+                            std::deque<Held>::iterator held) {
   bytes_ -= held->bytes;
   queue->second.erase(held);
   if (queue->second.empty()) queues_.erase(queue);

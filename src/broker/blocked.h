@@ -1,4 +1,5 @@
-// Publishes held back until their queue has room (overflow=block), in order, bounded in bytes and in time.
+// Publishes held back until their queue has room (overflow=block), in order, bounded in bytes and
+// in time.
 #pragma once
 
 #include <deque>
@@ -27,7 +28,9 @@ class BlockedPublishes {
 
   // Copies the messages; false when that would hold more bytes than may be held.
   [[nodiscard]] bool hold(SessionId session, Tag tag, const engine::Publish& publish, Time until);
-  [[nodiscard]] bool any(std::string_view queue) const { return queues_.contains(std::string(queue)); }
+  [[nodiscard]] bool any(std::string_view queue) const {
+    return queues_.contains(std::string(queue));
+  }
   [[nodiscard]] Held* first(std::string_view queue);
   void pop(std::string_view queue);
   // One whose time is over, taken out.
@@ -37,7 +40,8 @@ class BlockedPublishes {
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
-  void drop(std::map<std::string, std::deque<Held>>::iterator queue, std::deque<Held>::iterator held);
+  void drop(std::map<std::string, std::deque<Held>>::iterator queue,
+            std::deque<Held>::iterator held);
 
   std::uint64_t max_bytes_;
   std::uint64_t bytes_ = 0;

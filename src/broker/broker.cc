@@ -2,7 +2,8 @@
 
 namespace penstock::broker {
 
-Result<std::unique_ptr<Broker>> Broker::open(Directory& directory, Clock& clock, Random& random, const Options& options) {
+Result<std::unique_ptr<Broker>> Broker::open(Directory& directory, Clock& clock, Random& random,
+                                             const Options& options) {
   auto impl = std::make_unique<Impl>(clock, random, options);
   if (auto opened = impl->open(directory); !opened) return fail(std::move(opened.error()));
   return std::unique_ptr<Broker>(new Broker(std::move(impl)));
@@ -36,20 +37,28 @@ void Broker::close_session(SessionId session) {
 void Broker::publish(SessionId session, Tag tag, const engine::Publish& publish) {
   impl_->publish(session, tag, publish, Time{});
 }
-void Broker::publish_wait(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until) {
+void Broker::publish_wait(SessionId session, Tag tag, const engine::Publish& publish,
+                          Time wait_until) {
   impl_->publish(session, tag, publish, wait_until);
 }
 void Broker::take(SessionId session, Tag tag, const engine::Take& take) {
   impl_->engine_.take(now(), session, tag, take);
 }
-void Broker::cancel_take(SessionId session, Tag take) { impl_->engine_.cancel_take(session, take); }
-void Broker::settle(SessionId session, Tag tag, const engine::Settle& settle) { impl_->settle(session, tag, settle); }
-
-void Broker::extend(SessionId session, Tag tag, std::span<const engine::LeaseToken> leases, Duration lease) {
-  const auto extended = impl_->engine_.extend(now(), leases, lease);
-  impl_->answer(session, tag, Settled{extended.extended, extended.lost, extended.cancelled, extended.deadline});
+void Broker::cancel_take(SessionId session, Tag take) {
+  impl_->engine_.cancel_take(session, take);
 }
-void Broker::progress(SessionId session, Tag tag, const engine::LeaseToken& lease, const engine::Progress& progress) {
+void Broker::settle(SessionId session, Tag tag, const engine::Settle& settle) {
+  impl_->settle(session, tag, settle);
+}
+
+void Broker::extend(SessionId session, Tag tag, std::span<const engine::LeaseToken> leases,
+                    Duration lease) {
+  const auto extended = impl_->engine_.extend(now(), leases, lease);
+  impl_->answer(session, tag,
+                Settled{extended.extended, extended.lost, extended.cancelled, extended.deadline});
+}
+void Broker::progress(SessionId session, Tag tag, const engine::LeaseToken& lease,
+                      const engine::Progress& progress) {
   const auto noted = impl_->engine_.progress(lease, progress);
   impl_->answer(session, tag, Settled{noted.extended, noted.lost, noted.cancelled, noted.deadline});
 }
@@ -70,8 +79,10 @@ void Broker::redrive(SessionId session, Tag tag, std::string_view queue, std::ui
 void Broker::queue(SessionId session, Tag tag, std::string_view name) {
   const auto* queue = impl_->engine_.state().find_queue(name);
   if (queue == nullptr)
-    return impl_->answer(session, tag, Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`",
-                                             "declare it, or publish to it: that creates it with the defaults"});
+    return impl_->answer(
+        session, tag,
+        Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`",
+              "declare it, or publish to it: that creates it with the defaults"});
   OwnedQueues answer;
   answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
   impl_->answer(session, tag, std::move(answer));
@@ -85,7 +96,9 @@ void Broker::queues(SessionId session, Tag tag) {
 void Broker::browse(SessionId session, Tag tag, std::string_view name, std::uint32_t limit) {
   const auto* queue = impl_->engine_.state().find_queue(name);
   if (queue == nullptr)
-    return impl_->answer(session, tag, Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`", {}});
+    return impl_->answer(
+        session, tag,
+        Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`", {}});
   impl_->answer(session, tag, impl_->browse(*queue, limit));
 }
 void Broker::task(SessionId session, Tag tag, MessageId id, Time wait_until) {
@@ -95,7 +108,9 @@ void Broker::cancel_task(SessionId session, Tag tag, MessageId id) {
   impl_->answer_result(session, tag, impl_->engine_.cancel_task(now(), id));
 }
 
-void Broker::turn() { impl_->turn(); }
+void Broker::turn() {
+  impl_->turn();
+}
 Time Broker::next_timer() const {
   if (impl_->more_timers_) return now();
   return std::min(impl_->engine_.next_timer(), impl_->blocked_.next());
@@ -105,8 +120,12 @@ journal::Batch* Broker::seal() {
   if (batch != nullptr) impl_->in_flight_ = true;
   return batch;
 }
-void Broker::write(journal::Batch& batch) { impl_->journal_->write(batch); }
-void Broker::complete(journal::Batch& batch) { impl_->complete(batch); }
+void Broker::write(journal::Batch& batch) {
+  impl_->journal_->write(batch);
+}
+void Broker::complete(journal::Batch& batch) {
+  impl_->complete(batch);
+}
 
 void Broker::settle_down() {
   for (;;) {
@@ -120,8 +139,12 @@ void Broker::settle_down() {
   }
 }
 
-Result<bool> Broker::prepare() { return impl_->journal_->prepare(); }
-void Broker::maintain() { impl_->maintain(); }
+Result<bool> Broker::prepare() {
+  return impl_->journal_->prepare();
+}
+void Broker::maintain() {
+  impl_->maintain();
+}
 
 void Broker::close() {
   settle_down();
@@ -148,8 +171,14 @@ Broker::Statistics Broker::statistics() const {
   return s;
 }
 
-void Broker::check() const { impl_->engine_.state().check(); }
-const journal::OpenReport& Broker::open_report() const { return impl_->journal_->report(); }
-Time Broker::now() const { return impl_->clock_.now(); }
+void Broker::check() const {
+  impl_->engine_.state().check();
+}
+const journal::OpenReport& Broker::open_report() const {
+  return impl_->journal_->report();
+}
+Time Broker::now() const {
+  return impl_->clock_.now();
+}
 
 }  // namespace penstock::broker

@@ -1,11 +1,14 @@
 // One engine, one journal: commands in, durable replies out.
 //
-// Threads:  one owner thread calls everything but write(), which the writer thread calls with the batch
+// Threads:  one owner thread calls everything but write(), which the writer thread calls with the
+// batch
 //           that seal() gave. `driver.h` has the loop for a process without a loop of its own.
 // Lifetime: a session's sink outlives the session. Commands copy what they keep.
-// Order:    replies to one session come in the order in which they became known; a reply never comes
+// Order:    replies to one session come in the order in which they became known; a reply never
+// comes
 //           from inside the call that asked, always from turn() or complete().
-// Rule:     every reply waits until all that the engine had decided before it is durable. So whatever a
+// Rule:     every reply waits until all that the engine had decided before it is durable. So
+// whatever a
 //           session is told, reads included, survives a power loss.
 #pragma once
 
@@ -20,11 +23,11 @@ namespace penstock::broker {
 
 struct Options {
   journal::Options journal;
-  std::uint64_t max_message_bytes = 16ull << 20;   // body and headers of one message
-  std::uint64_t max_results = 1'000'000;           // kept results; the oldest goes first
+  std::uint64_t max_message_bytes = 16ull << 20;  // body and headers of one message
+  std::uint64_t max_results = 1'000'000;          // kept results; the oldest goes first
   Duration default_result_ttl = std::chrono::hours(1);
   std::uint32_t max_queues = 100'000;
-  std::uint64_t max_blocked_bytes = 64ull << 20;   // publishes held for queues with overflow=block
+  std::uint64_t max_blocked_bytes = 64ull << 20;  // publishes held for queues with overflow=block
 };
 
 class ReplySink {
@@ -35,7 +38,8 @@ class ReplySink {
 
 // Something happened that somebody may be watching for (`GET /v1/events`).
 struct Happening {
-  std::string_view kind;   // "queue_created", "queue_deleted", "refused", "dead_lettered", "task_failed", ...
+  std::string_view
+      kind;  // "queue_created", "queue_deleted", "refused", "dead_lettered", "task_failed", ...
   std::string_view queue;
   MessageId id;
   std::string_view detail;
@@ -49,33 +53,33 @@ class Broker {
   ~Broker();
 
   [[nodiscard]] SessionId open_session(ReplySink& sink);
-  // Its waiting takes are forgotten, its connection-bound leases come back, replies on their way to it
-  // are dropped.
+  // Its waiting takes are forgotten, its connection-bound leases come back, replies on their way to
+  // it are dropped.
   void close_session(SessionId session);
 
   // ---- commands; each is answered once, with `tag`, through the session's sink
-  void publish(SessionId, Tag, const engine::Publish&);             // Published | Refused | Error
+  void publish(SessionId, Tag, const engine::Publish&);  // Published | Refused | Error
   void publish_wait(SessionId, Tag, const engine::Publish&, Time wait_until);  // for overflow=block
-  void take(SessionId, Tag, const engine::Take&);                   // Delivered | Error
-  void cancel_take(SessionId, Tag take);                            // answers that take empty-handed
-  void settle(SessionId, Tag, const engine::Settle&);               // Settled | Refused | Error
-  void extend(SessionId, Tag, std::span<const engine::LeaseToken>, Duration lease);  // Settled
-  void progress(SessionId, Tag, const engine::LeaseToken&, const engine::Progress&); // Settled
+  void take(SessionId, Tag, const engine::Take&);                              // Delivered | Error
+  void cancel_take(SessionId, Tag take);               // answers that take empty-handed
+  void settle(SessionId, Tag, const engine::Settle&);  // Settled | Refused | Error
+  void extend(SessionId, Tag, std::span<const engine::LeaseToken>, Duration lease);   // Settled
+  void progress(SessionId, Tag, const engine::LeaseToken&, const engine::Progress&);  // Settled
 
-  // `patch` is option names and values as engine::option_fields() has them. Creates, or changes live;
-  // Done{created}.
+  // `patch` is option names and values as engine::option_fields() has them. Creates, or changes
+  // live; Done{created}.
   using OptionPatch = std::span<const std::pair<std::string_view, std::string_view>>;
   void declare(SessionId, Tag, std::string_view queue, OptionPatch patch);
-  void remove(SessionId, Tag, std::string_view queue);              // Done: messages that went with it
-  void purge(SessionId, Tag, std::string_view queue);               // Done: ready and scheduled ones
+  void remove(SessionId, Tag, std::string_view queue);  // Done: messages that went with it
+  void purge(SessionId, Tag, std::string_view queue);   // Done: ready and scheduled ones
   void redrive(SessionId, Tag, std::string_view queue, std::uint32_t max);  // dead letters go back
-  void queue(SessionId, Tag, std::string_view queue);               // Queues (one) | Error not_found
-  void queues(SessionId, Tag);                                      // Queues
+  void queue(SessionId, Tag, std::string_view queue);  // Queues (one) | Error not_found
+  void queues(SessionId, Tag);                         // Queues
   void browse(SessionId, Tag, std::string_view queue, std::uint32_t limit);  // Browsed
 
   // A task's status; with `wait_until` the answer comes when it ended, or then at the latest.
-  void task(SessionId, Tag, MessageId id, Time wait_until);         // TaskStatus
-  void cancel_task(SessionId, Tag, MessageId id);                   // Done{1} | Error not_found
+  void task(SessionId, Tag, MessageId id, Time wait_until);  // TaskStatus
+  void cancel_task(SessionId, Tag, MessageId id);            // Done{1} | Error not_found
 
   // ---- driving
   // Fires timers, hands messages to waiting takes, releases replies that are durable.
@@ -99,17 +103,18 @@ class Broker {
   struct Statistics {
     journal::Journal::Statistics journal;
     std::uint64_t messages = 0, results = 0, sessions = 0, waiting_takes = 0, timers = 0;
-    std::uint64_t index_bytes = 0;       // memory of the engine's index
+    std::uint64_t index_bytes = 0;  // memory of the engine's index
     std::uint64_t turns = 0, turn_micros_max = 0;
     std::uint64_t replies_waiting = 0;
-    std::uint64_t damaged_reads = 0;         // bodies whose checksum did not hold
-    std::uint64_t checkpoints_put_off = 0;   // for want of disk
+    std::uint64_t damaged_reads = 0;        // bodies whose checksum did not hold
+    std::uint64_t checkpoints_put_off = 0;  // for want of disk
   };
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const journal::OpenReport& open_report() const;
   [[nodiscard]] Time now() const;
 
-  // The law of the whole state; slow, for tests and the simulator. Ends the process when it is broken.
+  // The law of the whole state; slow, for tests and the simulator. Ends the process when it is
+  // broken.
   void check() const;
 
   // "<id>-<delivery>-<seal>" and back; Error::invalid for anything else.

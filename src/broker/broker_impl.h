@@ -29,7 +29,8 @@ class Broker::Impl {
   [[nodiscard]] OwnedTask task_status(MessageId id);
   [[nodiscard]] OwnedBrowse browse(const engine::Queue& queue, std::uint32_t limit);
   // What keeps `bytes` from the journal now, if anything.
-  [[nodiscard]] std::optional<PendingReply> no_room(std::uint64_t bytes, std::uint32_t records, std::string_view queue);
+  [[nodiscard]] std::optional<PendingReply> no_room(std::uint64_t bytes, std::uint32_t records,
+                                                    std::string_view queue);
 
   // turn.cc
   void turn();
@@ -55,9 +56,12 @@ class Broker::Impl {
   template <class T>
   void answer_result(SessionId session, Tag tag, Result<T> result) {
     if (!result) return answer(session, tag, std::move(result.error()));
-    if constexpr (std::is_same_v<T, bool>) answer(session, tag, Done{*result ? 1u : 0u, *result});
-    else if constexpr (std::is_void_v<T>) answer(session, tag, Done{1, false});
-    else answer(session, tag, Done{*result, false});
+    if constexpr (std::is_same_v<T, bool>)
+      answer(session, tag, Done{*result ? 1u : 0u, *result});
+    else if constexpr (std::is_void_v<T>)
+      answer(session, tag, Done{1, false});
+    else
+      answer(session, tag, Done{*result, false});
   }
 
   static engine::EngineOptions engine_options(const Options& options) {

@@ -9,7 +9,8 @@ namespace {
 
 constexpr Duration kDiskFullRetry = std::chrono::seconds(2);
 constexpr Duration kJournalBusyRetry = std::chrono::milliseconds(20);
-constexpr std::uint64_t kHeadBytes = 1024;  // more than the head of a publish: its group and its numbers
+constexpr std::uint64_t kHeadBytes =
+    1024;  // more than the head of a publish: its group and its numbers
 
 std::uint64_t bytes_of(std::span<const engine::Publish> publishes) {
   std::uint64_t bytes = 0;
@@ -25,34 +26,45 @@ std::uint32_t count_of(std::span<const engine::Publish> publishes) {
 }
 
 PendingReply refused(engine::Refusal refusal) {
-  return Refused{std::move(refusal.queue), std::string(refusal.reason), std::move(refusal.message), refusal.retry_after};
+  return Refused{std::move(refusal.queue), std::string(refusal.reason), std::move(refusal.message),
+                 refusal.retry_after};
 }
 
-std::string text_of(ByteView bytes) { return std::string(as_text(bytes)); }
+std::string text_of(ByteView bytes) {
+  return std::string(as_text(bytes));
+}
 
 }  // namespace
 
-std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint32_t records, std::string_view queue) {
+std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint32_t records,
+                                                  std::string_view queue) {
   // Beside the messages there may be a queue to declare and policies to write.
   const auto need = bytes + std::uint64_t{records} * journal::kRecordOverheadBytes + 4 * kHeadBytes;
   switch (journal_->room_for(need, records + 4)) {
-    case journal::Journal::Room::yes: return std::nullopt;
+    case journal::Journal::Room::yes:
+      return std::nullopt;
     case journal::Journal::Room::batch_full:
-      return Refused{std::string(queue), "journal", "the disk is behind with what came in", kJournalBusyRetry};
+      return Refused{std::string(queue), "journal", "the disk is behind with what came in",
+                     kJournalBusyRetry};
     case journal::Journal::Room::disk_full:
-      return Refused{std::string(queue), "disk", "the disk is full; what is kept free is for settling work", kDiskFullRetry};
-    case journal::Journal::Room::too_large: break;
+      return Refused{std::string(queue), "disk",
+                     "the disk is full; what is kept free is for settling work", kDiskFullRetry};
+    case journal::Journal::Room::too_large:
+      break;
   }
-  return Error{ErrorCode::too_large, "the messages of one publish together are larger than one commit may be",
+  return Error{ErrorCode::too_large,
+               "the messages of one publish together are larger than one commit may be",
                "send them in several publishes"};
 }
 
-void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until) {
+void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& publish,
+                           Time wait_until) {
   if (publish.messages.empty())
     return answer(session, tag, Error{ErrorCode::invalid, "there is no message in the batch", {}});
   const std::span one(&publish, 1);
   const auto now = clock_.now();
-  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue)) return answer(session, tag, std::move(*full));
+  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue))
+    return answer(session, tag, std::move(*full));
   // Those who wait for room go first.
   const bool waits = wait_until > now && blocked_.any(publish.queue);
   if (!waits) {
@@ -61,24 +73,30 @@ void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& pu
     if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
       OwnedPublished reply;
       reply.duplicates = *duplicates;
-      if (ids_.size() == 1) reply.first = ids_.front();
-      else reply.ids = ids_;
+      if (ids_.size() == 1)
+        reply.first = ids_.front();
+      else
+        reply.ids = ids_;
       return answer(session, tag, std::move(reply));
     }
-    if (auto* error = std::get_if<Error>(&published)) return answer(session, tag, std::move(*error));
+    if (auto* error = std::get_if<Error>(&published))
+      return answer(session, tag, std::move(*error));
     auto& refusal = std::get<engine::Refusal>(published);
-    if (!refusal.may_block || wait_until <= now) return answer(session, tag, refused(std::move(refusal)));
+    if (!refusal.may_block || wait_until <= now)
+      return answer(session, tag, refused(std::move(refusal)));
   }
   if (!blocked_.hold(session, tag, publish, wait_until))
-    return answer(session, tag, Refused{std::string(publish.queue), "memory", "too many publishes wait for room already",
-                                        std::chrono::milliseconds(500)});
+    return answer(
+        session, tag,
+        Refused{std::string(publish.queue), "memory", "too many publishes wait for room already",
+                std::chrono::milliseconds(500)});
   if (const auto* queue = engine_.state().find_queue(publish.queue)) engine_.want_room(queue->id);
 }
 
 void Broker::Impl::settle(SessionId session, Tag tag, const engine::Settle& settle) {
   if (!settle.sends.empty())
-    if (auto full = no_room(bytes_of(settle.sends) + settle.result.size(), count_of(settle.sends) + 1,
-                            settle.sends.front().queue))
+    if (auto full = no_room(bytes_of(settle.sends) + settle.result.size(),
+                            count_of(settle.sends) + 1, settle.sends.front().queue))
       return answer(session, tag, std::move(*full));
   auto settled = engine_.settle(clock_.now(), settle);
   if (const auto* counts = std::get_if<engine::SettleAnswer>(&settled))
@@ -117,7 +135,8 @@ OwnedTask Broker::Impl::task_status(MessageId id) {
   task.status.attempts = state.attempts_of(message);
   task.status.enqueued_at = message.enqueued_at();
   task.status.cancel_requested = message.cancelled;
-  if (message.state == engine::MessageState::leased) task.status.started_at = state.leases[message.link].since;
+  if (message.state == engine::MessageState::leased)
+    task.status.started_at = state.leases[message.link].since;
   if (message.state == engine::MessageState::scheduled && message.link != 0)
     task.status.next_attempt_at = state.wheel.when(message.link);
   if (const auto* extra = state.find_extra(message)) {

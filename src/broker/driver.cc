@@ -58,7 +58,9 @@ class Committer::Impl {
 Committer::Committer(Broker& broker, std::function<void(journal::Batch&)> done)
     : impl_(std::make_unique<Impl>(broker, std::move(done))) {}
 Committer::~Committer() = default;
-void Committer::submit(journal::Batch& batch) { impl_->submit(batch); }
+void Committer::submit(journal::Batch& batch) {
+  impl_->submit(batch);
+}
 
 // ---- the owner's thread
 
@@ -66,7 +68,8 @@ class Driver::Impl {
  public:
   explicit Impl(std::unique_ptr<Broker> broker)
       : broker_(std::move(broker)),
-        committer_(std::make_unique<Committer>(*broker_, [this](journal::Batch& batch) { written(batch); })),
+        committer_(std::make_unique<Committer>(*broker_,
+                                               [this](journal::Batch& batch) { written(batch); })),
         preparer_([this] { prepare(); }),
         thread_([this] { run(); }) {}
 
@@ -108,7 +111,8 @@ class Driver::Impl {
     std::unique_lock lock(mutex_);
     const auto ready = [this] { return !work_.empty() || written_ != nullptr || stopping_; };
     const auto due = std::min(broker_->next_timer(), maintain_at_);
-    if (!ready() && due > broker_->now()) wake_.wait_for(lock, std::min<Duration>(due - broker_->now(), kLongestNap), ready);
+    if (!ready() && due > broker_->now())
+      wake_.wait_for(lock, std::min<Duration>(due - broker_->now(), kLongestNap), ready);
     work.swap(work_);
     written = std::exchange(written_, nullptr);
     return !stopping_ || !work.empty() || written != nullptr;
@@ -185,7 +189,11 @@ class Driver::Impl {
 
 Driver::Driver(std::unique_ptr<Broker> broker) : impl_(std::make_unique<Impl>(std::move(broker))) {}
 Driver::~Driver() = default;
-void Driver::post(std::move_only_function<void(Broker&)> work) { impl_->post(std::move(work)); }
-void Driver::stop() { impl_->stop(); }
+void Driver::post(std::move_only_function<void(Broker&)> work) {
+  impl_->post(std::move(work));
+}
+void Driver::stop() {
+  impl_->stop();
+}
 
 }  // namespace penstock::broker

@@ -1,6 +1,7 @@
 // Runs a broker on a thread of its own, for a process without an event loop: the embedded library.
 //
-// Threads: post() may be called from any thread; what it is given runs on the broker's thread, in order,
+// Threads: post() may be called from any thread; what it is given runs on the broker's thread, in
+// order,
 //          before the turn that follows. stop() drains, closes the broker and joins.
 #pragma once
 
@@ -25,8 +26,8 @@ class Driver {
   std::unique_ptr<Impl> impl_;
 };
 
-// The writer thread on its own: takes batches, writes and syncs them, and tells `done` (called on the
-// writer thread). Used by Driver and by the server's event loop.
+// The writer thread on its own: takes batches, writes and syncs them, and tells `done` (called on
+// the writer thread). Used by Driver and by the server's event loop.
 class Committer {
  public:
   Committer(Broker& broker, std::function<void(journal::Batch&)> done);

@@ -19,8 +19,12 @@ class JournalStorage final : public engine::Storage {
     if (!record) return fail(std::move(record.error()));
     return record->body;
   }
-  void retain(LogPosition position, std::uint64_t bytes) override { journal_.retain(position, bytes); }
-  void release(LogPosition position, std::uint64_t bytes) override { journal_.release(position, bytes); }
+  void retain(LogPosition position, std::uint64_t bytes) override {
+    journal_.retain(position, bytes);
+  }
+  void release(LogPosition position, std::uint64_t bytes) override {
+    journal_.release(position, bytes);
+  }
 
   [[nodiscard]] std::uint64_t records() const { return records_; }
 
@@ -33,11 +37,14 @@ class StateReplay final : public journal::Replay {
  public:
   explicit StateReplay(engine::State& state) : state_(state) {}
 
-  Result<void> checkpoint(ByteView bytes, LogPosition) override { return state_.restore_checkpoint(bytes); }
+  Result<void> checkpoint(ByteView bytes, LogPosition) override {
+    return state_.restore_checkpoint(bytes);
+  }
   Result<void> live_record(const journal::RecordHead& record) override {
     engine::PublishEvent event;
     if (!decode(record.head, event, ids_))
-      return fail(ErrorCode::corrupt, "a live record is not a message at position " + std::to_string(record.position.value));
+      return fail(ErrorCode::corrupt, "a live record is not a message at position " +
+                                          std::to_string(record.position.value));
     return state_.restore_live(event, record.position, record.body_bytes);
   }
   Result<void> live_done() override { return state_.restore_done(); }

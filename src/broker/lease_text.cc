@@ -26,7 +26,8 @@ Result<engine::LeaseToken> Broker::parse_lease(std::string_view text) {
   if (second == std::string_view::npos || !number(text.substr(0, first), token.id.value, 10) ||
       !number(text.substr(first + 1, second - first - 1), token.delivery, 10) ||
       text.size() - second != 17 || !number(text.substr(second + 1), token.seal, 16))
-    return fail(ErrorCode::invalid, "that is not a lease", "give the `lease` of a received message as it came");
+    return fail(ErrorCode::invalid, "that is not a lease",
+                "give the `lease` of a received message as it came");
   return token;
 }
 

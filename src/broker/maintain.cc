@@ -66,7 +66,8 @@ void Broker::Impl::clean() {
     cleaning.segment = *segment;
     auto listed = journal_->for_each_record(*segment, [&](const journal::RecordHead& record) {
       if (record.body_bytes == 0) return;
-      cleaning.items.push_back({record.kind, record.position, static_cast<std::uint32_t>(cleaning.heads.size()),
+      cleaning.items.push_back({record.kind, record.position,
+                                static_cast<std::uint32_t>(cleaning.heads.size()),
                                 static_cast<std::uint32_t>(record.head.size())});
       append(cleaning.heads, record.head);
     });

@@ -1,5 +1,5 @@
-// What comes back from the broker. Nothing here reaches a session before the records that justify it
-// are durable. Views and spans live until the call that hands the reply over returns.
+// What comes back from the broker. Nothing here reaches a session before the records that justify
+// it are durable. Views and spans live until the call that hands the reply over returns.
 #pragma once
 
 #include <span>
@@ -15,8 +15,8 @@ namespace penstock::broker {
 
 using Tag = std::uint64_t;  // chosen by the session, given back with the reply
 
-// A publish came in. Ids are in the order of the messages; a repeated idempotency key gives the id of
-// the first message that carried it.
+// A publish came in. Ids are in the order of the messages; a repeated idempotency key gives the id
+// of the first message that carried it.
 struct Published {
   std::span<const MessageId> ids;
   std::uint32_t duplicates = 0;
@@ -25,8 +25,8 @@ struct Published {
 // Not now. Every refusal says when to come back.
 struct Refused {
   std::string queue;
-  std::string reason;  // "max_length", "max_bytes", "max_wait", "dedup_window", "disk", "memory"
-  std::string message; // for a person
+  std::string reason;   // "max_length", "max_bytes", "max_wait", "dedup_window", "disk", "memory"
+  std::string message;  // for a person
   Duration retry_after{0};
 };
 
@@ -38,8 +38,8 @@ struct Delivery {
   std::uint8_t priority = 0;
   bool task = false;
   Time enqueued_at;
-  Time deadline;     // of the lease
-  Time expires_at;   // zero = never
+  Time deadline;    // of the lease
+  Time expires_at;  // zero = never
   std::string_view group;
   ByteView headers;
   ByteView body;
@@ -94,6 +94,7 @@ struct Done {
   bool created = false;
 };
 
-using Reply = std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus, Queues, Done>;
+using Reply =
+    std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus, Queues, Done>;
 
 }  // namespace penstock::broker

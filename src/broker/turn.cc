@@ -40,7 +40,8 @@ void Broker::Impl::settle_effects() {
         const auto tag = take->tag;
         answer(session, tag, std::move(*take));
       } else if (const auto* watch = std::get_if<engine::WatchAnswer>(&effect)) {
-        if (sessions_.contains(watch->session)) answer(watch->session, watch->tag, task_status(watch->id));
+        if (sessions_.contains(watch->session))
+          answer(watch->session, watch->tag, task_status(watch->id));
       } else if (const auto* room = std::get_if<engine::RoomMade>(&effect)) {
         if (const auto* queue = engine_.state().find_queue(room->queue)) retry_blocked(queue->name);
       } else {
@@ -55,12 +56,14 @@ void Broker::Impl::retry_blocked(const std::string& queue) {
     const engine::Publish publish{queue, held->messages};
     ids_.clear();
     PendingReply reply;
-    if (auto full = no_room(held->bytes, static_cast<std::uint32_t>(held->messages.size()), queue)) {
+    if (auto full =
+            no_room(held->bytes, static_cast<std::uint32_t>(held->messages.size()), queue)) {
       reply = std::move(*full);
     } else {
       auto published = engine_.publish(clock_.now(), std::span(&publish, 1), ids_);
       if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
-        reply = OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates};
+        reply =
+            OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates};
       } else if (auto* error = std::get_if<Error>(&published)) {
         reply = std::move(*error);
       } else {
@@ -81,11 +84,14 @@ void Broker::Impl::expire_blocked() {
     // One last try tells why, and when to come back.
     auto published = engine_.publish(clock_.now(), std::span(&publish, 1), ids_);
     if (const auto* duplicates = std::get_if<std::uint32_t>(&published))
-      answer(held.session, held.tag, OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates});
+      answer(held.session, held.tag,
+             OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates});
     else if (auto* error = std::get_if<Error>(&published))
       answer(held.session, held.tag, std::move(*error));
     else if (auto& refusal = std::get<engine::Refusal>(published); true)
-      answer(held.session, held.tag, Refused{refusal.queue, std::string(refusal.reason), refusal.message, refusal.retry_after});
+      answer(held.session, held.tag,
+             Refused{refusal.queue, std::string(refusal.reason), refusal.message,
+                     refusal.retry_after});
   }
 }
 
@@ -100,7 +106,8 @@ void Broker::Impl::release() {
 
 void Broker::Impl::hand_over(Pending& pending) {
   if (const auto* happened = std::get_if<engine::Happened>(&pending.reply)) {
-    const Happening happening{happened->kind, happened->queue, happened->id, happened->detail, happened->at};
+    const Happening happening{happened->kind, happened->queue, happened->id, happened->detail,
+                              happened->at};
     for (const auto& watcher : watchers_) watcher(happening);
     return;
   }
@@ -115,7 +122,8 @@ void Broker::Impl::hand_over(Pending& pending) {
   std::visit(
       [&]<class T>(T& reply) {
         if constexpr (std::is_same_v<T, OwnedPublished>) {
-          const std::span<const MessageId> ids = reply.ids.empty() ? std::span(&reply.first, 1) : std::span(reply.ids);
+          const std::span<const MessageId> ids =
+              reply.ids.empty() ? std::span(&reply.first, 1) : std::span(reply.ids);
           sink.on_reply(tag, Published{ids, reply.duplicates});
         } else if constexpr (std::is_same_v<T, engine::TakeAnswer>) {
           deliver(sink, tag, reply);
@@ -123,9 +131,12 @@ void Broker::Impl::hand_over(Pending& pending) {
           std::vector<BrowsedMessage> messages;
           for (const auto& e : reply.entries) {
             const auto& m = e.message;
-            messages.push_back({{m.id, m.lease, e.queue, m.attempts, m.priority, m.task, m.enqueued_at, m.deadline, m.expires_at,
-                                 m.group, as_bytes(e.headers), as_bytes(e.body)},
-                                e.state, e.not_before, e.history});
+            messages.push_back(
+                {{m.id, m.lease, e.queue, m.attempts, m.priority, m.task, m.enqueued_at, m.deadline,
+                  m.expires_at, m.group, as_bytes(e.headers), as_bytes(e.body)},
+                 e.state,
+                 e.not_before,
+                 e.history});
           }
           sink.on_reply(tag, Browsed{messages});
         } else if constexpr (std::is_same_v<T, OwnedTask>) {
@@ -146,14 +157,16 @@ void Broker::Impl::hand_over(Pending& pending) {
 }
 
 void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {
-  // All bodies must be there at once, so they are gathered; views into the arena are made when it is done.
+  // All bodies must be there at once, so they are gathered; views into the arena are made when it
+  // is done.
   arena_.clear();
   deliveries_.clear();
   std::vector<std::size_t> ends;
   for (const auto& leased : answer.messages) {
     auto body = storage_->read_body(leased.position);
     if (!body) {
-      // Its lease will run out, and its attempts; then it lies in the dead letters, and is not lost.
+      // Its lease will run out, and its attempts; then it lies in the dead letters, and is not
+      // lost.
       ++counters_.damaged_reads;
       continue;
     }

@@ -1,7 +1,7 @@
 // The engine's state without what the journal's live records tell by themselves.
 //
-// Layout: version; counters and secret; policies; queues; idempotency keys; results; and for each message
-// that is no longer as its publish record says, what it has come to.
+// Layout: version; counters and secret; policies; queues; idempotency keys; results; and for each
+// message that is no longer as its publish record says, what it has come to.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,12 +13,17 @@ namespace {
 
 constexpr std::uint64_t kVersion = 1;
 
-void put(Encoder& out, Time time) { out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0))); }
-Time time(Cursor& in) { return time_from_micros(static_cast<std::int64_t>(in.varint() & (~0ull >> 1))); }
+void put(Encoder& out, Time time) {
+  out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
+}
+Time time(Cursor& in) {
+  return time_from_micros(static_cast<std::int64_t>(in.varint() & (~0ull >> 1)));
+}
 
 // A publish record alone would bring this message back as it is now.
 bool as_published(const Message& message, const Extra* extra) {
-  if (message.deliveries != 0 || message.cancelled || message.dying || message.holds_group) return false;
+  if (message.deliveries != 0 || message.cancelled || message.dying || message.holds_group)
+    return false;
   if (message.state == MessageState::leased) return false;
   return extra == nullptr || (!extra->history && !extra->moved && extra->uncounted == 0);
 }
@@ -42,13 +47,19 @@ void State::encode_checkpoint(Bytes& bytes) const {
   for (std::uint32_t slot = 1; slot < keys.end(); ++slot) {
     const auto& entry = keys[slot];
     if (!entry.key) continue;
-    out.integer(entry.key.low).integer(entry.key.high).varint(entry.id.value).varint(entry.queue.value);
+    out.integer(entry.key.low)
+        .integer(entry.key.high)
+        .varint(entry.id.value)
+        .varint(entry.queue.value);
     put(out, entry.until);
   }
   out.varint(results.size());
   for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next) {
     const auto& result = results[slot];
-    out.varint(result.id.value).varint(result.position.value).varint(result.bytes).varint(result.attempts);
+    out.varint(result.id.value)
+        .varint(result.position.value)
+        .varint(result.bytes)
+        .varint(result.attempts);
     out.varint(result.queue.value).integer(static_cast<std::uint8_t>(result.state));
     for (const auto when : {result.at, result.enqueued_at, result.started_at,
                             result.timer == 0 ? result.at : wheel.when(result.timer)})
@@ -58,7 +69,8 @@ void State::encode_checkpoint(Bytes& bytes) const {
   const auto changed_message = [this](const Message& message) {
     return message.state != MessageState::none && !as_published(message, find_extra(message));
   };
-  for (std::uint32_t slot = 1; slot < messages.end(); ++slot) changed += changed_message(messages[slot]);
+  for (std::uint32_t slot = 1; slot < messages.end(); ++slot)
+    changed += changed_message(messages[slot]);
   out.varint(changed);
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
     const Message& message = messages[slot];
@@ -82,17 +94,22 @@ void State::encode_checkpoint(Bytes& bytes) const {
     put(out, since);
     put(out, extra.expires_at);
     out.varint(extra.history.value).varint(extra.history_bytes);
-    out.integer(static_cast<std::uint8_t>((bound ? 1 : 0) | (message.cancelled ? 2 : 0) | (message.dying ? 4 : 0) |
-                                          (message.holds_group ? 8 : 0) | (extra.moved ? 16 : 0)));
+    out.integer(static_cast<std::uint8_t>((bound ? 1 : 0) | (message.cancelled ? 2 : 0) |
+                                          (message.dying ? 4 : 0) | (message.holds_group ? 8 : 0) |
+                                          (extra.moved ? 16 : 0)));
   }
 }
 
 Result<void> State::restore_checkpoint(ByteView bytes) {
   Cursor in(bytes);
   if (const auto version = in.varint(); version != kVersion)
-    return fail(ErrorCode::unsupported, fmt::format("the checkpoint has version {}, this build reads {}", version, kVersion),
-                "start the newer Penstock that wrote it");
-  const auto damaged = [] { return fail(ErrorCode::corrupt, "the checkpoint's content does not decode"); };
+    return fail(
+        ErrorCode::unsupported,
+        fmt::format("the checkpoint has version {}, this build reads {}", version, kVersion),
+        "start the newer Penstock that wrote it");
+  const auto damaged = [] {
+    return fail(ErrorCode::corrupt, "the checkpoint's content does not decode");
+  };
   next_message = in.varint();
   next_queue = static_cast<std::uint32_t>(in.varint());
   for (auto& word : secret) word = in.integer<std::uint64_t>();
@@ -153,7 +170,8 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
   return {};
 }
 
-Result<void> State::restore_live(const PublishEvent& published, LogPosition position, std::uint32_t body_bytes) {
+Result<void> State::restore_live(const PublishEvent& published, LogPosition position,
+                                 std::uint32_t body_bytes) {
   const auto found = overrides_.find(published.id.value);
   PublishEvent event = published;
   if (found != overrides_.end()) {
@@ -162,11 +180,14 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
   }
   const auto slot = insert(event, position, body_bytes);
   if (slot == 0)
-    return fail(ErrorCode::corrupt, fmt::format("message {} at position {} is in no queue of the checkpoint, or twice",
-                                                published.id.value, position.value));
+    return fail(ErrorCode::corrupt,
+                fmt::format("message {} at position {} is in no queue of the checkpoint, or twice",
+                            published.id.value, position.value));
   if (found == overrides_.end()) {
-    if (event.not_before > event.at) place(slot, event.at, event.not_before, false);
-    else restored_ready_.push_back(slot);
+    if (event.not_before > event.at)
+      place(slot, event.at, event.not_before, false);
+    else
+      restored_ready_.push_back(slot);
     return {};
   }
   const Override change = found->second;
@@ -190,7 +211,8 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
       place(slot, Time{}, change.due, false);
       if (change.holds_group) hold_group(slot, true);
       break;
-    default: restored_ready_.push_back(slot);
+    default:
+      restored_ready_.push_back(slot);
   }
   message.deliveries = change.deliveries;
   return {};
@@ -198,9 +220,11 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
 
 Result<void> State::restore_done() {
   if (!overrides_.empty())
-    return fail(ErrorCode::corrupt, fmt::format("the checkpoint tells of message {}, and no segment has it",
-                                                overrides_.begin()->first));
-  // Records lie in the order in which they were last written; messages go in the order of their ids.
+    return fail(ErrorCode::corrupt,
+                fmt::format("the checkpoint tells of message {}, and no segment has it",
+                            overrides_.begin()->first));
+  // Records lie in the order in which they were last written; messages go in the order of their
+  // ids.
   std::ranges::sort(restored_ready_, {}, [this](std::uint32_t slot) { return messages[slot].id; });
   for (const auto slot : restored_ready_) put_ready(slot, false);
   restored_ready_ = {};

@@ -26,13 +26,13 @@ struct Policy {
 
 struct MessageInput {
   ByteView body;
-  ByteView headers;       // as HeaderWriter makes them
+  ByteView headers;           // as HeaderWriter makes them
   std::uint8_t priority = 0;  // 0..9, higher first
-  bool task = false;      // its end stores a result
-  Time not_before{};      // zero = at once
-  Time expires_at{};      // zero = as the queue's ttl says
-  std::string_view key;   // idempotency key; empty = none
-  std::string_view group; // empty = none
+  bool task = false;          // its end stores a result
+  Time not_before{};          // zero = at once
+  Time expires_at{};          // zero = as the queue's ttl says
+  std::string_view key;       // idempotency key; empty = none
+  std::string_view group;     // empty = none
   Policy policy;
 };
 
@@ -45,12 +45,13 @@ struct Publish {
 struct Take {
   std::vector<std::string> queues;  // in this order of preference
   std::uint32_t max = 1;
-  Duration lease{0};                // 0 = the message's or the queue's own
-  Time wait_until{};                // answer empty-handed then; zero = at once
-  bool connection_bound = true;     // leases come back at once when the session ends
+  Duration lease{0};             // 0 = the message's or the queue's own
+  Time wait_until{};             // answer empty-handed then; zero = at once
+  bool connection_bound = true;  // leases come back at once when the session ends
 };
 
-// Names one lease: which message, and which of its deliveries. `seal` proves that the engine gave it.
+// Names one lease: which message, and which of its deliveries. `seal` proves that the engine gave
+// it.
 struct LeaseToken {
   MessageId id;
   std::uint32_t delivery = 0;
@@ -58,23 +59,31 @@ struct LeaseToken {
 };
 
 enum class Outcome : std::uint8_t {
-  ack,      // done
-  nack,     // try again, after `delay` or the backoff
-  reject,   // never again: to the dead letters
-  give_back // not tried at all: ready again at once, the attempt does not count
+  ack,       // done
+  nack,      // try again, after `delay` or the backoff
+  reject,    // never again: to the dead letters
+  give_back  // not tried at all: ready again at once, the attempt does not count
 };
 
 struct Settle {
   std::span<const LeaseToken> leases;
   Outcome outcome = Outcome::ack;
-  std::optional<Duration> delay;     // of a nack; nothing = the backoff
-  std::string_view error;            // of a nack or reject: kept in the history
-  ByteView result;                   // of an acked task: its value, as JSON
-  std::span<const Publish> sends;    // committed with the settle, or not at all
+  std::optional<Duration> delay;   // of a nack; nothing = the backoff
+  std::string_view error;          // of a nack or reject: kept in the history
+  ByteView result;                 // of an acked task: its value, as JSON
+  std::span<const Publish> sends;  // committed with the settle, or not at all
 };
 
 enum class TaskState : std::uint8_t {
-  unknown, scheduled, queued, running, retrying, done, failed, cancelled, expired
+  unknown,
+  scheduled,
+  queued,
+  running,
+  retrying,
+  done,
+  failed,
+  cancelled,
+  expired
 };
 [[nodiscard]] std::string_view name_of(TaskState state);
 

@@ -15,7 +15,7 @@ struct Refusal {
   std::string_view reason;  // "max_length", "max_bytes", "max_wait", "dedup_window"
   std::string message;
   Duration retry_after{0};
-  bool may_block = false;   // the queue's overflow policy is to hold the publish until there is room
+  bool may_block = false;  // the queue's overflow policy is to hold the publish until there is room
 };
 
 // One message on its way to a consumer, as it was when it was leased.

@@ -26,7 +26,8 @@ void Engine::changed(Time now, Queue& queue) {
   queue.meter.observe(now, queue.ready_count, queue.leased_count);
 }
 
-void Engine::happened(Time now, std::string_view kind, const Queue& queue, MessageId id, std::string_view detail) {
+void Engine::happened(Time now, std::string_view kind, const Queue& queue, MessageId id,
+                      std::string_view detail) {
   if (!watched_) return;
   effects_.emplace_back(Happened{kind, queue.name, id, std::string(detail), now});
 }
@@ -37,9 +38,14 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
   for (; budget > 0; --budget) {
     const auto [kind, payload] = state_.wheel.pop(now);
     switch (kind) {
-      case TimerKind::none: return false;
-      case TimerKind::message_due: on_message_due(now, payload); break;
-      case TimerKind::message_expires: on_message_expires(now, payload); break;
+      case TimerKind::none:
+        return false;
+      case TimerKind::message_due:
+        on_message_due(now, payload);
+        break;
+      case TimerKind::message_expires:
+        on_message_expires(now, payload);
+        break;
       case TimerKind::result_expires:
         state_.results[payload].timer = 0;
         state_.forget_result(payload);

@@ -1,8 +1,8 @@
-// Decides. Commands come in with the time; what they change is written as events to Storage and applied to
-// the State; what the outside is to learn waits in effects().
+// Decides. Commands come in with the time; what they change is written as events to Storage and
+// applied to the State; what the outside is to learn waits in effects().
 //
-// Threads:  one. Passive: it asks nobody for the time, sleeps never, reads bodies only through Storage.
-// Lifetime: storage and random outlive it. Views in commands are read during the call.
+// Threads:  one. Passive: it asks nobody for the time, sleeps never, reads bodies only through
+// Storage. Lifetime: storage and random outlive it. Views in commands are read during the call.
 // Failure:  a command that is refused or wrong changes nothing.
 #pragma once
 
@@ -64,7 +64,8 @@ class Engine {
 
   // ---- queues (queues.cc)
   using OptionPatch = std::span<const std::pair<std::string_view, std::string_view>>;
-  [[nodiscard]] Result<bool> declare(Time now, std::string_view name, OptionPatch patch);  // true: created
+  [[nodiscard]] Result<bool> declare(Time now, std::string_view name,
+                                     OptionPatch patch);  // true: created
   [[nodiscard]] Result<std::uint64_t> remove(Time now, std::string_view name);
   [[nodiscard]] Result<std::uint64_t> purge(Time now, std::string_view name);
   [[nodiscard]] Result<std::uint64_t> redrive(Time now, std::string_view name, std::uint32_t max);
@@ -77,8 +78,8 @@ class Engine {
   [[nodiscard]] Result<void> cancel_task(Time now, MessageId id);
   [[nodiscard]] TaskState task_state(MessageId id) const;
 
-  // ---- cleaning (relocate.cc): writes what a record carries anew if it is still needed from there, so
-  // that its segment can go. True when something was written.
+  // ---- cleaning (relocate.cc): writes what a record carries anew if it is still needed from
+  // there, so that its segment can go. True when something was written.
   [[nodiscard]] Result<bool> relocate(std::uint8_t kind, ByteView head, LogPosition position);
 
   // Fires up to `budget` timers that are due; true when more are.
@@ -137,8 +138,8 @@ class Engine {
   [[nodiscard]] std::uint64_t seal_of(MessageId id, std::uint32_t delivery) const;
   void acknowledge(Time now, const Settle& settle, const IdList& ids);
   // `history`: of a message that stays in the dead letters; else the one that it has is kept.
-  void finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result, std::string_view error,
-                   bool keeps_message, ByteView history = {});
+  void finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result,
+                   std::string_view error, bool keeps_message, ByteView history = {});
   // A delivery failed: another attempt, or the dead letters.
   void fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, std::string_view error,
                      std::optional<Duration> delay);
@@ -160,7 +161,8 @@ class Engine {
   void on_message_expires(Time now, std::uint32_t slot);
 
   void changed(Time now, Queue& queue);
-  void happened(Time now, std::string_view kind, const Queue& queue, MessageId id, std::string_view detail);
+  void happened(Time now, std::string_view kind, const Queue& queue, MessageId id,
+                std::string_view detail);
 
   EngineOptions options_;
   Random& random_;

@@ -5,8 +5,12 @@
 namespace penstock::engine {
 namespace {
 
-void put(Encoder& out, Time time) { out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0))); }
-Time time(Cursor& in) { return time_from_micros(static_cast<std::int64_t>(in.varint() & (~0ull >> 1))); }
+void put(Encoder& out, Time time) {
+  out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
+}
+Time time(Cursor& in) {
+  return time_from_micros(static_cast<std::int64_t>(in.varint() & (~0ull >> 1)));
+}
 
 template <class Small>
 Small small(Cursor& in) {
@@ -18,7 +22,9 @@ Small small(Cursor& in) {
 std::uint64_t zigzag(std::uint64_t difference) {
   return (difference << 1) ^ (0 - (difference >> 63));
 }
-std::uint64_t unzigzag(std::uint64_t value) { return (value >> 1) ^ (0 - (value & 1)); }
+std::uint64_t unzigzag(std::uint64_t value) {
+  return (value >> 1) ^ (0 - (value & 1));
+}
 
 // A count, then each id as its difference to the one before.
 void put(Encoder& out, std::span<const MessageId> ids) {
@@ -49,12 +55,19 @@ Enum enumeration(Cursor& in, Enum first, Enum last) {
 }
 
 enum PublishFlags : std::uint8_t {
-  kTask = 1, kNotBefore = 2, kExpires = 4, kPolicy = 8, kKey = 16, kGroup = 32,
+  kTask = 1,
+  kNotBefore = 2,
+  kExpires = 4,
+  kPolicy = 8,
+  kKey = 16,
+  kGroup = 32,
 };
 
 void put(Encoder& out, const flow::Backoff& backoff) {
-  out.integer(static_cast<std::uint8_t>(backoff.kind)).integer(static_cast<std::uint8_t>(backoff.jitter));
-  out.varint(static_cast<std::uint64_t>(backoff.base.count())).varint(static_cast<std::uint64_t>(backoff.cap.count()));
+  out.integer(static_cast<std::uint8_t>(backoff.kind))
+      .integer(static_cast<std::uint8_t>(backoff.jitter));
+  out.varint(static_cast<std::uint64_t>(backoff.base.count()))
+      .varint(static_cast<std::uint64_t>(backoff.cap.count()));
 }
 flow::Backoff backoff(Cursor& in) {
   flow::Backoff value;
@@ -69,37 +82,56 @@ flow::Backoff backoff(Cursor& in) {
 
 std::string_view name_of(ReturnReason reason) {
   switch (reason) {
-    case ReturnReason::nack: return "nack";
-    case ReturnReason::lease_expired: return "lease_expired";
-    case ReturnReason::connection_closed: return "connection_closed";
-    case ReturnReason::given_back: return "given_back";
-    case ReturnReason::rejected: return "rejected";
+    case ReturnReason::nack:
+      return "nack";
+    case ReturnReason::lease_expired:
+      return "lease_expired";
+    case ReturnReason::connection_closed:
+      return "connection_closed";
+    case ReturnReason::given_back:
+      return "given_back";
+    case ReturnReason::rejected:
+      return "rejected";
   }
   return "";
 }
 
 std::string_view name_of(MoveReason reason) {
   switch (reason) {
-    case MoveReason::max_attempts: return "max_attempts";
-    case MoveReason::rejected: return "rejected";
-    case MoveReason::expired: return "expired";
-    case MoveReason::overflow: return "overflow";
-    case MoveReason::redriven: return "redriven";
+    case MoveReason::max_attempts:
+      return "max_attempts";
+    case MoveReason::rejected:
+      return "rejected";
+    case MoveReason::expired:
+      return "expired";
+    case MoveReason::overflow:
+      return "overflow";
+    case MoveReason::redriven:
+      return "redriven";
   }
   return "";
 }
 
 std::string_view name_of(TaskState state) {
   switch (state) {
-    case TaskState::unknown: return "unknown";
-    case TaskState::scheduled: return "scheduled";
-    case TaskState::queued: return "queued";
-    case TaskState::running: return "running";
-    case TaskState::retrying: return "retrying";
-    case TaskState::done: return "done";
-    case TaskState::failed: return "failed";
-    case TaskState::cancelled: return "cancelled";
-    case TaskState::expired: return "expired";
+    case TaskState::unknown:
+      return "unknown";
+    case TaskState::scheduled:
+      return "scheduled";
+    case TaskState::queued:
+      return "queued";
+    case TaskState::running:
+      return "running";
+    case TaskState::retrying:
+      return "retrying";
+    case TaskState::done:
+      return "done";
+    case TaskState::failed:
+      return "failed";
+    case TaskState::cancelled:
+      return "cancelled";
+    case TaskState::expired:
+      return "expired";
   }
   return "";
 }
@@ -157,7 +189,9 @@ bool decode(ByteView head, QueueSetEvent& event, IdList&) {
   return decode_options(in, event.options);
 }
 
-void encode(Bytes& head, const QueueGoneEvent& event) { Encoder(head).varint(event.id.value); }
+void encode(Bytes& head, const QueueGoneEvent& event) {
+  Encoder(head).varint(event.id.value);
+}
 bool decode(ByteView head, QueueGoneEvent& event, IdList&) {
   Cursor in(head);
   event.id = QueueId(small<std::uint32_t>(in));
@@ -286,7 +320,9 @@ bool decode(ByteView head, SettleEvent& event, IdList& ids) {
 
 void encode(Bytes& head, const FinishEvent& event) {
   Encoder out(head);
-  out.varint(event.id.value).integer(static_cast<std::uint8_t>(event.state)).varint(event.queue.value);
+  out.varint(event.id.value)
+      .integer(static_cast<std::uint8_t>(event.state))
+      .varint(event.queue.value);
   put(out, event.at);
   put(out, event.enqueued_at);
   put(out, event.started_at);
@@ -309,7 +345,9 @@ bool decode(ByteView head, FinishEvent& event, IdList&) {
 
 void encode(Bytes& head, const MoveEvent& event) {
   Encoder out(head);
-  out.varint(event.id.value).varint(event.to.value).integer(static_cast<std::uint8_t>(event.reason));
+  out.varint(event.id.value)
+      .varint(event.to.value)
+      .integer(static_cast<std::uint8_t>(event.reason));
   put(out, event.at);
 }
 bool decode(ByteView head, MoveEvent& event, IdList&) {
@@ -333,14 +371,18 @@ bool decode(ByteView head, PurgeEvent& event, IdList&) {
   return in.ok();
 }
 
-void encode(Bytes& head, const CancelEvent& event) { Encoder(head).varint(event.id.value); }
+void encode(Bytes& head, const CancelEvent& event) {
+  Encoder(head).varint(event.id.value);
+}
 bool decode(ByteView head, CancelEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());
   return in.ok();
 }
 
-void encode(Bytes& head, const HistoryEvent& event) { Encoder(head).varint(event.id.value); }
+void encode(Bytes& head, const HistoryEvent& event) {
+  Encoder(head).varint(event.id.value);
+}
 bool decode(ByteView head, HistoryEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());

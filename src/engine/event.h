@@ -1,8 +1,9 @@
 // What happened: the only way in which the engine's state changes, live and in recovery alike.
 //
-// Each event is one record of the journal: a kind, a head (all that the index needs) and a body (read back
-// on demand). Events of one command lie in one batch of the journal and so survive together or not at all.
-// Formats only grow: a decoder ignores what it does not know behind the fields that it does.
+// Each event is one record of the journal: a kind, a head (all that the index needs) and a body
+// (read back on demand). Events of one command lie in one batch of the journal and so survive
+// together or not at all. Formats only grow: a decoder ignores what it does not know behind the
+// fields that it does.
 #pragma once
 
 #include <optional>
@@ -21,9 +22,9 @@ enum class EventKind : std::uint8_t {
   genesis = 1,    // the log's secret
   queue_set = 2,  // created or changed
   queue_gone = 3,
-  policy = 4,     // a set of per-message options gets a number
+  policy = 4,  // a set of per-message options gets a number
   publish = 5,
-  relocate = 6,   // a publish written anew, so that its old segment can go
+  relocate = 6,  // a publish written anew, so that its old segment can go
   lease = 7,
   extend = 8,
   give_back = 9,  // leased messages wait again
@@ -31,8 +32,8 @@ enum class EventKind : std::uint8_t {
   finish = 11,    // a task ends, with its result
   move = 12,      // to the dead letters, or back
   purge = 13,
-  cancel = 14,    // a running task is asked to stop
-  history = 15,   // a message's history written anew, so that its old segment can go
+  cancel = 14,   // a running task is asked to stop
+  history = 15,  // a message's history written anew, so that its old segment can go
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -89,16 +90,22 @@ struct ExtendEvent {
   std::span<const MessageId> ids;
 };
 
-enum class ReturnReason : std::uint8_t { nack = 1, lease_expired, connection_closed, given_back, rejected };
+enum class ReturnReason : std::uint8_t {
+  nack = 1,
+  lease_expired,
+  connection_closed,
+  given_back,
+  rejected
+};
 [[nodiscard]] std::string_view name_of(ReturnReason reason);
 
 // The body, if any, is the history of the one message that it names.
 struct GiveBackEvent {
   ReturnReason reason = ReturnReason::nack;
   Time at;
-  Time due{};             // zero: ready at once, in the original place
-  bool uncounted = false; // the attempt does not count
-  bool dying = false;     // wants to go to the dead letters, which are full
+  Time due{};              // zero: ready at once, in the original place
+  bool uncounted = false;  // the attempt does not count
+  bool dying = false;      // wants to go to the dead letters, which are full
   std::span<const MessageId> ids;
 };
 
@@ -146,8 +153,8 @@ struct HistoryEvent {
   MessageId id;
 };
 
-// Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older version
-// could have made; the ids of a decoded event live in `ids`.
+// Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older
+// version could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
 void encode(Bytes& head, const QueueSetEvent&);
 void encode(Bytes& head, const QueueGoneEvent&);
@@ -189,19 +196,61 @@ void encode_policy(Encoder& out, const Policy& policy);
 
 template <class Event>
 constexpr EventKind kind_of();
-template <> constexpr EventKind kind_of<GenesisEvent>() { return EventKind::genesis; }
-template <> constexpr EventKind kind_of<QueueSetEvent>() { return EventKind::queue_set; }
-template <> constexpr EventKind kind_of<QueueGoneEvent>() { return EventKind::queue_gone; }
-template <> constexpr EventKind kind_of<PolicyEvent>() { return EventKind::policy; }
-template <> constexpr EventKind kind_of<PublishEvent>() { return EventKind::publish; }
-template <> constexpr EventKind kind_of<LeaseEvent>() { return EventKind::lease; }
-template <> constexpr EventKind kind_of<ExtendEvent>() { return EventKind::extend; }
-template <> constexpr EventKind kind_of<GiveBackEvent>() { return EventKind::give_back; }
-template <> constexpr EventKind kind_of<SettleEvent>() { return EventKind::settle; }
-template <> constexpr EventKind kind_of<FinishEvent>() { return EventKind::finish; }
-template <> constexpr EventKind kind_of<MoveEvent>() { return EventKind::move; }
-template <> constexpr EventKind kind_of<PurgeEvent>() { return EventKind::purge; }
-template <> constexpr EventKind kind_of<CancelEvent>() { return EventKind::cancel; }
-template <> constexpr EventKind kind_of<HistoryEvent>() { return EventKind::history; }
+template <>
+constexpr EventKind kind_of<GenesisEvent>() {
+  return EventKind::genesis;
+}
+template <>
+constexpr EventKind kind_of<QueueSetEvent>() {
+  return EventKind::queue_set;
+}
+template <>
+constexpr EventKind kind_of<QueueGoneEvent>() {
+  return EventKind::queue_gone;
+}
+template <>
+constexpr EventKind kind_of<PolicyEvent>() {
+  return EventKind::policy;
+}
+template <>
+constexpr EventKind kind_of<PublishEvent>() {
+  return EventKind::publish;
+}
+template <>
+constexpr EventKind kind_of<LeaseEvent>() {
+  return EventKind::lease;
+}
+template <>
+constexpr EventKind kind_of<ExtendEvent>() {
+  return EventKind::extend;
+}
+template <>
+constexpr EventKind kind_of<GiveBackEvent>() {
+  return EventKind::give_back;
+}
+template <>
+constexpr EventKind kind_of<SettleEvent>() {
+  return EventKind::settle;
+}
+template <>
+constexpr EventKind kind_of<FinishEvent>() {
+  return EventKind::finish;
+}
+template <>
+constexpr EventKind kind_of<MoveEvent>() {
+  return EventKind::move;
+}
+template <>
+constexpr EventKind kind_of<PurgeEvent>() {
+  return EventKind::purge;
+}
+template <>
+constexpr EventKind kind_of<CancelEvent>() {
+  return EventKind::cancel;
+}
+template <>
+constexpr EventKind kind_of<HistoryEvent>() {
+  return EventKind::history;
+}
 
 }  // namespace penstock::engine

@@ -1,8 +1,8 @@
 // From a message's id to its place in the slab.
 //
-// Ids are given out in order, so neighbours live and die together: 64 of them share a page of 256 bytes,
-// found through a hash of the page number. A dense queue costs 4 bytes a message and a few more bits; a
-// lonely old message among millions of dead ones costs one page.
+// Ids are given out in order, so neighbours live and die together: 64 of them share a page of 256
+// bytes, found through a hash of the page number. A dense queue costs 4 bytes a message and a few
+// more bits; a lonely old message among millions of dead ones costs one page.
 #pragma once
 
 #include <array>

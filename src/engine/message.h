@@ -16,14 +16,15 @@ enum class MessageState : std::uint8_t { none, ready, leased, scheduled };
 // 56 bytes for each message, waiting or not.
 struct Message {
   MessageId id;
-  LogPosition position;              // of its publish record
+  LogPosition position;  // of its publish record
   std::uint64_t enqueued_us : 52 = 0;
   std::uint64_t priority : 4 = 0;
   MessageState state : 3 = MessageState::none;
   std::uint64_t task : 1 = 0;
-  std::uint64_t cancelled : 1 = 0;   // a running task that was asked to stop
-  std::uint64_t dying : 1 = 0;       // scheduled only to try the dead letters again
-  std::uint64_t holds_group : 1 = 0; // leased, or waiting for a retry: counts against the group's limit
+  std::uint64_t cancelled : 1 = 0;  // a running task that was asked to stop
+  std::uint64_t dying : 1 = 0;      // scheduled only to try the dead letters again
+  std::uint64_t holds_group : 1 =
+      0;  // leased, or waiting for a retry: counts against the group's limit
   std::uint32_t next = 0, prev = 0;  // in its ready list or its group's; unused else
   std::uint32_t bytes = 0;           // headers and body, as the journal holds them
   std::uint32_t queue = 0;           // queue slot
@@ -32,7 +33,9 @@ struct Message {
   std::uint16_t deliveries = 0;      // names the present lease
   std::uint16_t policy = 0;
 
-  [[nodiscard]] Time enqueued_at() const { return time_from_micros(static_cast<std::int64_t>(enqueued_us)); }
+  [[nodiscard]] Time enqueued_at() const {
+    return time_from_micros(static_cast<std::int64_t>(enqueued_us));
+  }
 };
 static_assert(sizeof(Message) == 56);
 
@@ -40,19 +43,19 @@ static_assert(sizeof(Message) == 56);
 struct Extra {
   Time expires_at{};
   std::uint32_t expiry_timer = 0;
-  std::uint32_t group = 0;           // Group slot
-  LogPosition history{};             // of the newest record that carries its history
+  std::uint32_t group = 0;  // Group slot
+  LogPosition history{};    // of the newest record that carries its history
   std::uint32_t history_bytes = 0;
-  std::uint16_t uncounted = 0;       // deliveries that are no attempts
-  QueueId origin{};                  // of a dead letter: where it came from
-  bool moved = false;                // its queue is not the one it was published to
+  std::uint16_t uncounted = 0;  // deliveries that are no attempts
+  QueueId origin{};             // of a dead letter: where it came from
+  bool moved = false;           // its queue is not the one it was published to
   std::unique_ptr<Progress> progress;
 };
 
 struct Lease {
   Time since{};
-  Time deadline{};                   // zero: none
-  SessionId owner{};                 // none after a restart
+  Time deadline{};    // zero: none
+  SessionId owner{};  // none after a restart
   std::uint32_t message = 0;
   std::uint32_t timer = 0;
   std::uint32_t next = 0, prev = 0;  // the owner's leases
@@ -66,8 +69,8 @@ struct List {
 
 struct Group {
   std::string name;
-  List waiting;                      // ready messages, in order
-  std::uint32_t members = 0;         // messages in any state
+  List waiting;               // ready messages, in order
+  std::uint32_t members = 0;  // messages in any state
   std::uint32_t held = 0;
   std::uint32_t next = 0, prev = 0;  // in its queue's ring of groups that may deliver
   std::uint8_t ring = kNoRing;       // the priority whose ring it is in

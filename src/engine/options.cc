@@ -17,7 +17,8 @@ constexpr Duration kLongest = std::chrono::hours(24 * 366 * 10);
 Result<Duration> duration(std::string_view text, Duration least = Duration(0)) {
   auto value = parse_duration(text);
   if (!value) return value;
-  if (*value < least) return fail(ErrorCode::invalid, fmt::format("at least {} is needed", format_duration(least)));
+  if (*value < least)
+    return fail(ErrorCode::invalid, fmt::format("at least {} is needed", format_duration(least)));
   if (*value > kLongest) return fail(ErrorCode::invalid, "more than ten years");
   return value;
 }
@@ -98,8 +99,8 @@ Result<void> set_paused(QueueOptions& options, std::string_view text) {
 using Q = QueueOptions;
 
 constexpr OptionField kFields[] = {
-    {"max_length", "count", "most messages held, ready, leased and scheduled together", set_count<&Q::max_length>,
-     get_count<&Q::max_length>},
+    {"max_length", "count", "most messages held, ready, leased and scheduled together",
+     set_count<&Q::max_length>, get_count<&Q::max_length>},
     {"max_bytes", "bytes", "most bytes of bodies and headers held",
      [](Q& o, std::string_view text) -> Result<void> {
        auto value = parse_bytes(text);
@@ -110,16 +111,18 @@ constexpr OptionField kFields[] = {
      get_count<&Q::max_bytes>},
     {"max_wait", "duration", "refuse a message whose predicted wait is longer; 0 = no such bound",
      set_duration<&Q::max_wait>, get_duration<&Q::max_wait>},
-    {"overflow", "reject|block|drop_oldest|dead_letter", "what happens to a publish that breaks a bound",
-     set_overflow, get_overflow},
-    {"ttl", "duration", "messages expire after this time; 0 = never", set_duration<&Q::ttl>, get_duration<&Q::ttl>},
+    {"overflow", "reject|block|drop_oldest|dead_letter",
+     "what happens to a publish that breaks a bound", set_overflow, get_overflow},
+    {"ttl", "duration", "messages expire after this time; 0 = never", set_duration<&Q::ttl>,
+     get_duration<&Q::ttl>},
     {"max_attempts", "count", "deliveries before a message goes to the dead letters; 0 = no limit",
      set_count<&Q::max_attempts>, get_count<&Q::max_attempts>},
-    {"backoff", "none|fixed:D|exponential:BASE:CAP[:nojitter]", "wait between attempts", set_backoff,
-     [](const Q& o) { return format_backoff(o.backoff); }},
-    {"dead_letter", "name", "queue for dead letters; empty = NAME.dead, - = discard", set_dead_letter,
-     [](const Q& o) { return o.dead_letter; }},
-    {"dedup_window", "duration", "a repeated idempotency key within this time answers with the first id",
+    {"backoff", "none|fixed:D|exponential:BASE:CAP[:nojitter]", "wait between attempts",
+     set_backoff, [](const Q& o) { return format_backoff(o.backoff); }},
+    {"dead_letter", "name", "queue for dead letters; empty = NAME.dead, - = discard",
+     set_dead_letter, [](const Q& o) { return o.dead_letter; }},
+    {"dedup_window", "duration",
+     "a repeated idempotency key within this time answers with the first id",
      set_duration<&Q::dedup_window>, get_duration<&Q::dedup_window>},
     {"lease", "duration", "time to settle a delivery before it goes to somebody else",
      [](Q& o, std::string_view text) -> Result<void> {
@@ -131,27 +134,31 @@ constexpr OptionField kFields[] = {
      get_duration<&Q::lease>},
     {"rate", "number", "most deliveries per second; 0 = no limit", set_rate,
      [](const Q& o) { return fmt::format("{}", o.rate); }},
-    {"group_limit", "count", "concurrent leases per group key; 0 = no limit", set_count<&Q::group_limit>,
-     get_count<&Q::group_limit>},
+    {"group_limit", "count", "concurrent leases per group key; 0 = no limit",
+     set_count<&Q::group_limit>, get_count<&Q::group_limit>},
     {"paused", "boolean", "hold deliveries; publishes still come in", set_paused,
      [](const Q& o) { return std::string(o.paused ? "true" : "false"); }},
 };
 
 }  // namespace
 
-std::span<const OptionField> option_fields() { return kFields; }
+std::span<const OptionField> option_fields() {
+  return kFields;
+}
 
 Result<void> set_option(QueueOptions& options, std::string_view name, std::string_view value) {
   for (const auto& field : kFields) {
     if (field.name != name) continue;
     auto set = field.set(options, value);
     if (set) return set;
-    return fail(ErrorCode::invalid, fmt::format("queue option {}: `{}`: {}", name, value, set.error().message),
+    return fail(ErrorCode::invalid,
+                fmt::format("queue option {}: `{}`: {}", name, value, set.error().message),
                 fmt::format("{} takes {}: {}", name, field.type, field.meaning));
   }
   std::string known;
   for (const auto& field : kFields) known.append(known.empty() ? "" : ", ").append(field.name);
-  return fail(ErrorCode::invalid, fmt::format("there is no queue option `{}`", name), "the options are " + known);
+  return fail(ErrorCode::invalid, fmt::format("there is no queue option `{}`", name),
+              "the options are " + known);
 }
 
 Result<flow::Backoff> parse_backoff(std::string_view text) {
@@ -187,10 +194,13 @@ Result<flow::Backoff> parse_backoff(std::string_view text) {
 std::string format_backoff(const flow::Backoff& backoff) {
   const auto jitter = backoff.jitter ? "" : ":nojitter";
   switch (backoff.kind) {
-    case flow::Backoff::Kind::none: return "none";
-    case flow::Backoff::Kind::fixed: return fmt::format("fixed:{}{}", format_duration(backoff.base), jitter);
+    case flow::Backoff::Kind::none:
+      return "none";
+    case flow::Backoff::Kind::fixed:
+      return fmt::format("fixed:{}{}", format_duration(backoff.base), jitter);
     case flow::Backoff::Kind::exponential:
-      return fmt::format("exponential:{}:{}{}", format_duration(backoff.base), format_duration(backoff.cap), jitter);
+      return fmt::format("exponential:{}:{}{}", format_duration(backoff.base),
+                         format_duration(backoff.cap), jitter);
   }
   return "none";
 }

@@ -1,4 +1,5 @@
-// What a queue may be told, and the one table by which every front reads, sets, prints and documents it.
+// What a queue may be told, and the one table by which every front reads, sets, prints and
+// documents it.
 #pragma once
 
 #include <span>
@@ -19,18 +20,18 @@ enum class Overflow : std::uint8_t {
 };
 
 struct QueueOptions {
-  std::uint64_t max_length = 1'000'000;        // messages: ready, leased and scheduled
-  std::uint64_t max_bytes = 4ull << 30;        // of bodies and headers, ready, leased and scheduled
-  Duration max_wait{0};                        // predicted wait; 0 = no such bound
+  std::uint64_t max_length = 1'000'000;  // messages: ready, leased and scheduled
+  std::uint64_t max_bytes = 4ull << 30;  // of bodies and headers, ready, leased and scheduled
+  Duration max_wait{0};                  // predicted wait; 0 = no such bound
   Overflow overflow = Overflow::reject;
-  Duration ttl{0};                             // 0 = messages don't expire
-  std::uint32_t max_attempts = 20;             // 0 = no limit
+  Duration ttl{0};                  // 0 = messages don't expire
+  std::uint32_t max_attempts = 20;  // 0 = no limit
   flow::Backoff backoff{};
-  std::string dead_letter;                     // queue name; empty = "<name>.dead"; "-" = discard
+  std::string dead_letter;  // queue name; empty = "<name>.dead"; "-" = discard
   Duration dedup_window = std::chrono::minutes(5);
   Duration lease = std::chrono::seconds(30);
-  double rate = 0;                             // deliveries per second; 0 = no limit
-  std::uint32_t group_limit = 1;               // concurrent leases per group; 0 = no limit
+  double rate = 0;                // deliveries per second; 0 = no limit
+  std::uint32_t group_limit = 1;  // concurrent leases per group; 0 = no limit
   bool paused = false;
 
   bool operator==(const QueueOptions&) const = default;

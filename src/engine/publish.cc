@@ -19,10 +19,14 @@ constexpr std::size_t kMostPolicies = 10'000;
 
 std::string_view name_of(flow::Bound bound) {
   switch (bound) {
-    case flow::Bound::none: return "";
-    case flow::Bound::max_length: return "max_length";
-    case flow::Bound::max_bytes: return "max_bytes";
-    case flow::Bound::max_wait: return "max_wait";
+    case flow::Bound::none:
+      return "";
+    case flow::Bound::max_length:
+      return "max_length";
+    case flow::Bound::max_bytes:
+      return "max_bytes";
+    case flow::Bound::max_wait:
+      return "max_wait";
   }
   return "";
 }
@@ -64,11 +68,14 @@ Result<Queue*> Engine::queue_for(Time now, std::string_view name) {
 
 std::optional<Error> Engine::invalid(const MessageInput& input) const {
   if (stored_bytes(input) > options_.max_message_bytes)
-    return Error{ErrorCode::too_large, fmt::format("the message has {} bytes, at most {} are taken", stored_bytes(input),
-                                                   options_.max_message_bytes),
-                 "send a reference to the data instead, or raise max_message_bytes in the server's settings"};
+    return Error{ErrorCode::too_large,
+                 fmt::format("the message has {} bytes, at most {} are taken", stored_bytes(input),
+                             options_.max_message_bytes),
+                 "send a reference to the data instead, or raise max_message_bytes in the server's "
+                 "settings"};
   if (input.priority >= kPriorities)
-    return Error{ErrorCode::invalid, fmt::format("priority {} is not one of 0 to 9", input.priority), {}};
+    return Error{
+        ErrorCode::invalid, fmt::format("priority {} is not one of 0 to 9", input.priority), {}};
   if (input.key.size() > kLongestKey)
     return Error{ErrorCode::too_large, "an idempotency key has at most 1024 bytes", {}};
   if (!input.group.empty())
@@ -79,7 +86,8 @@ std::optional<Error> Engine::invalid(const MessageInput& input) const {
 KeyHash Engine::hash_key(QueueId queue, std::string_view key) const {
   const auto salt = static_cast<std::uint64_t>(queue.value) * 0x9e3779b97f4a7c15;
   const auto* secret = state_.secret;
-  KeyHash hash{siphash(secret[0] ^ salt, secret[1], as_bytes(key)), siphash(secret[2] ^ salt, secret[3], as_bytes(key))};
+  KeyHash hash{siphash(secret[0] ^ salt, secret[1], as_bytes(key)),
+               siphash(secret[2] ^ salt, secret[3], as_bytes(key))};
   if (!hash) hash.low = 1;
   return hash;
 }
@@ -88,11 +96,13 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
   Queue& queue = *plan.queue;
   const auto bounds = bounds_of(queue, 0, 0);
   auto bound = flow::broken_bound(bounds, plan.count, plan.bytes, plan.waiting);
-  const bool makes_room = queue.options.overflow == Overflow::drop_oldest || queue.options.overflow == Overflow::dead_letter;
+  const bool makes_room = queue.options.overflow == Overflow::drop_oldest ||
+                          queue.options.overflow == Overflow::dead_letter;
   if (makes_room && (bound == flow::Bound::max_length || bound == flow::Bound::max_bytes)) {
     // Only what waits can make room; what is leased or scheduled cannot.
     const auto fixed = queue.length() - queue.ready_count;
-    const bool fits = plan.count <= queue.options.max_length && fixed <= queue.options.max_length - plan.count &&
+    const bool fits = plan.count <= queue.options.max_length &&
+                      fixed <= queue.options.max_length - plan.count &&
                       plan.bytes <= queue.options.max_bytes;
     if (fits) bound = flow::Bound::none;
   }
@@ -110,18 +120,22 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
   const double since = static_cast<double>((now - queue.refused_at).count());
   queue.refused_lately *= std::exp(-since / 1e6);
   queue.refused_at = now;
-  const auto wait = flow::retry_after(bounds, bound, plan.count, plan.bytes, queue.refused_lately, random_.next());
+  const auto wait = flow::retry_after(bounds, bound, plan.count, plan.bytes, queue.refused_lately,
+                                      random_.next());
   queue.refused_lately = std::min(queue.refused_lately + static_cast<double>(plan.count),
                                   bounds.service_rate > 0 ? bounds.service_rate * 5 : 1.0);
   Refusal refusal;
   refusal.queue = queue.name;
   refusal.reason = reason;
   refusal.retry_after = wait;
-  refusal.may_block = queue.options.overflow == Overflow::block && plan.count <= queue.options.max_length &&
+  refusal.may_block = queue.options.overflow == Overflow::block &&
+                      plan.count <= queue.options.max_length &&
                       plan.bytes <= queue.options.max_bytes;
   refusal.message = fmt::format(
-      "queue {} holds {} messages ({} bytes), predicted wait {}: {} is reached", queue.name, queue.length(), queue.bytes,
-      format_duration(Duration(queue.meter.predicted_wait(bounds.in_system).count() / 1000 * 1000)), reason);
+      "queue {} holds {} messages ({} bytes), predicted wait {}: {} is reached", queue.name,
+      queue.length(), queue.bytes,
+      format_duration(Duration(queue.meter.predicted_wait(bounds.in_system).count() / 1000 * 1000)),
+      reason);
   happened(now, "refused", queue, {}, reason);
   return refusal;
 }
@@ -138,10 +152,12 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
     if (plan == plans.end()) plan = plans.insert(plans.end(), Plan{*queue});
     for (const auto& input : publish.messages) {
       if (!input.key.empty()) {
-        if (state_.find_key(hash_key((*queue)->id, input.key)) != 0) continue;  // a duplicate adds nothing
+        if (state_.find_key(hash_key((*queue)->id, input.key)) != 0)
+          continue;  // a duplicate adds nothing
         ++plan->keys;
       }
-      if (input.not_before - now > kFarthest) return Error{ErrorCode::invalid, "delayed by more than 30 years", {}};
+      if (input.not_before - now > kFarthest)
+        return Error{ErrorCode::invalid, "delayed by more than 30 years", {}};
       ++plan->count;
       plan->bytes += stored_bytes(input);
       plan->waiting |= input.not_before <= now;
@@ -177,7 +193,8 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   return duplicates;
 }
 
-MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& input, const KeyHash& key) {
+MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& input,
+                                const KeyHash& key) {
   PublishEvent event;
   event.id = MessageId(state_.next_message);
   event.queue = queue.id;
@@ -204,7 +221,8 @@ Result<std::uint16_t> Engine::policy_number(const Policy& policy) {
   Encoder out(bytes);
   encode_policy(out, policy);
   const std::string text(as_text(bytes));
-  if (const auto known = policy_numbers_.find(text); known != policy_numbers_.end()) return known->second;
+  if (const auto known = policy_numbers_.find(text); known != policy_numbers_.end())
+    return known->second;
   if (policy_numbers_.size() >= kMostPolicies)
     return fail(ErrorCode::too_large, "more than 10,000 different per-message policies are in use",
                 "use a queue's options instead of a policy of each message's own");
@@ -220,7 +238,8 @@ void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_
   const auto oldest = [&] {
     std::uint32_t found = 0;
     const auto consider = [&](std::uint32_t slot) {
-      if (slot != 0 && (found == 0 || state_.messages[slot].id < state_.messages[found].id)) found = slot;
+      if (slot != 0 && (found == 0 || state_.messages[slot].id < state_.messages[found].id))
+        found = slot;
     };
     for (const auto& list : queue.ready) consider(list.head);
     for (const auto& [name, group] : queue.groups) consider(state_.groups[group].waiting.head);
@@ -232,8 +251,10 @@ void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_
     if (slot == 0) return;
     ++queue.counters.dropped;
     const auto before = queue.ready_count;
-    if (queue.options.overflow == Overflow::dead_letter) bury(now, slot, MoveReason::overflow, "overflow");
-    if (queue.ready_count == before) end_message(now, slot, SettleReason::dropped, "dropped: the queue was full");
+    if (queue.options.overflow == Overflow::dead_letter)
+      bury(now, slot, MoveReason::overflow, "overflow");
+    if (queue.ready_count == before)
+      end_message(now, slot, SettleReason::dropped, "dropped: the queue was full");
   }
 }
 

@@ -21,22 +21,27 @@ struct Queue {
   std::string name;
   QueueOptions options;
 
-  // Ready messages without a group, by priority; and groups that may deliver, by their first's priority.
+  // Ready messages without a group, by priority; and groups that may deliver, by their first's
+  // priority.
   std::array<List, kPriorities> ready{};
   std::array<List, kPriorities> rings{};
-  std::uint16_t takeable = 0;                      // bit p: priority p has something to deliver
-  std::array<std::uint32_t, kPriorities> hint{};   // last message put back in its place
-  bool ring_turn = false;                          // groups and the rest take turns
+  std::uint16_t takeable = 0;                     // bit p: priority p has something to deliver
+  std::array<std::uint32_t, kPriorities> hint{};  // last message put back in its place
+  bool ring_turn = false;                         // groups and the rest take turns
   struct TextHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> groups;
 
   std::uint64_t ready_count = 0, leased_count = 0, scheduled_count = 0;
   std::uint64_t bytes = 0;
   std::uint32_t dedup_keys = 0;
-  [[nodiscard]] std::uint64_t length() const { return ready_count + leased_count + scheduled_count; }
+  [[nodiscard]] std::uint64_t length() const {
+    return ready_count + leased_count + scheduled_count;
+  }
 
   // While the process lives only.
   std::list<std::uint32_t> waiting;  // takes, longest waiting first
@@ -45,8 +50,8 @@ struct Queue {
   Time tokens_at{};
   std::uint32_t rate_timer = 0;
   flow::Meter meter;
-  QueueStatistics counters;          // only the counters are kept here
-  double refused_lately = 0;         // decays; spreads out those who come back
+  QueueStatistics counters;   // only the counters are kept here
+  double refused_lately = 0;  // decays; spreads out those who come back
   Time refused_at{};
 };
 

@@ -23,8 +23,9 @@ Result<bool> Engine::declare(Time now, std::string_view name, OptionPatch patch)
     std::size_t count = 0;
     for (const auto& queue : state_.queues) count += queue != nullptr;
     if (count >= options_.max_queues)
-      return fail(ErrorCode::too_large, fmt::format("{} queues exist, which is the limit", count),
-                  "delete queues that are not needed, or raise max_queues in the server's settings");
+      return fail(
+          ErrorCode::too_large, fmt::format("{} queues exist, which is the limit", count),
+          "delete queues that are not needed, or raise max_queues in the server's settings");
   }
   QueueSetEvent event;
   event.name = name;
@@ -32,7 +33,8 @@ Result<bool> Engine::declare(Time now, std::string_view name, OptionPatch patch)
   for (const auto& [option, value] : patch)
     if (auto set = set_option(event.options, option, value); !set) return fail(set.error());
   if (event.options.dead_letter == name)
-    return fail(ErrorCode::invalid, fmt::format("queue {} cannot be its own dead-letter queue", name));
+    return fail(ErrorCode::invalid,
+                fmt::format("queue {} cannot be its own dead-letter queue", name));
   if (known != nullptr && known->options == event.options) return false;
   event.id = known != nullptr ? known->id : QueueId(state_.next_queue);
   write(event);
@@ -67,7 +69,8 @@ Result<std::uint64_t> Engine::purge(Time now, std::string_view name) {
       tasks.push_back(message.id);
   }
   // A task that goes unfinished says so to whoever asks for its result.
-  for (const auto id : tasks) finish_task(now, state_.find(id), TaskState::cancelled, {}, "purged", false);
+  for (const auto id : tasks)
+    finish_task(now, state_.find(id), TaskState::cancelled, {}, "purged", false);
   const PurgeEvent event{queue->id, now};
   write(event);
   state_.apply(event);
@@ -100,7 +103,8 @@ Result<std::uint64_t> Engine::redrive(Time now, std::string_view name, std::uint
     if (origin == nullptr || origin->length() >= origin->options.max_length ||
         origin->bytes + message.bytes > origin->options.max_bytes)
       continue;
-    if (const auto result = state_.find_result(message.id); result != 0) state_.forget_result(result);
+    if (const auto result = state_.find_result(message.id); result != 0)
+      state_.forget_result(result);
     const MoveEvent event{message.id, origin->id, MoveReason::redriven, now};
     state_.apply(event, write(event), 0);
     ++origin->counters.redriven;
@@ -139,14 +143,17 @@ QueueStatistics Engine::statistics(Time now, const Queue& queue) const {
 std::vector<std::uint32_t> Engine::browse(const Queue& queue, std::uint32_t limit) const {
   std::vector<std::uint32_t> found;
   const auto walk = [&](const List& list) {
-    for (auto slot = list.head; slot != 0 && found.size() < limit; slot = state_.messages[slot].next) found.push_back(slot);
+    for (auto slot = list.head; slot != 0 && found.size() < limit;
+         slot = state_.messages[slot].next)
+      found.push_back(slot);
   };
   for (unsigned priority = kPriorities; priority-- > 0;) walk(queue.ready[priority]);
   for (const auto& [name, group] : queue.groups) walk(state_.groups[group].waiting);
   if (queue.leased_count + queue.scheduled_count == 0) return found;
   for (std::uint32_t slot = 1; slot < state_.messages.end() && found.size() < limit; ++slot) {
     const Message& message = state_.messages[slot];
-    if (message.queue == queue.slot && (message.state == MessageState::leased || message.state == MessageState::scheduled))
+    if (message.queue == queue.slot &&
+        (message.state == MessageState::leased || message.state == MessageState::scheduled))
       found.push_back(slot);
   }
   return found;

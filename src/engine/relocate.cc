@@ -27,7 +27,8 @@ Result<bool> Engine::relocate(std::uint8_t kind, ByteView head, LogPosition posi
       HistoryEvent event;
       return decode(head, event, ids_) ? relocate_history(event.id, position) : false;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -61,7 +62,8 @@ Result<bool> Engine::relocate_message(MessageId id, LogPosition position) {
 
 Result<bool> Engine::relocate_result(MessageId id, LogPosition position) {
   const auto slot = state_.find_result(id);
-  if (slot == 0 || state_.results[slot].position != position || state_.results[slot].timer == 0) return false;
+  if (slot == 0 || state_.results[slot].position != position || state_.results[slot].timer == 0)
+    return false;
   auto body = storage_->read_body(position);
   if (!body) return fail(body.error());
   body_.assign(body->begin(), body->end());

@@ -39,7 +39,8 @@ void append_json(Bytes& out, std::string_view text, std::size_t longest) {
 
 std::uint64_t Engine::seal_of(MessageId id, std::uint32_t delivery) const {
   const std::uint64_t words[2]{id.value, delivery};
-  return siphash(state_.secret[1], state_.secret[2], ByteView(reinterpret_cast<const std::byte*>(words), sizeof words));
+  return siphash(state_.secret[1], state_.secret[2],
+                 ByteView(reinterpret_cast<const std::byte*>(words), sizeof words));
 }
 
 std::uint32_t Engine::leased_slot(const LeaseToken& token) const {
@@ -51,14 +52,17 @@ std::uint32_t Engine::leased_slot(const LeaseToken& token) const {
 
 Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
   if (settle.result.size() > options_.max_message_bytes)
-    return Error{ErrorCode::too_large, fmt::format("the result has {} bytes, at most {} are taken", settle.result.size(),
-                                                   options_.max_message_bytes),
+    return Error{ErrorCode::too_large,
+                 fmt::format("the result has {} bytes, at most {} are taken", settle.result.size(),
+                             options_.max_message_bytes),
                  "store it elsewhere and return a reference"};
   SettleAnswer answer;
   IdList ids;
   for (const auto& token : settle.leases) {
-    if (leased_slot(token) != 0) ids.push_back(token.id);
-    else ++answer.lost;
+    if (leased_slot(token) != 0)
+      ids.push_back(token.id);
+    else
+      ++answer.lost;
   }
   // A lease named twice is settled once.
   if (ids.size() > 1) {
@@ -85,7 +89,8 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
     const auto slot = state_.find(id);
     Queue& queue = state_.queue_at(state_.messages[slot].queue);
     switch (settle.outcome) {
-      case Outcome::ack: break;
+      case Outcome::ack:
+        break;
       case Outcome::nack:
         ++queue.counters.nacked;
         fail_delivery(now, slot, ReturnReason::nack, settle.error, settle.delay);
@@ -114,8 +119,10 @@ void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.acked;
     note_settled(now, queue, message, 1);
-    if (message.task) finish_task(now, slot, TaskState::done, settle.result, {}, false);
-    else plain.push_back(id);
+    if (message.task)
+      finish_task(now, slot, TaskState::done, settle.result, {}, false);
+    else
+      plain.push_back(id);
     changed(now, queue);
   }
   if (plain.empty()) return;
@@ -136,11 +143,12 @@ void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
 void Engine::note_settled(Time now, Queue& queue, const Message& message, std::uint64_t count) {
   const auto since = state_.leases[message.link].since;
   queue.meter.completed(now, count, now - message.enqueued_at(), now - since);
-  if (!room_wanted_.empty() && room_wanted_.erase(queue.id.value) > 0) effects_.emplace_back(RoomMade{queue.id});
+  if (!room_wanted_.empty() && room_wanted_.erase(queue.id.value) > 0)
+    effects_.emplace_back(RoomMade{queue.id});
 }
 
-void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result, std::string_view error,
-                         bool keeps_message, ByteView history) {
+void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result,
+                         std::string_view error, bool keeps_message, ByteView history) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   FinishEvent event;
@@ -178,7 +186,8 @@ std::uint32_t Engine::max_attempts(const Message& message, const Queue& queue) c
   return state_.policies[message.policy].max_attempts.value_or(queue.options.max_attempts);
 }
 
-ByteView Engine::history_with(Time now, const Message& message, std::string_view reason, std::string_view error) {
+ByteView Engine::history_with(Time now, const Message& message, std::string_view reason,
+                              std::string_view error) {
   history_.clear();
   if (const auto* extra = state_.find_extra(message); extra != nullptr && extra->history)
     if (auto old = storage_->read_body(extra->history)) append(history_, *old);
@@ -192,28 +201,34 @@ ByteView Engine::history_with(Time now, const Message& message, std::string_view
     }
     history_.erase(history_.begin() + 1, history_.begin() + static_cast<std::ptrdiff_t>(next + 2));
   }
-  if (history_.empty()) history_.push_back(std::byte{'['});
-  else history_.back() = std::byte{','};
-  append(history_, as_bytes(fmt::format(R"({{"attempt":{},"at":{},"reason":"{}","error":")", state_.attempts_of(message),
-                                        micros(now) / 1000, reason)));
+  if (history_.empty())
+    history_.push_back(std::byte{'['});
+  else
+    history_.back() = std::byte{','};
+  append(history_, as_bytes(fmt::format(R"({{"attempt":{},"at":{},"reason":"{}","error":")",
+                                        state_.attempts_of(message), micros(now) / 1000, reason)));
   append_json(history_, error, kLongestError);
   append(history_, as_bytes("\"}]"));
   return history_;
 }
 
-void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, std::string_view error,
-                           std::optional<Duration> delay) {
+void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
+                           std::string_view error, std::optional<Duration> delay) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   const auto attempts = state_.attempts_of(message);
   const auto most = max_attempts(message, queue);
-  if (message.cancelled) return finish_task(now, slot, TaskState::cancelled, {}, "cancelled while it ran", false);
+  if (message.cancelled)
+    return finish_task(now, slot, TaskState::cancelled, {}, "cancelled while it ran", false);
   if (most != 0 && attempts >= most) return bury(now, slot, MoveReason::max_attempts, error);
   const auto* extra = state_.find_extra(message);
   if (extra != nullptr && extra->expires_at != Time{} && extra->expires_at <= now)
-    return ++queue.counters.expired, end_message(now, slot, SettleReason::expired, "expired before it was done");
+    return ++queue.counters.expired,
+           end_message(now, slot, SettleReason::expired, "expired before it was done");
   const auto& backoff = state_.policies[message.policy].backoff;
-  const auto wait = delay ? *delay : flow::delay_after(backoff ? *backoff : queue.options.backoff, attempts, random_.next());
+  const auto wait = delay ? *delay
+                          : flow::delay_after(backoff ? *backoff : queue.options.backoff, attempts,
+                                              random_.next());
   const auto history = history_with(now, message, name_of(reason), error);
   const MessageId one[]{message.id};
   const GiveBackEvent event{reason, now, wait.count() > 0 ? now + wait : Time{}, false, false, one};
@@ -230,7 +245,8 @@ void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_v
   if (!target_name.empty() && target_name != queue.name)
     if (auto found = queue_for(now, target_name)) target = *found;
   if (target == nullptr) return end_message(now, slot, SettleReason::discarded, error);
-  // The dead letters are bounded like everything else; what finds no room there waits, and is not lost.
+  // The dead letters are bounded like everything else; what finds no room there waits, and is not
+  // lost.
   flow::Bounds bounds;
   bounds.max_length = target->options.max_length;
   bounds.length = target->length();
@@ -239,14 +255,17 @@ void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_v
   if (flow::broken_bound(bounds, 1, message.bytes, false) != flow::Bound::none) {
     if (reason == MoveReason::overflow) return;
     ++queue.counters.dead_letter_refused;
-    const auto history = message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
+    const auto history =
+        message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
     const MessageId one[]{id};
-    const GiveBackEvent event{ReturnReason::rejected, now, now + kDeadLetterRetry, false, true, one};
+    const GiveBackEvent event{
+        ReturnReason::rejected, now, now + kDeadLetterRetry, false, true, one};
     state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
     return changed(now, queue);
   }
   const bool task = message.task;
-  const auto history = message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
+  const auto history =
+      message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
   if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
   if (task) {
     // The result names the last error; the message itself stays for a redrive. Both in one commit.
@@ -266,12 +285,14 @@ void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_v
 }
 
 // For good, without dead letters.
-void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason, std::string_view error) {
+void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason,
+                         std::string_view error) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
   if (message.task) {
-    finish_task(now, slot, reason == SettleReason::expired ? TaskState::expired : TaskState::failed, {}, error, false);
+    finish_task(now, slot, reason == SettleReason::expired ? TaskState::expired : TaskState::failed,
+                {}, error, false);
   } else {
     const MessageId one[]{message.id};
     const SettleEvent event{reason, now, one};
@@ -279,10 +300,12 @@ void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason, std:
     state_.apply(event);
   }
   changed(now, queue);
-  if (!room_wanted_.empty() && room_wanted_.erase(queue.id.value) > 0) effects_.emplace_back(RoomMade{queue.id});
+  if (!room_wanted_.empty() && room_wanted_.erase(queue.id.value) > 0)
+    effects_.emplace_back(RoomMade{queue.id});
 }
 
-Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens, Duration duration) {
+Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens,
+                                    Duration duration) {
   ExtendAnswer answer;
   IdList ids;
   for (const auto& token : tokens) {
@@ -294,14 +317,16 @@ Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens
     const Message& message = state_.messages[slot];
     answer.cancelled |= message.cancelled != 0;
     if (duration.count() == 0)
-      duration = state_.policies[message.policy].lease.value_or(state_.queue_at(message.queue).options.lease);
+      duration = state_.policies[message.policy].lease.value_or(
+          state_.queue_at(message.queue).options.lease);
     ids.push_back(message.id);
   }
   answer.extended = static_cast<std::uint32_t>(ids.size());
   if (ids.empty()) return answer;
   answer.deadline = now + duration;
   for (std::size_t at = 0; at < ids.size(); at += kMostIdsInEvent) {
-    const ExtendEvent event{answer.deadline, std::span(ids.data() + at, std::min(kMostIdsInEvent, ids.size() - at))};
+    const ExtendEvent event{answer.deadline,
+                            std::span(ids.data() + at, std::min(kMostIdsInEvent, ids.size() - at))};
     write(event);
     state_.apply(event);
   }

@@ -1,7 +1,7 @@
 // Objects of one type in pages, named by a small number, reused without ever moving.
 //
-// Index 0 is never given out: it means "none" everywhere. A page that has been taken is kept until the
-// slab dies or clear() is called; memory follows the high-water mark.
+// Index 0 is never given out: it means "none" everywhere. A page that has been taken is kept until
+// the slab dies or clear() is called; memory follows the high-water mark.
 #pragma once
 
 #include <cstdint>

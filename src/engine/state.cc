@@ -36,7 +36,9 @@ std::uint32_t State::queue_slot(QueueId id) const {
   return found == queue_ids_.end() ? 0 : found->second;
 }
 
-void State::apply(const GenesisEvent& event) { std::copy_n(event.secret, 4, secret); }
+void State::apply(const GenesisEvent& event) {
+  std::copy_n(event.secret, 4, secret);
+}
 
 void State::apply(const QueueSetEvent& event) {
   if (Queue* known = find_queue(event.id)) {
@@ -87,7 +89,8 @@ void State::apply(const PolicyEvent& event) {
 
 // ---- messages come
 
-std::uint32_t State::apply(const PublishEvent& event, LogPosition position, std::uint32_t body_bytes) {
+std::uint32_t State::apply(const PublishEvent& event, LogPosition position,
+                           std::uint32_t body_bytes) {
   const auto slot = insert(event, position, body_bytes);
   if (slot == 0) return 0;
   if (event.key) add_key(event.key, event.id, queue_at(messages[slot].queue), event.dedup_until);
@@ -95,7 +98,8 @@ std::uint32_t State::apply(const PublishEvent& event, LogPosition position, std:
   return slot;
 }
 
-std::uint32_t State::insert(const PublishEvent& event, LogPosition position, std::uint32_t body_bytes) {
+std::uint32_t State::insert(const PublishEvent& event, LogPosition position,
+                            std::uint32_t body_bytes) {
   next_message = std::max(next_message, event.id.value + 1);
   const auto queue_slot_number = queue_slot(event.queue);
   if (queue_slot_number == 0 || index.find(event.id) != 0) return 0;
@@ -158,8 +162,10 @@ void State::put_ready(std::uint32_t slot, bool original_place) {
     insert_before(messages, list, slot, before);
     if (group == 0 && message.extra == 0) queue.hint[message.priority] = slot;
   }
-  if (group != 0) review_group(queue, group);
-  else review_priority(queue, static_cast<unsigned>(message.priority));
+  if (group != 0)
+    review_group(queue, group);
+  else
+    review_priority(queue, static_cast<unsigned>(message.priority));
 }
 
 void State::make_ready(std::uint32_t slot) {
@@ -191,7 +197,8 @@ void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bo
 
 void State::apply(const LeaseEvent& event) {
   for (const auto id : event.ids)
-    if (const auto slot = index.find(id); slot != 0) lease(slot, event.at, event.deadline, event.connection_bound);
+    if (const auto slot = index.find(id); slot != 0)
+      lease(slot, event.at, event.deadline, event.connection_bound);
 }
 
 void State::extend(std::uint32_t slot, Time deadline) {
@@ -272,7 +279,8 @@ void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t 
 
 std::uint32_t State::add_result(const StoredResult& result, Time expires_at) {
   if (const auto old = result_index.find(result.id); old != 0) forget_result(old);
-  while (results.size() >= limits_.max_results && results_by_age.head != 0) forget_result(results_by_age.head);
+  while (results.size() >= limits_.max_results && results_by_age.head != 0)
+    forget_result(results_by_age.head);
   const auto slot = results.take();
   results[slot] = result;
   results[slot].timer = wheel.set(expires_at, TimerKind::result_expires, slot);
@@ -323,7 +331,8 @@ void State::apply(const PurgeEvent& event) {
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
     const Message& message = messages[slot];
     if (message.queue != queue) continue;
-    if (message.state == MessageState::ready || message.state == MessageState::scheduled) remove(slot);
+    if (message.state == MessageState::ready || message.state == MessageState::scheduled)
+      remove(slot);
   }
 }
 
@@ -358,13 +367,16 @@ void State::detach(std::uint32_t slot) {
   Queue& queue = queue_at(message.queue);
   const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
   switch (message.state) {
-    case MessageState::none: break;
+    case MessageState::none:
+      break;
     case MessageState::ready:
       --queue.ready_count;
       unlink(messages, group != 0 ? groups[group].waiting : queue.ready[message.priority], slot);
       if (queue.hint[message.priority] == slot) queue.hint[message.priority] = 0;
-      if (group != 0) review_group(queue, group);
-      else review_priority(queue, static_cast<unsigned>(message.priority));
+      if (group != 0)
+        review_group(queue, group);
+      else
+        review_priority(queue, static_cast<unsigned>(message.priority));
       break;
     case MessageState::leased: {
       --queue.leased_count;
@@ -425,7 +437,8 @@ void State::review_group(Queue& queue, std::uint32_t number) {
   Group& group = groups[number];
   const auto limit = queue.options.group_limit;
   const bool may = group.waiting.head != 0 && (limit == 0 || group.held < limit);
-  const auto ring = may ? static_cast<std::uint8_t>(messages[group.waiting.head].priority) : Group::kNoRing;
+  const auto ring =
+      may ? static_cast<std::uint8_t>(messages[group.waiting.head].priority) : Group::kNoRing;
   if (ring == group.ring) return;
   if (group.ring != Group::kNoRing) {
     unlink(groups, queue.rings[group.ring], number);
@@ -518,8 +531,9 @@ void State::forget_key(std::uint32_t slot) {
 }
 
 std::uint64_t State::bytes() const {
-  return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() + wheel.bytes() +
-         results.bytes() + result_index.bytes() + keys.bytes() + key_index_.size() * 56;
+  return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() +
+         wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +
+         key_index_.size() * 56;
 }
 
 }  // namespace penstock::engine

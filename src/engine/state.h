@@ -1,7 +1,8 @@
 // Everything the engine knows, and what an event does to it.
 //
-// Live and in recovery the same apply() runs; nothing here decides, asks for the time or fails. A record
-// that contradicts the state (which no log of ours can contain) ends recovery with Error::corrupt.
+// Live and in recovery the same apply() runs; nothing here decides, asks for the time or fails. A
+// record that contradicts the state (which no log of ours can contain) ends recovery with
+// Error::corrupt.
 #pragma once
 
 #include <memory>
@@ -85,7 +86,8 @@ class State {
   // ---- checkpoint (checkpoint.cc)
   void encode_checkpoint(Bytes& out) const;
   [[nodiscard]] Result<void> restore_checkpoint(ByteView bytes);
-  [[nodiscard]] Result<void> restore_live(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
+  [[nodiscard]] Result<void> restore_live(const PublishEvent&, LogPosition position,
+                                          std::uint32_t body_bytes);
   [[nodiscard]] Result<void> restore_done();
 
   // The law of this object; slow, for tests and the simulator.
@@ -117,8 +119,8 @@ class State {
   std::uint32_t insert(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
   void place(std::uint32_t slot, Time now, Time due, bool original_place);
   void put_ready(std::uint32_t slot, bool original_place);
-  void detach(std::uint32_t slot);          // out of its state, into none
-  void remove(std::uint32_t slot);          // out of everything
+  void detach(std::uint32_t slot);  // out of its state, into none
+  void remove(std::uint32_t slot);  // out of everything
   void leave_group(std::uint32_t slot);
   void hold_group(std::uint32_t slot, bool hold);
   void review_group(Queue& queue, std::uint32_t group);
@@ -148,8 +150,8 @@ struct State::Override {
   std::uint16_t deliveries = 0;
   std::uint16_t uncounted = 0;
   QueueId queue, origin;
-  Time due{};           // of a scheduled message, or the lease's deadline
-  Time since{};         // of the lease
+  Time due{};    // of a scheduled message, or the lease's deadline
+  Time since{};  // of the lease
   Time expires_at{};
   LogPosition history{};
   std::uint32_t history_bytes = 0;

@@ -29,7 +29,8 @@ void State::check() const {
     if (group != 0) ++members[group];
     if (message.holds_group) CHECK(group != 0), ++held[group];
     switch (message.state) {
-      case MessageState::none: break;
+      case MessageState::none:
+        break;
       case MessageState::ready:
         ++tally.ready;
         CHECK(message.link == 0 && !message.holds_group);
@@ -38,7 +39,9 @@ void State::check() const {
         ++tally.leased;
         CHECK(message.link != 0 && leases[message.link].message == slot && message.deliveries > 0);
         break;
-      case MessageState::scheduled: ++tally.scheduled; break;
+      case MessageState::scheduled:
+        ++tally.scheduled;
+        break;
     }
   }
   CHECK(live == messages.size());

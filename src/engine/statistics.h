@@ -13,9 +13,9 @@ struct QueueStatistics {
   QueueOptions options;
   std::uint64_t ready = 0, leased = 0, scheduled = 0, bytes = 0;
   // Little's law: L = lambda * W.
-  double in_system = 0;         // L: ready + leased
-  double arrival_rate = 0;      // lambda, messages per second
-  double service_rate = 0;      // mu, what the consumers can do per second; 0 while unknown
+  double in_system = 0;     // L: ready + leased
+  double arrival_rate = 0;  // lambda, messages per second
+  double service_rate = 0;  // mu, what the consumers can do per second; 0 while unknown
   bool service_rate_known = false;
   Duration mean_time{0};        // W, from publish to settle
   Duration predicted_wait{0};   // L / mu for a message that comes now; 0 while unknown
@@ -23,7 +23,7 @@ struct QueueStatistics {
   std::uint32_t consumers = 0;  // waiting takes
   // Since the process started.
   std::uint64_t published = 0, duplicates = 0, delivered = 0, acked = 0, nacked = 0, rejected = 0;
-  std::uint64_t returned = 0;       // leases that ran out or whose connection ended
+  std::uint64_t returned = 0;  // leases that ran out or whose connection ended
   std::uint64_t expired = 0, dropped = 0, dead_lettered = 0, purged = 0, redriven = 0;
   std::uint64_t refused_length = 0, refused_bytes = 0, refused_wait = 0, refused_dedup = 0;
   std::uint64_t dead_letter_refused = 0;  // dead letters that found no room and will be tried again

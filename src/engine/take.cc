@@ -44,7 +44,8 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
     const auto slot = state_.next_takeable(queue);
     Message& message = state_.messages[slot];
     const auto& policy = state_.policies[message.policy];
-    const auto duration = take.lease.count() > 0 ? take.lease : policy.lease.value_or(queue.options.lease);
+    const auto duration =
+        take.lease.count() > 0 ? take.lease : policy.lease.value_or(queue.options.lease);
     // One record tells of all leases that end together.
     if (now + duration != event.deadline || ids_.size() == kMostIdsInEvent) flush();
     event.deadline = now + duration;
@@ -76,7 +77,8 @@ bool Engine::rate_allows(Time now, Queue& queue) {
   const double rate = queue.options.rate;
   if (rate <= 0) return true;
   const double most = std::max(1.0, rate / 10);
-  const double since = queue.tokens_at == Time{} ? 1e6 : static_cast<double>((now - queue.tokens_at).count());
+  const double since =
+      queue.tokens_at == Time{} ? 1e6 : static_cast<double>((now - queue.tokens_at).count());
   queue.tokens = std::min(most, queue.tokens + since * rate / 1e6);
   queue.tokens_at = now;
   if (queue.tokens >= 1) return queue.tokens -= 1, true;
@@ -125,7 +127,8 @@ void Engine::end_take(std::uint32_t slot, std::vector<Leased> messages) {
 void Engine::cancel_take(SessionId session, std::uint64_t tag) {
   const auto takes = session_takes_.find(session);
   if (takes == session_takes_.end()) return;
-  if (const auto found = takes->second.find(tag); found != takes->second.end()) end_take(found->second, {});
+  if (const auto found = takes->second.find(tag); found != takes->second.end())
+    end_take(found->second, {});
 }
 
 void Engine::close_session(Time now, SessionId session) {
@@ -136,10 +139,12 @@ void Engine::close_session(Time now, SessionId session) {
   if (const auto owned = state_.owners.find(session); owned != state_.owners.end())
     for (auto lease = owned->second.head; lease != 0; lease = state_.leases[lease].next)
       if (state_.leases[lease].connection_bound) back.push_back(state_.leases[lease].message);
-  std::ranges::sort(back, std::greater<>{}, [this](std::uint32_t slot) { return state_.messages[slot].id; });
+  std::ranges::sort(back, std::greater<>{},
+                    [this](std::uint32_t slot) { return state_.messages[slot].id; });
   for (const auto slot : back) {
     ++state_.queue_at(state_.messages[slot].queue).counters.returned;
-    fail_delivery(now, slot, ReturnReason::connection_closed, "the consumer's connection ended", Duration(0));
+    fail_delivery(now, slot, ReturnReason::connection_closed, "the consumer's connection ended",
+                  Duration(0));
   }
   state_.disown(session);
 }

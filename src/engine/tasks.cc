@@ -11,9 +11,12 @@ TaskState Engine::task_state(MessageId id) const {
   if (slot == 0 || !state_.messages[slot].task) return TaskState::unknown;
   const Message& message = state_.messages[slot];
   switch (message.state) {
-    case MessageState::leased: return TaskState::running;
-    case MessageState::scheduled: return message.deliveries == 0 ? TaskState::scheduled : TaskState::retrying;
-    default: return TaskState::queued;
+    case MessageState::leased:
+      return TaskState::running;
+    case MessageState::scheduled:
+      return message.deliveries == 0 ? TaskState::scheduled : TaskState::retrying;
+    default:
+      return TaskState::queued;
   }
 }
 
@@ -38,7 +41,8 @@ void Engine::expire_watch(std::uint32_t slot) {
     watches_by_id_.erase(at);
     break;
   }
-  if (const auto session = session_watches_.find(watch.session); session != session_watches_.end()) {
+  if (const auto session = session_watches_.find(watch.session);
+      session != session_watches_.end()) {
     session->second.erase(slot);
     if (session->second.empty()) session_watches_.erase(session);
   }
@@ -49,7 +53,8 @@ void Engine::expire_watch(std::uint32_t slot) {
 
 void Engine::wake_watchers(MessageId id) {
   if (watches_by_id_.empty()) return;
-  for (auto found = watches_by_id_.find(id.value); found != watches_by_id_.end(); found = watches_by_id_.find(id.value))
+  for (auto found = watches_by_id_.find(id.value); found != watches_by_id_.end();
+       found = watches_by_id_.find(id.value))
     expire_watch(found->second);
 }
 

@@ -44,9 +44,11 @@ void TimerWheel::link(std::uint32_t index) {
   const auto tick = std::clamp(node.tick, tick_, tick_ + kReach);
   // The level is that of the highest digit in which the timer's tick differs from the present one.
   const auto differs = tick ^ tick_;
-  unsigned level = differs == 0 ? 0 : static_cast<unsigned>(63 - std::countl_zero(differs)) / kSlotBits;
+  unsigned level =
+      differs == 0 ? 0 : static_cast<unsigned>(63 - std::countl_zero(differs)) / kSlotBits;
   auto digit = tick >> (std::min(level, kLevels - 1) * kSlotBits) & kSlotMask;
-  if (level >= kLevels) {  // the top digit wraps: the slot just behind the present one comes round last
+  if (level >=
+      kLevels) {  // the top digit wraps: the slot just behind the present one comes round last
     level = kLevels - 1;
     digit = tick >> (level * kSlotBits) & kSlotMask;
   }
@@ -113,7 +115,8 @@ int TimerWheel::next_used(unsigned level, std::uint32_t from) const {
   auto word = from / 64;
   auto bits = used_[level][word] & (~0ull << from % 64);
   for (;;) {
-    if (bits != 0) return static_cast<int>(word * 64 + static_cast<unsigned>(std::countr_zero(bits)));
+    if (bits != 0)
+      return static_cast<int>(word * 64 + static_cast<unsigned>(std::countr_zero(bits)));
     if (++word == kSlots / 64) return -1;
     bits = used_[level][word];
   }

@@ -1,8 +1,9 @@
-// A hierarchical timer wheel: any number of timers, set and cancelled in constant time, 24 bytes each.
+// A hierarchical timer wheel: any number of timers, set and cancelled in constant time, 24 bytes
+// each.
 //
-// A tick is one millisecond; five levels of 256 slots reach 34 years. A timer further off than that waits
-// in the last slot and is set again when it comes round. Timers never fire early; they fire in the order
-// of their ticks, and within one tick in no promised order.
+// A tick is one millisecond; five levels of 256 slots reach 34 years. A timer further off than that
+// waits in the last slot and is set again when it comes round. Timers never fire early; they fire
+// in the order of their ticks, and within one tick in no promised order.
 #pragma once
 
 #include <array>
@@ -38,7 +39,8 @@ class TimerWheel {
   };
   // The next timer due at `now`, taken out of the wheel; kind none when there is none (any more).
   [[nodiscard]] Fired pop(Time now);
-  // No timer is due before this; exact within the coming quarter of a second, else a time to look again.
+  // No timer is due before this; exact within the coming quarter of a second, else a time to look
+  // again.
   [[nodiscard]] Time next() const;
 
   [[nodiscard]] std::uint32_t size() const { return nodes_.size(); }
@@ -49,7 +51,8 @@ class TimerWheel {
   static constexpr unsigned kSlotBits = 8;
   static constexpr std::uint32_t kSlots = 1u << kSlotBits;
   static constexpr std::uint64_t kSlotMask = kSlots - 1;
-  // One slot of the top level short of a whole turn, so that a far timer never lands in the present slot.
+  // One slot of the top level short of a whole turn, so that a far timer never lands in the present
+  // slot.
   static constexpr std::uint64_t kReach =
       (1ull << (kLevels * kSlotBits)) - (1ull << ((kLevels - 1) * kSlotBits));
 
@@ -67,7 +70,8 @@ class TimerWheel {
   void unlink(std::uint32_t index);
   // Brings the timers of the slots that start now down to finer levels.
   void cascade();
-  // The first tick after the present one at which a slot of some level has something; nothing if none.
+  // The first tick after the present one at which a slot of some level has something; nothing if
+  // none.
   [[nodiscard]] std::uint64_t next_tick() const;
   [[nodiscard]] int next_used(unsigned level, std::uint32_t from) const;
 

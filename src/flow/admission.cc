@@ -12,7 +12,8 @@ constexpr double kUnknownUs = 1e6;
 }  // namespace
 
 Bound broken_bound(const Bounds& bounds, std::uint64_t count, std::uint64_t bytes, bool waiting) {
-  if (count > bounds.max_length || bounds.length > bounds.max_length - count) return Bound::max_length;
+  if (count > bounds.max_length || bounds.length > bounds.max_length - count)
+    return Bound::max_length;
   if (bytes > bounds.max_bytes || bounds.bytes > bounds.max_bytes - bytes) return Bound::max_bytes;
   if (waiting && bounds.max_wait.count() > 0 && bounds.service_rate > 0) {
     // The wait of the last of them: everybody before it, itself not included.
@@ -32,9 +33,11 @@ Duration retry_after(const Bounds& bounds, Bound bound, std::uint64_t count, std
       missing = static_cast<double>(bounds.length + count) - static_cast<double>(bounds.max_length);
     } else if (bound == Bound::max_bytes) {
       const double mean = bounds.length == 0 ? static_cast<double>(bytes)
-                                             : static_cast<double>(bounds.bytes) / static_cast<double>(bounds.length);
-      missing = (static_cast<double>(bounds.bytes + bytes) - static_cast<double>(bounds.max_bytes)) /
-                std::max(mean, 1.0);
+                                             : static_cast<double>(bounds.bytes) /
+                                                   static_cast<double>(bounds.length);
+      missing =
+          (static_cast<double>(bounds.bytes + bytes) - static_cast<double>(bounds.max_bytes)) /
+          std::max(mean, 1.0);
     } else if (bound == Bound::max_wait) {
       missing = static_cast<double>(bounds.in_system + count - 1) -
                 static_cast<double>(bounds.max_wait.count()) * 1e-6 * bounds.service_rate;

@@ -12,9 +12,9 @@ namespace penstock::flow {
 struct Bounds {
   std::uint64_t max_length = 0, length = 0;
   std::uint64_t max_bytes = 0, bytes = 0;
-  Duration max_wait{0};           // 0 = no such bound
-  std::uint64_t in_system = 0;    // ready + leased: what stands before a new arrival
-  double service_rate = 0;        // mu per second; 0 = unknown, then max_wait does not apply
+  Duration max_wait{0};         // 0 = no such bound
+  std::uint64_t in_system = 0;  // ready + leased: what stands before a new arrival
+  double service_rate = 0;      // mu per second; 0 = unknown, then max_wait does not apply
 };
 
 enum class Bound : std::uint8_t { none, max_length, max_bytes, max_wait };
@@ -24,9 +24,10 @@ enum class Bound : std::uint8_t { none, max_length, max_bytes, max_wait };
 [[nodiscard]] Bound broken_bound(const Bounds& bounds, std::uint64_t count, std::uint64_t bytes,
                                  bool waiting);
 
-// When somebody who was refused should come back: the time in which the consumers make the room that is
-// missing, for everybody who was told so before, plus up to a quarter of jitter; at least 1 ms, at most a
-// minute, about a second while mu is unknown. `ahead`: messages refused lately, which come back too.
+// When somebody who was refused should come back: the time in which the consumers make the room
+// that is missing, for everybody who was told so before, plus up to a quarter of jitter; at least 1
+// ms, at most a minute, about a second while mu is unknown. `ahead`: messages refused lately, which
+// come back too.
 [[nodiscard]] Duration retry_after(const Bounds& bounds, Bound bound, std::uint64_t count,
                                    std::uint64_t bytes, double ahead, std::uint64_t random);
 

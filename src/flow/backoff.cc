@@ -12,7 +12,8 @@ Duration delay_after(const Backoff& backoff, std::uint32_t attempt, std::uint64_
       delay = delay > backoff.cap / 2 ? backoff.cap : delay * 2;
   if (!backoff.jitter || delay.count() < 2) return delay;
   const auto half = delay.count() / 2;
-  return Duration(delay.count() - static_cast<std::int64_t>(random % static_cast<std::uint64_t>(half + 1)));
+  return Duration(delay.count() -
+                  static_cast<std::int64_t>(random % static_cast<std::uint64_t>(half + 1)));
 }
 
 }  // namespace penstock::flow

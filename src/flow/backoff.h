@@ -20,6 +20,7 @@ struct Backoff {
 };
 
 // The delay after attempt number `attempt` (from 1). `random` is any uniform number.
-[[nodiscard]] Duration delay_after(const Backoff& backoff, std::uint32_t attempt, std::uint64_t random);
+[[nodiscard]] Duration delay_after(const Backoff& backoff, std::uint32_t attempt,
+                                   std::uint64_t random);
 
 }  // namespace penstock::flow

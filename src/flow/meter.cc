@@ -6,9 +6,9 @@
 namespace penstock::flow {
 namespace {
 
-constexpr double kSliceUs = 20'000;          // how often sums are folded into averages
-constexpr double kMemoryUs = 4'000'000;      // e-folding time of the averages
-constexpr double kEnoughCompletions = 8;     // before mu counts as known
+constexpr double kSliceUs = 20'000;       // how often sums are folded into averages
+constexpr double kMemoryUs = 4'000'000;   // e-folding time of the averages
+constexpr double kEnoughCompletions = 8;  // before mu counts as known
 constexpr double kEnoughBusyUs = 50'000;
 constexpr std::uint64_t kEnoughSamples = 8;
 

@@ -20,8 +20,8 @@ class Descriptor {
   int fd_;
 };
 
-// What is aligned to kDirectAlignment in memory, place and size is written past the page cache, where
-// the file system can: copying it there costs more than all that is done to a message before.
+// What is aligned to kDirectAlignment in memory, place and size is written past the page cache,
+// where the file system can: copying it there costs more than all that is done to a message before.
 class PosixFile : public File {
  public:
   static constexpr std::size_t kDirectAlignment = 4096;

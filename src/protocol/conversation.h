@@ -2,9 +2,10 @@
 //
 // Threads:  the broker's.
 // Lifetime: the host outlives the conversation; input given to receive() is not kept.
-// Pressure: receive() stops consuming when it holds as many unanswered commands as its limit allows, or
-//           when its output is longer than limits allow; the gateway then stops reading the socket, and
-//           TCP carries it to the sender. wants_input() says whether to read on.
+// Pressure: receive() stops consuming when it holds as many unanswered commands as its limit
+// allows, or
+//           when its output is longer than limits allow; the gateway then stops reading the socket,
+//           and TCP carries it to the sender. wants_input() says whether to read on.
 #pragma once
 
 #include <string>
@@ -34,7 +35,8 @@ class Conversation {
   // What is to be sent; the gateway calls sent(n) for what it took over.
   [[nodiscard]] virtual ByteView output() const = 0;
   virtual void sent(std::size_t count) = 0;
-  // The least number of bytes that receive() needs to make progress; lets the gateway size its buffer.
+  // The least number of bytes that receive() needs to make progress; lets the gateway size its
+  // buffer.
   [[nodiscard]] virtual bool wants_input() const = 0;
   // True when the connection is to be closed once output() is empty.
   [[nodiscard]] virtual bool finished() const = 0;

@@ -110,13 +110,18 @@ class Sink final : public ReplySink {
     }
   }
   static void keep(Got& got, const TaskStatus& t) {
-    got.kind = "task", got.state = t.state, got.name = t.name, got.result = t.result, got.error.message = t.error;
+    got.kind = "task", got.state = t.state, got.name = t.name, got.result = t.result,
+    got.error.message = t.error;
     got.history = t.history;
     got.count = t.attempts;
     got.cancelled = t.cancel_requested;
   }
-  static void keep(Got& got, const Queues& q) { got.kind = "queues", got.queues.assign(q.queues.begin(), q.queues.end()); }
-  static void keep(Got& got, const Done& d) { got.kind = "done", got.count = d.count, got.created = d.created; }
+  static void keep(Got& got, const Queues& q) {
+    got.kind = "queues", got.queues.assign(q.queues.begin(), q.queues.end());
+  }
+  static void keep(Got& got, const Done& d) {
+    got.kind = "done", got.count = d.count, got.created = d.created;
+  }
 };
 
 class BrokerTest : public testing::Test {
@@ -170,9 +175,14 @@ class BrokerTest : public testing::Test {
     broker->publish(session, ++tag, engine::Publish{queue, messages});
     return tag;
   }
-  Got send(std::string_view queue, std::vector<Input> messages) { return wait(send_tag(queue, std::move(messages))); }
-  Got send(std::string_view queue, std::string_view body) { return send(queue, std::vector{input(body)}); }
-  Tag take_tag(std::string queue, std::uint32_t max = 1, Duration wait_for = 0s, Duration lease = 0s) {
+  Got send(std::string_view queue, std::vector<Input> messages) {
+    return wait(send_tag(queue, std::move(messages)));
+  }
+  Got send(std::string_view queue, std::string_view body) {
+    return send(queue, std::vector{input(body)});
+  }
+  Tag take_tag(std::string queue, std::uint32_t max = 1, Duration wait_for = 0s,
+               Duration lease = 0s) {
     engine::Take take;
     take.queues = {std::move(queue)};
     take.max = max;
@@ -185,8 +195,8 @@ class BrokerTest : public testing::Test {
     return wait(take_tag(std::move(queue), max, 0s, lease));
   }
   Got settle(std::vector<engine::LeaseToken> leases, engine::Outcome outcome = engine::Outcome::ack,
-             std::optional<Duration> delay = {}, std::string_view error = {}, std::string_view result = {},
-             std::span<const engine::Publish> sends = {}) {
+             std::optional<Duration> delay = {}, std::string_view error = {},
+             std::string_view result = {}, std::span<const engine::Publish> sends = {}) {
     engine::Settle command;
     command.leases = leases;
     command.outcome = outcome;
@@ -197,7 +207,8 @@ class BrokerTest : public testing::Test {
     broker->settle(session, ++tag, command);
     return wait(tag);
   }
-  Got declare(std::string_view queue, std::vector<std::pair<std::string_view, std::string_view>> patch) {
+  Got declare(std::string_view queue,
+              std::vector<std::pair<std::string_view, std::string_view>> patch) {
     broker->declare(session, ++tag, queue, patch);
     return wait(tag);
   }

@@ -1,7 +1,8 @@
 // Random work, power cuts and restarts against a naive model that knows only what the replies said.
 //
-// The model: a message whose publish was confirmed is "owed" until a settle of it was confirmed. At the end
-// everything owed is delivered, nothing that was finally settled comes back, and nothing is invented.
+// The model: a message whose publish was confirmed is "owed" until a settle of it was confirmed. At
+// the end everything owed is delivered, nothing that was finally settled comes back, and nothing is
+// invented.
 #include <map>
 #include <set>
 
@@ -25,15 +26,34 @@ class ModelTest : public BrokerTest, public testing::WithParamInterface<std::uin
 
   void step() {
     switch (dice(12)) {
-      case 0: case 1: case 2: publish(); break;
-      case 3: case 4: case 5: take(); break;
-      case 6: case 7: settle(Outcome::ack); break;
-      case 8: settle(Outcome::nack); break;
-      case 9: commit(); break;
-      case 10: clock.advance(Duration(static_cast<std::int64_t>(dice(3'000'000)))); break;
+      case 0:
+      case 1:
+      case 2:
+        publish();
+        break;
+      case 3:
+      case 4:
+      case 5:
+        take();
+        break;
+      case 6:
+      case 7:
+        settle(Outcome::ack);
+        break;
+      case 8:
+        settle(Outcome::nack);
+        break;
+      case 9:
+        commit();
+        break;
+      case 10:
+        clock.advance(Duration(static_cast<std::int64_t>(dice(3'000'000))));
+        break;
       case 11:
-        if (dice(6) == 0) cut();
-        else if (dice(3) == 0) broker->maintain();
+        if (dice(6) == 0)
+          cut();
+        else if (dice(3) == 0)
+          broker->maintain();
         break;
     }
     broker->turn();
@@ -46,12 +66,14 @@ class ModelTest : public BrokerTest, public testing::WithParamInterface<std::uin
     std::vector<std::string> texts;
     const auto count = 1 + dice(4);
     for (std::uint64_t n = 0; n < count; ++n)
-      texts.push_back("m" + std::to_string(++serial) + std::string(dice(20) == 0 ? 3000 : dice(100), 'x'));
+      texts.push_back("m" + std::to_string(++serial) +
+                      std::string(dice(20) == 0 ? 3000 : dice(100), 'x'));
     for (const auto& text : texts) {
       auto one = input(text);
       one.priority = static_cast<std::uint8_t>(dice(3));
       if (dice(3) == 0) one.group = dice(2) == 0 ? "a" : "b";
-      if (dice(4) == 0) one.not_before = clock.now() + Duration(static_cast<std::int64_t>(dice(5'000'000)));
+      if (dice(4) == 0)
+        one.not_before = clock.now() + Duration(static_cast<std::int64_t>(dice(5'000'000)));
       inputs.push_back(one);
     }
     publishes[send_tag(dice(2) == 0 ? "q" : "r", inputs)] = texts;
@@ -60,7 +82,8 @@ class ModelTest : public BrokerTest, public testing::WithParamInterface<std::uin
 
   void take() {
     takes.insert(take_tag(dice(2) == 0 ? "q" : "r", static_cast<std::uint32_t>(1 + dice(4)),
-                          dice(2) == 0 ? 0s : 1s, Duration(1'000'000 + static_cast<std::int64_t>(dice(4'000'000)))));
+                          dice(2) == 0 ? 0s : 1s,
+                          Duration(1'000'000 + static_cast<std::int64_t>(dice(4'000'000)))));
   }
 
   void settle(Outcome outcome) {
@@ -89,8 +112,9 @@ class ModelTest : public BrokerTest, public testing::WithParamInterface<std::uin
   void cut() {
     broker.reset();
     const MemoryDirectory::Survivors ways[]{
-        MemoryDirectory::Survivors::nothing, MemoryDirectory::Survivors::everything, MemoryDirectory::Survivors::prefix,
-        MemoryDirectory::Survivors::random_sectors, MemoryDirectory::Survivors::random_garbage};
+        MemoryDirectory::Survivors::nothing, MemoryDirectory::Survivors::everything,
+        MemoryDirectory::Survivors::prefix, MemoryDirectory::Survivors::random_sectors,
+        MemoryDirectory::Survivors::random_garbage};
     directory.crash(ways[dice(5)], script);
     sink.replies.clear();
     publishes.clear();

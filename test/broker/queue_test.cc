@@ -149,7 +149,13 @@ TEST_F(BrokerTest, HigherPrioritiesGoFirst) {
   high.priority = 9;
   send("q", {low, high});
   EXPECT_EQ(bodies(take("q", 2)), (Strings{"high", "low"}));
-  EXPECT_EQ(send("q", {[&] { auto m = low; m.priority = 10; return m; }()}).kind, "error");
+  EXPECT_EQ(send("q", {[&] {
+                   auto m = low;
+                   m.priority = 10;
+                   return m;
+                 }()})
+                .kind,
+            "error");
 }
 
 TEST_F(BrokerTest, ADelayedMessageWaitsForItsTimeAlsoOverARestart) {

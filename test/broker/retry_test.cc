@@ -1,4 +1,5 @@
-// What becomes of messages that fail, and of tasks: attempts, dead letters, history, redrive, results.
+// What becomes of messages that fail, and of tasks: attempts, dead letters, history, redrive,
+// results.
 #include "fixture.h"
 
 namespace penstock::broker {
@@ -33,8 +34,10 @@ TEST_F(RetryTest, AfterItsLastAttemptAMessageLiesInTheDeadLettersWithItsHistory)
   const auto dead = wait(tag);
   ASSERT_EQ(dead.messages.size(), 1u);
   EXPECT_EQ(dead.messages[0].body, "poison");
-  EXPECT_NE(dead.messages[0].history.find(R"("reason":"nack","error":"first \"error\"")"), std::string::npos);
-  EXPECT_NE(dead.messages[0].history.find(R"("reason":"max_attempts","error":"second")"), std::string::npos);
+  EXPECT_NE(dead.messages[0].history.find(R"("reason":"nack","error":"first \"error\"")"),
+            std::string::npos);
+  EXPECT_NE(dead.messages[0].history.find(R"("reason":"max_attempts","error":"second")"),
+            std::string::npos);
   broker->redrive(session, ++tag, "q", 0);
   EXPECT_EQ(wait(tag).count, 1u);
   restart();

@@ -10,7 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-Time at(std::int64_t ms) { return time_from_micros(ms * 1000); }
+Time at(std::int64_t ms) {
+  return time_from_micros(ms * 1000);
+}
 
 TEST(TimerWheel, FiresAtItsTickAndNeverBefore) {
   TimerWheel wheel(at(1'000));
@@ -63,7 +65,8 @@ TEST(TimerWheel, AgreesWithASortedMapOverRandomSetsCancelsAndSteps) {
         model.erase(victim);
       } else {
         const std::int64_t steps[] = {1, 20, 1'000, 100'000, 30'000'000};
-        now += static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(steps[random() % 5]));
+        now +=
+            static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(steps[random() % 5]));
         auto earliest = std::int64_t{1} << 60;
         for (const auto& [payload, due] : model) earliest = std::min(earliest, due);
         EXPECT_LE(micros(wheel.next()) / 1000, std::max(earliest, now)) << "must not oversleep";

@@ -10,7 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A queue with one server of `service` each, fed every `gap`; returns what the meter knows at the end.
+// A queue with one server of `service` each, fed every `gap`; returns what the meter knows at the
+// end.
 Meter simulate(Duration service, Duration gap, Duration length) {
   Meter meter;
   Time now = time_from_micros(1'000'000'000);
@@ -71,13 +72,15 @@ TEST(Admission, NamesTheFirstBoundThatWouldBreak) {
   EXPECT_EQ(broken_bound(bounds, 1, 1, true), Bound::none) << "it would wait exactly a second";
   bounds.in_system = 11;
   EXPECT_EQ(broken_bound(bounds, 1, 1, true), Bound::max_wait);
-  EXPECT_EQ(broken_bound(bounds, 1, 1, false), Bound::none) << "a scheduled message does not compete yet";
+  EXPECT_EQ(broken_bound(bounds, 1, 1, false), Bound::none)
+      << "a scheduled message does not compete yet";
   bounds.service_rate = 0;
   EXPECT_EQ(broken_bound(bounds, 1, 1, true), Bound::none) << "unknown: the bound does not apply";
 }
 
 TEST(Admission, SaysToComeBackWhenThereIsRoomForAllWhoWereRefusedBefore) {
-  const Bounds bounds{.max_length = 100, .length = 100, .max_bytes = 1000, .in_system = 100, .service_rate = 10};
+  const Bounds bounds{
+      .max_length = 100, .length = 100, .max_bytes = 1000, .in_system = 100, .service_rate = 10};
   EXPECT_EQ(retry_after(bounds, Bound::max_length, 1, 1, 0, 0), 100ms);
   EXPECT_EQ(retry_after(bounds, Bound::max_length, 1, 1, 9, 0), 1s);
   const auto jittered = retry_after(bounds, Bound::max_length, 1, 1, 9, 1023);
@@ -93,7 +96,8 @@ TEST(Admission, NeverSaysNeverAndNeverSaysNow) {
 }
 
 TEST(Backoff, DoublesUpToItsCapWithoutOverflow) {
-  const Backoff backoff{.kind = Backoff::Kind::exponential, .base = 1s, .cap = 10s, .jitter = false};
+  const Backoff backoff{
+      .kind = Backoff::Kind::exponential, .base = 1s, .cap = 10s, .jitter = false};
   EXPECT_EQ(delay_after(backoff, 1, 0), 1s);
   EXPECT_EQ(delay_after(backoff, 4, 0), 8s);
   EXPECT_EQ(delay_after(backoff, 5, 0), 10s);
