@@ -166,7 +166,8 @@ bool WorkerPool::settle(const Attempt& attempt, const Ending& ending) {
     request = client::fail_task(lease, ending.error, ending.retry, ending.delay);
     counter = &failed_;
   } else if (ending.kind == Ending::Kind::stopped && why == Stopped::cancelled) {
-    request = client::fail_task(lease, "cancelled: stopped by its worker", false);
+    // The server knows of the cancel: a failed attempt is then the last one.
+    request = client::fail_task(lease, "cancelled: stopped by its worker", true, Duration(0));
     counter = &cancelled_;
   } else if (ending.kind == Ending::Kind::stopped) {
     request = client::give_back(lease);
