@@ -1,92 +1,93 @@
 // No-op tasks per second in one process, end to end: enqueued, durable, run, settled, durable.
-//   tasks_embedded [TASKS] [THREADS] [PRODUCERS] [DIRECTORY]
-// Prints one line for enqueueing in batches while workers run, and one for enqueueing one by one,
-// each waiting for the disk, from several threads.
+//   bench_tasks [TASKS] [THREADS] [PRODUCERS]
 #include <atomic>
-#include <chrono>
-#include <cstdio>
+#include <cstdint>
 #include <cstdlib>
-#include <filesystem>
 #include <penstock/penstock.hpp>
-#include <string>
 #include <thread>
 #include <tuple>
 #include <vector>
 
+#include "bench/report.h"
+
+namespace penstock::bench {
 namespace {
 
-using Steady = std::chrono::steady_clock;
+constexpr std::size_t kBatch = 5000;
 
-double seconds_since(Steady::time_point start) {
-  return std::chrono::duration<double>(Steady::now() - start).count();
+using Nothing = Task<void(int)>;
+const Nothing kNothing = task("nothing", [](int) {}, {.result_ttl = Duration(0)});
+const Nothing kNothingKept = task("nothing kept", [](int) {});
+
+void wait_until_settled(App& app) {
+  while (app.queue("default").in_system > 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-std::atomic<std::uint64_t> ran{0};
-
-void wait_until_ran(std::uint64_t count) {
-  for (auto seen = ran.load(); seen < count; seen = ran.load()) ran.wait(seen);
-}
-
-const auto kNothing = penstock::task("nothing",
-                                     [](int) {
-                                       ran.fetch_add(1);
-                                       ran.notify_one();
-                                     },
-                                     {.result_ttl = penstock::Duration(0)});
-
-double batched(penstock::App& app, std::uint64_t tasks, unsigned producers) {
-  constexpr std::size_t kBatch = 1000;
-  const auto start = Steady::now();
+void in_threads(unsigned count, const auto& work) {
   std::vector<std::thread> threads;
-  for (unsigned p = 0; p < producers; ++p) {
-    threads.emplace_back([&app, share = tasks / producers] {
-      const std::vector<std::tuple<int>> batch(kBatch, std::tuple(1));
-      for (std::uint64_t sent = 0; sent < share; sent += kBatch)
-        (void)app.enqueue_many(kNothing, batch);
-    });
-  }
+  for (unsigned n = 0; n < count; ++n) threads.emplace_back(work);
   for (auto& thread : threads) thread.join();
-  const std::uint64_t all = producers * ((tasks / producers + kBatch - 1) / kBatch) * kBatch;
-  wait_until_ran(all);
-  while (app.queue("default").in_system > 0) std::this_thread::yield();  // settled, too
-  return static_cast<double>(all) / seconds_since(start);
 }
 
-double one_by_one(penstock::App& app, std::uint64_t tasks, unsigned producers) {
-  const std::uint64_t before = ran;
-  const auto start = Steady::now();
-  std::vector<std::thread> threads;
-  for (unsigned p = 0; p < producers; ++p) {
-    threads.emplace_back([&app, share = tasks / producers] {
-      for (std::uint64_t i = 0; i < share; ++i) app.enqueue(kNothing, 1);
-    });
+double in_batches(App& app, const Nothing& nothing, std::uint64_t tasks, unsigned producers) {
+  const std::uint64_t rounds = std::max<std::uint64_t>(tasks / producers / kBatch, 1);
+  const Stopwatch watch;
+  in_threads(producers, [&] {
+    const std::vector<std::tuple<int>> batch(kBatch, std::tuple(1));
+    for (std::uint64_t round = 0; round < rounds; ++round) (void)app.enqueue_many(nothing, batch);
+  });
+  wait_until_settled(app);
+  return static_cast<double>(rounds * producers * kBatch) / watch.seconds();
+}
+
+double one_by_one(App& app, std::uint64_t tasks, unsigned producers) {
+  const std::uint64_t rounds = std::max<std::uint64_t>(tasks / producers, 1);
+  const Stopwatch watch;
+  in_threads(producers, [&] {
+    for (std::uint64_t round = 0; round < rounds; ++round) app.enqueue(kNothing, 1);
+  });
+  wait_until_settled(app);
+  return static_cast<double>(rounds * producers) / watch.seconds();
+}
+
+// Enqueue, wait for the result, again: what one caller of one task sees.
+std::vector<double> round_trips_us(App& app, std::size_t count) {
+  const auto echo = task("echo", [](int n) { return n; });
+  app.add(echo);
+  std::vector<double> times;
+  for (std::size_t n = 0; n < count; ++n) {
+    const Stopwatch watch;
+    (void)app.enqueue(echo, 1).get();
+    times.push_back(watch.seconds() * 1e6);
   }
-  for (auto& thread : threads) thread.join();
-  wait_until_ran(before + tasks / producers * producers);
-  return static_cast<double>(tasks / producers * producers) / seconds_since(start);
+  return times;
+}
+
+int run(std::uint64_t tasks, std::uint32_t threads, unsigned producers) {
+  const TemporaryFolder folder("tasks");
+  auto app = App::embedded(folder.path());
+  app.add(kNothing, kNothingKept);
+  const auto workers = app.work({.threads = {threads, threads}});
+  line(fmt::format("no-op tasks embedded, {} producers, batches of {}", producers, kBatch),
+       per_second(in_batches(app, kNothing, tasks, producers)), "aim 200000/s");
+  line("  the same, each result kept for an hour",
+       per_second(in_batches(app, kNothingKept, tasks / 2, producers)));
+  line("no-op tasks embedded, 64 producers, one by one",
+       per_second(one_by_one(app, tasks / 20, 64)));
+  auto times = round_trips_us(app, 500);
+  line("task round trip (enqueue, run, result), p50", micros(percentile(times, 0.5)));
+  line("task round trip (enqueue, run, result), p99", micros(percentile(times, 0.99)));
+  return 0;
 }
 
 }  // namespace
+}  // namespace penstock::bench
 
 int main(int argc, char** argv) {
   const auto number = [&](int at, unsigned long otherwise) {
     return argc > at ? std::strtoul(argv[at], nullptr, 10) : otherwise;
   };
-  const auto tasks = number(1, 1'000'000);
-  const auto threads = static_cast<std::uint32_t>(number(2, 2));
-  const auto producers = static_cast<unsigned>(number(3, 1));
-  const std::filesystem::path directory =
-      argc > 4 ? std::filesystem::path(argv[4])
-               : std::filesystem::temp_directory_path() /
-                     ("penstock-bench-" + std::to_string(Steady::now().time_since_epoch().count()));
-  {
-    auto app = penstock::App::embedded(directory);
-    app.add(kNothing);
-    auto workers = app.work({.threads = {threads, threads}});
-    std::printf("no-op tasks, batches of 1000, %u producer(s), %u worker thread(s): %.0f tasks/s\n",
-                producers, threads, batched(app, tasks, producers));
-    std::printf("no-op tasks, one by one from 64 threads: %.0f tasks/s\n",
-                one_by_one(app, tasks / 20, 64));
-  }
-  if (argc <= 4) std::filesystem::remove_all(directory);
+  return penstock::bench::run(number(1, 1'000'000), static_cast<std::uint32_t>(number(2, 2)),
+                              static_cast<unsigned>(number(3, 4)));
 }
