@@ -27,11 +27,11 @@ using Header = std::pair<std::string, std::string>;
 struct SendOptions {
   Duration delay{0};
   Time at{};  // zero = at once; says the same as `delay`, give one of them
-  std::optional<std::uint8_t> priority;  // 0..9, higher first
-  std::string key;                       // idempotency key: makes a repeat harmless
-  std::string group;
+  std::optional<std::uint8_t> priority{};  // 0..9, higher first
+  std::string key{};                       // idempotency key: makes a repeat harmless
+  std::string group{};
   Duration expires{0};  // from now; 0 = as the queue says
-  std::vector<Header> headers;
+  std::vector<Header> headers{};
   Duration wait{0};  // how long a full queue may hold the publish back
 };
 
@@ -90,11 +90,11 @@ struct Extended {
 // ---- tasks
 
 struct TaskOptions : SendOptions {
-  std::string queue;                          // empty = "default"
-  std::optional<std::uint32_t> max_attempts;  // 0 = no limit
-  std::optional<flow::Backoff> backoff;
+  std::string queue{};                          // empty = "default"
+  std::optional<std::uint32_t> max_attempts{};  // 0 = no limit
+  std::optional<flow::Backoff> backoff{};
   Duration lease{0};
-  std::optional<Duration> result_ttl;  // 0 = keep none
+  std::optional<Duration> result_ttl{};  // 0 = keep none
 };
 
 // `args` is a JSON array, `kwargs` a JSON object or empty.

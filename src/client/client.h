@@ -35,7 +35,7 @@ namespace penstock::client {
 
 struct Options {
   std::string url = "penstock://127.0.0.1:7411";  // penstock://host[:port]; "host:port" will do
-  std::string name;                               // shown by CLIENT LIST
+  std::string name{};                             // shown by CLIENT LIST
   Duration connect_timeout = std::chrono::seconds(5);
   Duration call_timeout = std::chrono::seconds(30);  // of a call() that says nothing else
   flow::Backoff reconnect{.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(5)};

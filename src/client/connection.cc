@@ -197,11 +197,11 @@ void Connection::close(Error why) {
   timer_.cancel();
   resolver_.cancel();
   socket_.close(ignored);
-  // Those before the greeting never reached the server; for the others that is not known.
+  // First the news, then the answers: who is told that a call failed may rely on connected().
   std::deque<Callback> unanswered;
   unanswered.swap(in_flight_);
-  for (auto& callback : unanswered) callback(std::unexpected(Failure{why}));
   if (events_.on_closed) events_.on_closed(why);
+  for (auto& callback : unanswered) callback(std::unexpected(Failure{why}));
 }
 
 Error Connection::broken(std::string_view doing, const Code& code) const {

@@ -3,8 +3,8 @@
 //
 // Threads:  the client's; made and used on its io_context alone.
 // Lifetime: shared with the operations under way (Asio calls back after a close, too).
-// Damage:   whatever goes wrong closes it, once: all calls in flight are answered with the reason,
-//           then `on_closed` is told.
+// Damage:   whatever goes wrong closes it, once: `on_closed` is told, then all calls in flight are
+//           answered with the reason.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
