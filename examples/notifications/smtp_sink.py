@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""A mail server that delivers nothing and remembers everything: a line of RECORD for each mail taken.
+"""A mail server that delivers nothing and remembers everything: a line for each mail taken.
 
     smtp_sink.py --record FILE [--port 0] [--delay-ms 15] [--fail 0.02] [--seed 1]
 
 A line is written before the mail is answered with 250: its X-Notification-Id, a tab, the recipient,
 a tab, the decoded subject. A share of the mails (--fail) is turned away with a 4xx, as real mail
-servers do; nothing is recorded of those. Prints "ready PORT" when it listens; ends when its standard
-input does.
+servers do; nothing is recorded of those. Prints "ready PORT" when it listens; ends when its
+standard input does.
 """
 import argparse
 import asyncio

@@ -33,8 +33,8 @@ TEST(CommandTemplate, SplitsAtSpacesAndKeepsWhatIsQuotedTogether) {
 }
 
 TEST(CommandTemplate, PutsArgumentsInWithoutEverAddingAWord) {
-  const std::string_view payload =
-      R"({"args":["a b; rm -rf /",7,{"x":[1]},true,null],"kwargs":{"w":320,"name":"$HOME `x` \"'"}})";
+  const std::string_view payload = R"({"args":["a b; rm -rf /",7,{"x":[1]},true,null],)"
+                                   R"("kwargs":{"w":320,"name":"$HOME `x` \"'"}})";
   EXPECT_EQ(words_of("convert {0} -resize {w}x{1} {2} {3}{4} '{name}'", payload),
             (Words{"convert", "a b; rm -rf /", "-resize", "320x7", "{\"x\":[1]}", "truenull",
                    "$HOME `x` \"'"}));

@@ -3,8 +3,8 @@
 
     program_test.py path/to/penstock [unittest arguments]
 
-Nothing here sleeps: servers say on a pipe when they are ready, workers say so on standard error, and
-everything else waits at the server or for the end of a process.
+Nothing here sleeps: servers say on a pipe when they are ready, workers say so on standard error,
+and everything else waits at the server or for the end of a process.
 """
 import base64
 import http.server
@@ -138,7 +138,8 @@ class Messages(ProgramTest):
         self.penstock("send", "tiny", "first")
         output, errors = self.penstock("send", "tiny", "second", code=4)
         self.assertEqual(output, "")
-        self.assertRegex(errors, r"queue tiny refuses for now \(max_length\)\n  hint: come back in \S")
+        self.assertRegex(errors,
+                         r"queue tiny refuses for now \(max_length\)\n  hint: come back in \S")
 
     def test_a_server_that_is_not_there_is_named(self):
         _, errors = self.penstock("send", "mail", "x", code=3, url="penstock://127.0.0.1:1")
@@ -149,7 +150,8 @@ class Messages(ProgramTest):
     def test_wrong_usage_says_what_is_wanted(self):
         for arguments in (["send"], ["send", "q", "b", "--delay", "5"], ["queue", "set", "q", "x"],
                           ["queue", "set", "q", "no_such=1"], ["worker", "--queue", "q"],
-                          ["worker", "--queue", "q", "--exec", "{0}"], ["send", "q", "b", "--at", "x"],
+                          ["worker", "--queue", "q", "--exec", "{0}"],
+                          ["send", "q", "b", "--at", "x"],
                           ["worker", "--queue", "q", "--http", "ftp://x"], ["run", "t", "-a", "x"],
                           ["receive", "q", "--follow", "--no-ack"], ["send", "\x01", "b"],
                           ["worker", "--queue", "q", "--exec", "true", "--threads", "5..2"]):
@@ -219,7 +221,8 @@ class Exec(ProgramTest):
                                            code=1)
             self.assertEqual(output, "")
             return errors
-        self.assertIn("failed after 1 attempt: exit: 3: bad luck", error("echo bad luck >&2; exit 3"))
+        self.assertIn("failed after 1 attempt: exit: 3: bad luck",
+                      error("echo bad luck >&2; exit 3"))
         self.assertIn("signal: SIGKILL", error("kill -KILL $$"))
         self.assertIn("timeout: after 500ms", error("sleep 100"))
 
@@ -229,7 +232,8 @@ class Exec(ProgramTest):
         self.worker("--queue", "twice", "--exec",
                     f"sh -c 'test -e {marker} && echo done || {{{{ touch {marker}; exit 1; }}}}'")
         status = self.json("run", "t", "-q", "twice")
-        self.assertEqual((status["state"], status["attempts"], status["result"]), ("done", 2, "done"))
+        self.assertEqual((status["state"], status["attempts"], status["result"]),
+                         ("done", 2, "done"))
 
     def test_a_task_that_lacks_an_argument_fails_at_once(self):
         self.worker("--queue", "lacks", "--exec", "echo {1}")

@@ -124,9 +124,10 @@ Result<void> Play::raise_the_curtain() {
   }
   write_out(fmt::format(
       "{} events, each an e-mail, a text message and a push notice; {} a second can be worked off,"
-      "\n{} a second are brought. Half-way the server is killed and started again.\n\n",
+      "\n{} a second are brought.{}\n\n",
       human_count(events_.size()), human_count(static_cast<std::uint64_t>(kChannelCapacity)),
-      human_count(static_cast<std::uint64_t>(kChannelCapacity * kOverload))));
+      human_count(static_cast<std::uint64_t>(kChannelCapacity * kOverload)),
+      options_.crash ? " Half-way the server is killed and started again." : ""));
   began_ = clock_.now();
   producers_ = std::make_unique<Producers>(
       events_,
@@ -218,10 +219,10 @@ void Play::draw() {
 std::string Play::text() const {
   const auto p = producers_->statistics();
   std::string text = fmt::format(
-      "  {:>5.1f} s   accepted {}   refused {}   come back in {} to {}\n"
+      "  {:>5.1f} s   accepted {}   refused {}   come back in {} on average, at most {}\n"
       "            arrived: e-mail {}, text and push {}   turned away by receivers {}\n\n",
       static_cast<double>(elapsed().count()) / 1e6, human_count(p.accepted), human_count(p.refused),
-      human_duration(p.retry_after_min), human_duration(p.retry_after_max),
+      human_duration(p.retry_after_mean), human_duration(p.retry_after_max),
       human_count(mails_->lines()), human_count(hooks_->lines()), human_count(crew_->failed()));
   return text + queue_table(queues_).text(terminal_width());
 }
@@ -229,10 +230,11 @@ std::string Play::text() const {
 std::string Play::line() const {
   const auto p = producers_->statistics();
   std::string text = fmt::format(
-      "{:>5.1f} s  accepted {:>6}  refused {:>6} (come back in {} to {})  e-mail {:>6}  text+push "
+      "{:>5.1f} s  accepted {:>6}  refused {:>6} (come back in {}, at most {})  e-mail {:>6}  "
+      "text+push "
       "{:>6}  waiting:",
       static_cast<double>(elapsed().count()) / 1e6, human_count(p.accepted), human_count(p.refused),
-      human_duration(p.retry_after_min), human_duration(p.retry_after_max),
+      human_duration(p.retry_after_mean), human_duration(p.retry_after_max),
       human_count(mails_->lines()), human_count(hooks_->lines()));
   for (const auto& queue : queues_) {
     text += fmt::format(" {} {}", queue.name, human_count(queue.ready + queue.scheduled));

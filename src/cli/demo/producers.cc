@@ -27,12 +27,6 @@ std::size_t ignore_body(char*, std::size_t size, std::size_t count, void*) {
   return size * count;
 }
 
-void lower(std::atomic<std::int64_t>& to, std::int64_t value) {
-  std::int64_t known = to.load();
-  while ((known == 0 || value < known) && !to.compare_exchange_weak(known, value)) {
-  }
-}
-
 void raise(std::atomic<std::int64_t>& to, std::int64_t value) {
   std::int64_t known = to.load();
   while (value > known && !to.compare_exchange_weak(known, value)) {
@@ -146,7 +140,7 @@ void Producers::run(Client& client, const std::stop_token& stop) {
     const bool told = answer.status == 503 && answer.retry_after.count() > 0;
     ++(told ? refused_ : unanswered_);
     if (told) {
-      lower(retry_min_us_, answer.retry_after.count());
+      retry_sum_us_ += answer.retry_after.count();
       raise(retry_max_us_, answer.retry_after.count());
     }
     refused.push({clock_.now() + (told ? answer.retry_after : kUnansweredPause), due->event});
@@ -162,12 +156,14 @@ std::vector<std::string> Producers::accepted_ids() const {
 }
 
 Producers::Statistics Producers::statistics() const {
+  const std::uint64_t refused = refused_;
+  const auto divisor = static_cast<std::int64_t>(std::max<std::uint64_t>(refused, 1));
   return {.tried = tried_,
           .accepted = accepted_,
-          .refused = refused_,
+          .refused = refused,
           .unanswered = unanswered_,
           .rejected = rejected_,
-          .retry_after_min = Duration(retry_min_us_),
+          .retry_after_mean = Duration(retry_sum_us_ / divisor),
           .retry_after_max = Duration(retry_max_us_)};
 }
 

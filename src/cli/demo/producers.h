@@ -37,8 +37,8 @@ class Producers {
 
   struct Statistics {
     std::uint64_t tried = 0, accepted = 0, refused = 0, unanswered = 0;
-    std::uint64_t rejected = 0;                       // with a 4xx: the event itself is wrong
-    Duration retry_after_min{0}, retry_after_max{0};  // as the refusals said
+    std::uint64_t rejected = 0;                        // with a 4xx: the event itself is wrong
+    Duration retry_after_mean{0}, retry_after_max{0};  // as the refusals said
   };
   [[nodiscard]] Statistics statistics() const;
 
@@ -53,7 +53,7 @@ class Producers {
   std::atomic<unsigned> running_;
   std::atomic<std::uint64_t> tried_ = 0, accepted_ = 0, refused_ = 0, unanswered_ = 0;
   std::atomic<std::uint64_t> rejected_ = 0;
-  std::atomic<std::int64_t> retry_min_us_ = 0, retry_max_us_ = 0;
+  std::atomic<std::int64_t> retry_sum_us_ = 0, retry_max_us_ = 0;
   std::vector<std::unique_ptr<Client>> clients_;
 };
 
