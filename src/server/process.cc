@@ -98,11 +98,13 @@ Result<void> announce_ready(const Server& server, const Settings& settings, Dura
                PENSTOCK_VERSION, listed(server.addresses(), ", "), settings.data,
                std::chrono::ceil<std::chrono::milliseconds>(took).count());
   const std::string lines = listed(server.addresses(), "\n") + "\n";
+  if (!settings.ready_file.empty()) {
+    if (auto told = write_ready_file(settings.ready_file, lines); !told) return told;
+  }
   if (settings.ready_fd >= 0) {
     if (auto told = write_all(settings.ready_fd, lines, "ready descriptor"); !told) return told;
     close(settings.ready_fd);
   }
-  if (!settings.ready_file.empty()) return write_ready_file(settings.ready_file, lines);
   return {};
 }
 

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -20,20 +21,15 @@ namespace penstock::testing {
 class SocketClient {
  public:
   explicit SocketClient(const net::Address& address, int receive_buffer = 0) {
-    fd_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const bool local = address.kind == net::Address::Kind::local;
+    fd_ = socket(local ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const timeval patience{.tv_sec = 20, .tv_usec = 0};
     setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    const int on = 1;
-    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (receive_buffer != 0) {
       setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     }
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(address.port);
-    inet_pton(AF_INET, address.host.c_str(), &to.sin_addr);
-    connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+    connected_ = local ? connect_local(address) : connect_ip(address);
   }
   ~SocketClient() { close(); }
   SocketClient(SocketClient&& other) noexcept
@@ -90,6 +86,21 @@ class SocketClient {
   }
 
  private:
+  bool connect_ip(const net::Address& address) {
+    const int on = 1;
+    setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(address.port);
+    inet_pton(AF_INET, address.host.c_str(), &to.sin_addr);
+    return connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  }
+  bool connect_local(const net::Address& address) {
+    sockaddr_un to{};
+    to.sun_family = AF_UNIX;
+    address.host.copy(to.sun_path, sizeof to.sun_path - 1);
+    return connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+  }
   bool more() {
     char buffer[16384];
     const ssize_t count = recv(fd_, buffer, sizeof buffer, 0);

@@ -1,0 +1,105 @@
+#include "server/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <set>
+
+namespace penstock::server {
+namespace {
+
+TEST(Settings, ServeThisMachineOnlyByDefault) {
+  const Settings settings;
+  EXPECT_EQ(settings.data, "./penstock-data");
+  ASSERT_EQ(settings.listen.size(), 1u);
+  EXPECT_EQ(net::to_text(settings.listen[0]), "127.0.0.1:7411");
+  EXPECT_TRUE(validate(settings));
+}
+
+TEST(Settings, AreReadFromAFile) {
+  Settings settings;
+  const auto read = read_text(settings, R"(
+data = "/var/lib/penstock"
+listen = ["127.0.0.1:7411", "[::1]:7411"]
+grace = "30s"
+max_connections = 500
+max_message = "1MiB"
+)",
+                              "penstock.toml");
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(settings.data, "/var/lib/penstock");
+  EXPECT_EQ(settings.listen.size(), 2u);
+  EXPECT_EQ(settings.grace, std::chrono::seconds(30));
+  EXPECT_EQ(settings.gateway.max_connections, 500u);
+  EXPECT_EQ(settings.broker.max_message_bytes, 1u << 20);
+}
+
+std::string error_of(std::string_view toml) {
+  Settings settings;
+  const auto read = read_text(settings, toml, "penstock.toml");
+  return read ? "no error" : read.error().message;
+}
+
+TEST(Settings, NameTheKeyAndTheLineOfWhatIsWrong) {
+  EXPECT_EQ(error_of("data = \"x\"\nlissten = \"y\""),
+            "penstock.toml:2: \"lissten\" is no setting");
+  EXPECT_TRUE(error_of("\n\ngrace = \"soon\"").starts_with("penstock.toml:3: grace: "));
+  EXPECT_TRUE(error_of("grace = 10").starts_with("penstock.toml:1: grace: "));
+  EXPECT_TRUE(error_of("max_connections = 0").contains("0 is not in 1..4294967295"));
+  EXPECT_TRUE(error_of("max_connections = -1").starts_with("penstock.toml:1: max_connections: "));
+  EXPECT_TRUE(error_of("max_connections = 1.5").contains("whole number"));
+  EXPECT_TRUE(error_of("data = [\"a\", \"b\"]").contains("it takes one value"));
+  EXPECT_TRUE(error_of("listen = []").contains("at least one address"));
+  EXPECT_TRUE(error_of("[data]\nx = 1").starts_with("penstock.toml:1: data: "));
+  EXPECT_TRUE(error_of("data = ").starts_with("penstock.toml:1: "));
+  EXPECT_TRUE(error_of("segment = \"3MiB\"").contains("power of two"));
+  EXPECT_TRUE(error_of("log_level = \"loud\"").contains("debug, info, warning, error"));
+}
+
+TEST(Settings, SayWhichFileIsMissing) {
+  Settings settings;
+  const auto read = read_file(settings, "/nonexistent/penstock.toml");
+  ASSERT_FALSE(read);
+  EXPECT_TRUE(read.error().message.starts_with("/nonexistent/penstock.toml: "));
+}
+
+TEST(Settings, ComeFromTheEnvironmentToo) {
+  setenv("PENSTOCK_DATA", "/tmp/elsewhere", 1);
+  setenv("PENSTOCK_LISTEN", ":1,:2", 1);
+  Settings settings;
+  const auto read = read_environment(settings);
+  setenv("PENSTOCK_LISTEN", "nonsense:", 1);
+  const auto refused = read_environment(settings);
+  unsetenv("PENSTOCK_DATA");
+  unsetenv("PENSTOCK_LISTEN");
+  ASSERT_TRUE(read);
+  EXPECT_EQ(settings.data, "/tmp/elsewhere");
+  ASSERT_EQ(settings.listen.size(), 2u);
+  EXPECT_EQ(settings.listen[1].port, 2);
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().message.starts_with("PENSTOCK_LISTEN: listen: "));
+}
+
+TEST(Settings, RefuseOtherMachinesWhileThereAreNoUsers) {
+  for (const char* address : {"*:7411", "10.1.2.3:7411", "[::]:7411"}) {
+    Settings settings;
+    settings.listen = {*net::parse_address(address)};
+    const auto valid = validate(settings);
+    ASSERT_FALSE(valid) << address;
+    EXPECT_EQ(valid.error().code, ErrorCode::invalid);
+    EXPECT_TRUE(valid.error().message.contains("no users are configured"));
+    EXPECT_TRUE(valid.error().hint.contains("ssh"));
+  }
+}
+
+TEST(Settings, HaveDistinctNamesFitForAFile) {
+  std::set<std::string> names;
+  for (const SettingRow& row : setting_rows()) {
+    EXPECT_TRUE(names.insert(row.name).second) << row.name;
+    EXPECT_EQ(std::string(row.name).find_first_not_of("abcdefghijklmnopqrstuvwxyz_"),
+              std::string::npos);
+  }
+}
+
+}  // namespace
+}  // namespace penstock::server
