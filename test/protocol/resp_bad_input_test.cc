@@ -36,7 +36,7 @@ TEST_F(RespBadInput, AnErrorNamesTheOptionAndWhatIsAccepted) {
       {{"SENDMANY", "q", "BODIES", "3", "a", "b"}, "BODIES: \"3\" was said, and 2 follow"},
       {{"SENDMANY", "q", "BODIES", "0", "a"}, "BODIES: "},
       {{"SENDMANY", "q", "PRIORITY", "1", "KEY", "k"}, "BODIES n body... is missing"},
-      {{"RECEIVE", "q", "MAX", "0"}, "MAX: not a number from 1 to 1024"},
+      {{"RECEIVE", "q", "MAX", "0"}, "MAX: not a number from 1 to 1000000"},
       {{"RECEIVE", "q", "MAX", "4294967296"}, "MAX: not a number"},
       {{"RECEIVE", "q", "WAIT", "1"}, "WAIT: "},
       {{"RECEIVE", "q", "LEASE", "0s"}, "LEASE: "},

@@ -34,9 +34,9 @@ struct TakeOptions {
 };
 
 Result<void> set_max(TakeOptions& into, Args values) {
-  const auto max = read_count(values[0], 1, into.max_allowed);
+  const auto max = read_count(values[0], 1, 1'000'000);
   if (!max) return fail(max.error());
-  into.max = *max;
+  into.max = std::min(*max, into.max_allowed);  // "up to": fewer is an answer, not an error
   return {};
 }
 
