@@ -52,6 +52,16 @@ TEST_F(HttpTest, MetricsHaveHelpAndTypeAndEscapedNames) {
   }
 }
 
+TEST_F(HttpTest, TheServersOwnCountersAreToldToo) {
+  Settings settings;
+  settings.status = [] {
+    return std::vector<std::pair<std::string, std::string>>{{"accepted", "3"}};
+  };
+  open(std::move(settings));
+  EXPECT_EQ(ask("GET /v1/status").text("/server/accepted"), "3");
+  EXPECT_NE(ask("GET /metrics").body.find("\npenstock_server_accepted 3\n"), std::string::npos);
+}
+
 TEST_F(HttpTest, EveryMetricIsDescribedOnceBeforeItsSamples) {
   ask("POST /v1/queues/q/messages", "x");
   std::istringstream lines(ask("GET /metrics").body);

@@ -122,7 +122,7 @@ bool Dialogue::refuse_foreign() {
   // HTTP/1.0 has no Host, and no browser speaks it.
   if (!host.empty() && !wire::http::allowed_host(host, service_.settings().allowed_hosts)) {
     return refuse("foreign_host", "this server does not answer to the name " + quoted(host),
-                  "use localhost or an address it listens on, or start it with --allowed-hosts NAME");
+                  "use localhost, or start the server with --allowed-hosts NAME");
   }
   const auto& fields = parser_.fields();
   if (wire::http::cross_site(fields.value("Origin"), fields.value("Sec-Fetch-Site"), host)) {

@@ -1,4 +1,5 @@
 // Whether the server is alive, whether it takes work, and what it is about.
+#include "base/text.h"
 #include "protocol/http/exchange.h"
 #include "protocol/http/handlers.h"
 #include "protocol/http/json_text.h"
@@ -83,6 +84,13 @@ void get_status(Exchange& exchange) {
   json.key("replies_waiting").integer(all.replies_waiting);
   write_journal(json.key("journal"), all.journal);
   write_http(json.key("http"), exchange.service().counters());
+  if (const auto& status = exchange.service().settings().status) {
+    json.key("server").begin_object();
+    for (const auto& [name, value] : status()) {
+      parse_i64(value) ? json.key(name).raw(value) : json.key(name).string(value);
+    }
+    json.end_object();
+  }
   json.end_object();
   exchange.answer_json(200);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.h"
 #include "protocol/http/exchange.h"
 #include "protocol/http/handlers.h"
 #include "protocol/http/queue_json.h"
@@ -183,6 +184,17 @@ void write_http(std::string& out, const HttpCounters& http) {
   }
 }
 
+// Of the layers above: sockets and what they wait for.
+void write_server(std::string& out, const Settings& settings) {
+  if (!settings.status) return;
+  for (const auto& [name, value] : settings.status()) {
+    if (!parse_i64(value)) continue;
+    const auto metric = "penstock_server_" + name;
+    describe(out, metric, "untyped", "of the server; see /v1/status");
+    out.append(metric).append(" ").append(value).append("\n");
+  }
+}
+
 void on_queues(Exchange& exchange, const broker::Queues& queues) {
   auto& out = exchange.text();
   const auto server = exchange.broker().statistics();
@@ -191,6 +203,7 @@ void on_queues(Exchange& exchange, const broker::Queues& queues) {
     add_sample(out, metric.name, value(server));
   }
   write_http(out, exchange.service().counters());
+  write_server(out, exchange.service().settings());
   write_queues(out, queues.queues);
   exchange.answer_text(200, kContentType);
 }

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -16,6 +18,8 @@ struct Settings {
   // or, to be strict about the port, "queue.example.org:7411".
   std::vector<std::string> allowed_hosts{};
   std::string version{};  // told by `GET /`
+  // Names and values of the layers above, which /v1/status tells too, and /metrics their numbers.
+  std::function<std::vector<std::pair<std::string, std::string>>()> status{};
 
   // How long each part of a dialogue may take; 408 or a closed connection follows.
   Duration head_time = std::chrono::seconds(10);   // from a request's first byte to its empty line
