@@ -17,6 +17,19 @@ using testing::Program;
 using testing::SocketClient;
 using testing::TemporaryDirectory;
 
+// Asks, and reads no answer, until the server has stopped reading and the kernel's buffers are
+// full.
+void ask_without_reading(SocketClient& client) {
+  const std::string echo = "*2\r\n$4\r\nECHO\r\n$10000\r\n" + std::string(10'000, 'x') + "\r\n";
+  std::string_view rest = echo;
+  for (int refused = 0; refused < 20'000;) {
+    const std::size_t count = client.send_some(rest);
+    rest.remove_prefix(count);
+    if (rest.empty()) rest = echo;
+    refused = count == 0 ? refused + 1 : 0;
+  }
+}
+
 class ProgramTest : public ::testing::Test {
  protected:
   std::vector<std::string> serve(std::vector<std::string> more = {}) {
@@ -93,8 +106,7 @@ TEST_F(ProgramTest, ASecondSignalEndsItAtOnce) {
   // An unread answer larger than the kernel's buffers: this conversation cannot come to its end.
   client.send("PING\r\n");
   EXPECT_EQ(client.read_until("\r\n"), "+PONG\r\n");
-  const std::string echo = "*2\r\n$4\r\nECHO\r\n$500000\r\n" + std::string(500'000, 'x') + "\r\n";
-  for (int i = 0; i < 100; ++i) client.send_some(echo);
+  ask_without_reading(client);
   program.signal(SIGTERM);
   while (!program.log().contains("stopping")) {
   }
@@ -106,8 +118,7 @@ TEST_F(ProgramTest, ASecondSignalEndsItAtOnce) {
 TEST_F(ProgramTest, EndsConnectionsThatDoNotFinishWithinTheGrace) {
   Program program = start({"--grace", "50ms"});
   SocketClient client(program.address());
-  const std::string echo = "*2\r\n$4\r\nECHO\r\n$500000\r\n" + std::string(500'000, 'x') + "\r\n";
-  for (int i = 0; i < 100; ++i) client.send_some(echo);
+  ask_without_reading(client);
   program.signal(SIGTERM);
   EXPECT_EQ(program.wait(), 0);
   EXPECT_EQ(run({"verify", directory_ / "data"}).first, 0);
@@ -205,15 +216,8 @@ TEST_F(ProgramTest, IsSmallWhileIdleAndSpendsLittleOnIdleConnections) {
 TEST_F(ProgramTest, DoesNotGrowForAClientThatNeverReads) {
   Program program = start();
   SocketClient client(program.address());
-  const std::string echo = "*2\r\n$4\r\nECHO\r\n$10000\r\n" + std::string(10'000, 'x') + "\r\n";
   const std::size_t before = program.memory("VmRSS");
-  std::string_view rest = echo;
-  for (int refused = 0; refused < 10'000;) {
-    const std::size_t count = client.send_some(rest);
-    rest.remove_prefix(count);
-    if (rest.empty()) rest = echo;
-    refused = count == 0 ? refused + 1 : 0;
-  }
+  ask_without_reading(client);
   // The limit of unsent output is 8 MiB; a growing string may have twice that for a moment.
   EXPECT_LE(program.memory("VmHWM"), before + (32u << 20));
 }
