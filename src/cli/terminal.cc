@@ -26,8 +26,28 @@ bool write_out(std::string_view text) {
   return true;
 }
 
+namespace {
+
+std::size_t terminal_height() {
+  winsize size{};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 1;
+  return known ? size.ws_row : 24;
+}
+
+// What scrolled out of sight could not be drawn over.
+std::string_view first_lines(std::string_view text, std::size_t count) {
+  std::size_t end = 0;
+  for (; count > 0 && end < text.size(); --count) {
+    end = std::min(text.find('\n', end), text.size() - 1) + 1;
+  }
+  return text.substr(0, end);
+}
+
+}  // namespace
+
 void LiveLines::draw(std::string_view text) {
   const bool live = terminal_width() > 0;
+  if (live) text = first_lines(text, terminal_height() - 1);
   std::string all;
   // Up, and clear to the end of the screen, in the same write as what replaces it: no flicker.
   if (live && lines_ > 0) all = fmt::format("\x1b[{}F\x1b[J", lines_);

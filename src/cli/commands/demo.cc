@@ -22,7 +22,7 @@ Action set_up_demo(CLI::App& app) {
          [options](unsigned seconds) { options->seconds = std::chrono::seconds(seconds); },
          "bring nothing new after this time")
       ->check(CLI::Range(1u, 86'400u))
-      ->default_str("60");
+      ->default_str("40");
   sub->add_flag("!--no-crash", options->crash, "leave the server alive");
   sub->add_flag("--keep", options->keep, "keep the folder with data, records and logs");
   return [options] { return demo_notifications(*options); };

@@ -65,8 +65,9 @@ void print(const Options& options, const flow::Demand& demand, const flow::Plan&
   line("mean wait", human(p.mean_wait));
   line("p95 wait", human(p.p95_wait));
   line("p99 wait", human(p.p99_wait));
+  const double over = p.share_over(options.max_wait) * 100;
   line("longer than " + human_duration(options.max_wait),
-       fmt::format("{:.2g} %", p.share_over(options.max_wait) * 100));
+       over < 0.001 ? "less than 0.001 %" : fmt::format("{:.2g} %", over));
   text += fmt::format(
       "\nBounds that keep it so when more comes than was planned:\n"
       "  penstock queue set NAME max_wait={} max_length={}\n"

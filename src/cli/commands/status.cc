@@ -53,7 +53,7 @@ std::string text_of(const Picture& picture, const std::string& peer) {
     ready += queue.ready, leased += queue.leased, refused += queue.refused, bytes += queue.bytes;
     arrivals += queue.arrival_rate;
   }
-  return fmt::format("{}: {} queues, {} ready, {} leased, {}, {} in, {} refused\n\n", peer,
+  return fmt::format("{}: queues {}, ready {}, leased {}, {}, {} in, refused {}\n\n", peer,
                      picture.queues.size(), human_count(ready), human_count(leased),
                      human_bytes(bytes), human_rate(arrivals), human_count(refused)) +
          queue_table(picture.queues).text(terminal_width());

@@ -20,7 +20,7 @@ using namespace std::chrono_literals;
 
 constexpr Duration kHoldFor = 5s;
 constexpr long kTimeoutMs = 10'000;
-constexpr std::size_t kEncodedWordBytes = 45;  // makes 60 characters of base64; a word may have 75
+constexpr std::size_t kEncodedWordBytes = 39;  // 64 characters; "Subject: " fits before them
 constexpr std::size_t kBodyLineBytes = 57;     // makes 76
 
 std::string_view text_of(const json::object& object, std::string_view name) {

@@ -38,7 +38,7 @@ class SmtpExecutor final : public Executor {
   std::string url_;  // smtp://host:port
 };
 
-// A message by RFC 5322, MIME and RFC 2047: UTF-8 in subject and text, lines of at most 78 bytes.
+// A message by RFC 5322, MIME and RFC 2047: UTF-8 in subject and text, lines of at most 76 bytes.
 [[nodiscard]] std::string mail_text(std::string_view id, std::string_view to,
                                     std::string_view subject, std::string_view text);
 

@@ -260,10 +260,11 @@ Result<int> Play::prove_it() {
   const auto p = producers_->statistics();
   lines_.clear();
   write_out(fmt::format(
-      "\n{} of {} events accepted in {}; {} refusals, each with its time to come back\n"
+      "\n{} of {} events accepted{}, done after {}; {} refusals, each with its time to come back\n"
       "{} attempts were turned away by the receivers and tried again; fan-out was held back {} "
       "times\n{}",
-      human_count(p.accepted), human_count(events_.size()), human_duration(took),
+      human_count(p.accepted), human_count(events_.size()),
+      p.accepted < events_.size() ? " before the clients' time was over" : "", human_duration(took),
       human_count(p.refused), human_count(crew_->failed()), human_count(crew_->held_back()),
       verdict(proof)));
   if (proof.holds() && p.accepted > 0 && p.rejected == 0) return kExitOk;

@@ -18,7 +18,7 @@ namespace penstock::cli {
 struct NotificationsOptions {
   std::filesystem::path events;                 // empty = those that come with the program
   std::size_t count = 20'000;                   // of the file's events, at most
-  Duration seconds = std::chrono::seconds(60);  // after which the clients bring nothing new
+  Duration seconds = std::chrono::seconds(40);  // after which the clients bring nothing new
   bool crash = true;
   bool keep = false;  // the folder with data, records and logs
 };
