@@ -61,7 +61,7 @@ struct TaskOptions {
 
 // For one enqueue, over what the task says.
 struct EnqueueOptions {
-  std::optional<std::string> queue = {};
+  std::string queue = {};  // empty = the task's own
   Duration delay{0};
   std::optional<TimePoint> at = {};  // not before; `delay` is not looked at then
   // Idempotency key: a repeat within the queue's dedup window gives the first one's job.

@@ -49,7 +49,7 @@ void check_priority(std::uint8_t priority) {
 
 Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& options) {
   Publishing publishing;
-  publishing.queue = options.queue ? *options.queue : task.options.queue;
+  publishing.queue = options.queue.empty() ? task.options.queue : options.queue;
   publishing.task = task.name;
   publishing.headers = options.headers;
   publishing.priority = options.priority.value_or(task.options.priority);

@@ -84,7 +84,7 @@ TEST_F(Pressure, EndsWhenTheAppIsClosed) {
 
 TEST_F(Pressure, IsNotWhatInvalidInputMeets) {
   EXPECT_THROW(app->enqueue(same_.with({.priority = 10}), 1), InvalidInput);
-  EXPECT_THROW(app->enqueue(same_.with({.queue = ""}), 1), InvalidInput);
+  EXPECT_THROW(app->enqueue(same_.with({.queue = std::string(256, 'q')}), 1), InvalidInput);
   EXPECT_THROW(app->send("q", std::string(17u << 20, 'x')), InvalidInput);
 }
 
