@@ -42,7 +42,8 @@ void Broker::publish_wait(SessionId session, Tag tag, const engine::Publish& pub
   impl_->publish(session, tag, publish, wait_until);
 }
 void Broker::take(SessionId session, Tag tag, const engine::Take& take) {
-  impl_->engine_.take(now(), session, tag, take);
+  if (auto error = impl_->engine_.take(now(), session, tag, take))
+    impl_->answer(session, tag, std::move(*error));
 }
 void Broker::cancel_take(SessionId session, Tag take) {
   impl_->engine_.cancel_take(session, take);

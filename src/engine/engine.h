@@ -45,7 +45,9 @@ class Engine {
   [[nodiscard]] PublishAnswer publish(Time now, std::span<const Publish> publishes, IdList& ids);
 
   // ---- consuming (take.cc)
-  void take(Time now, SessionId session, std::uint64_t tag, const Take& take);
+  // Answered through effects(), now or later. A queue that is waited for and not there is created.
+  [[nodiscard]] std::optional<Error> take(Time now, SessionId session, std::uint64_t tag,
+                                          const Take& take);
   void cancel_take(SessionId session, std::uint64_t tag);
   void close_session(Time now, SessionId session);
   // Hands messages to waiting takes.
@@ -96,7 +98,13 @@ class Engine {
   [[nodiscard]] std::uint64_t memory_bytes() const { return state_.bytes(); }
 
  private:
-  struct Plan;
+  struct Plan {
+    Queue* queue = nullptr;
+    std::uint64_t count = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t keys = 0;
+    bool waiting = false;  // some of it competes for a consumer at once
+  };
   struct WaitingTake {
     SessionId session;
     std::uint64_t tag = 0;
@@ -154,6 +162,8 @@ class Engine {
   [[nodiscard]] ByteView history_with(Time now, const Message& message, std::string_view reason,
                                       std::string_view error);
   // tasks.cc
+  // Ends the unfinished tasks of a queue that are in one of the states that `which` says yes to.
+  void cancel_tasks(Time now, const Queue& queue, bool leased_too, std::string_view why);
   void wake_watchers(MessageId id);
   void expire_watch(std::uint32_t slot);
   // timers.cc
@@ -177,6 +187,7 @@ class Engine {
   std::unordered_set<std::uint32_t> room_wanted_;
   std::unordered_map<std::string, std::uint16_t> policy_numbers_;
   bool watched_ = false;
+  std::vector<Plan> plans_;  // what a publish would add to each queue
   Bytes head_, body_, history_;
   IdList ids_;
 };

@@ -51,15 +51,6 @@ flow::Bounds bounds_of(const Queue& queue, std::uint64_t planned, std::uint64_t 
 
 }  // namespace
 
-// What a publish would add to one queue.
-struct Engine::Plan {
-  Queue* queue = nullptr;
-  std::uint64_t count = 0;
-  std::uint64_t bytes = 0;
-  std::uint64_t keys = 0;
-  bool waiting = false;  // some of it competes for a consumer at once
-};
-
 Result<Queue*> Engine::queue_for(Time now, std::string_view name) {
   if (Queue* queue = state_.find_queue(name)) return queue;
   if (auto declared = declare(now, name, {}); !declared) return fail(declared.error());
@@ -141,7 +132,8 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
 }
 
 Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publishes, IdList& ids) {
-  std::vector<Plan> plans;
+  auto& plans = plans_;
+  plans.clear();
   for (const auto& publish : publishes)
     for (const auto& input : publish.messages)
       if (auto error = invalid(input)) return *error;

@@ -50,6 +50,7 @@ Result<std::uint64_t> Engine::remove(Time now, std::string_view name) {
   const auto count = queue->length();
   // Whoever waits for it, waits in vain, and learns it when the wait is over.
   while (!queue->waiting.empty()) end_take(queue->waiting.front(), {});
+  cancel_tasks(now, *queue, true, "its queue was deleted");
   happened(now, "queue_deleted", *queue, {}, "");
   const QueueGoneEvent event{queue->id};
   write(event);
@@ -61,16 +62,7 @@ Result<std::uint64_t> Engine::purge(Time now, std::string_view name) {
   Queue* queue = state_.find_queue(name);
   if (queue == nullptr) return no_queue(name);
   const auto count = queue->ready_count + queue->scheduled_count;
-  IdList tasks;
-  for (std::uint32_t slot = 1; slot < state_.messages.end(); ++slot) {
-    const Message& message = state_.messages[slot];
-    if (message.task && message.queue == queue->slot &&
-        (message.state == MessageState::ready || message.state == MessageState::scheduled))
-      tasks.push_back(message.id);
-  }
-  // A task that goes unfinished says so to whoever asks for its result.
-  for (const auto id : tasks)
-    finish_task(now, state_.find(id), TaskState::cancelled, {}, "purged", false);
+  cancel_tasks(now, *queue, false, "purged");
   const PurgeEvent event{queue->id, now};
   write(event);
   state_.apply(event);

@@ -5,7 +5,11 @@
 
 namespace penstock::engine {
 
-void Engine::take(Time now, SessionId session, std::uint64_t tag, const Take& take) {
+std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag,
+                                  const Take& take) {
+  if (take.wait_until > now)
+    for (const auto& name : take.queues)
+      if (auto queue = queue_for(now, name); !queue) return queue.error();
   WaitingTake waiting;
   waiting.session = session;
   waiting.tag = tag;
@@ -18,7 +22,7 @@ void Engine::take(Time now, SessionId session, std::uint64_t tag, const Take& ta
       collect(now, *queue, waiting, got);
   if (!got.empty() || take.wait_until <= now) {
     effects_.emplace_back(TakeAnswer{session, tag, std::move(got)});
-    return;
+    return std::nullopt;
   }
   const auto slot = takes_.take();
   waiting.timer = state_.wheel.set(take.wait_until, TimerKind::take_expires, slot);
@@ -27,6 +31,7 @@ void Engine::take(Time now, SessionId session, std::uint64_t tag, const Take& ta
       waiting.places.emplace_back(queue->id, queue->waiting.insert(queue->waiting.end(), slot));
   takes_[slot] = std::move(waiting);
   session_takes_[session][tag] = slot;
+  return std::nullopt;
 }
 
 // Leases messages of `queue` for `take`, as many as it wants and may have.

@@ -78,4 +78,17 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
   return {};
 }
 
+// A task that goes unfinished says so to whoever asks for its result.
+void Engine::cancel_tasks(Time now, const Queue& queue, bool leased_too, std::string_view why) {
+  IdList tasks;
+  for (std::uint32_t slot = 1; slot < state_.messages.end(); ++slot) {
+    const Message& message = state_.messages[slot];
+    if (message.state == MessageState::none || !message.task || message.queue != queue.slot)
+      continue;
+    if (leased_too || message.state != MessageState::leased) tasks.push_back(message.id);
+  }
+  for (const auto id : tasks)
+    finish_task(now, state_.find(id), TaskState::cancelled, {}, why, false);
+}
+
 }  // namespace penstock::engine

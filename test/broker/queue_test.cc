@@ -132,6 +132,14 @@ TEST_F(BrokerTest, AWaitingTakeGetsTheNextMessageAndOneSyncServesBoth) {
   EXPECT_EQ(sink.replies[waiting].messages[0].body, "x");
 }
 
+TEST_F(BrokerTest, AQueueCanBeWaitedForBeforeItsFirstMessage) {
+  const auto waiting = take_tag("not yet", 1, 60s);
+  EXPECT_FALSE(answered(waiting));
+  send("not yet", "first");
+  EXPECT_EQ(bodies(wait(waiting)), (Strings{"first"}));
+  EXPECT_EQ(wait(take_tag(std::string(300, 'x'), 1, 60s)).kind, "error");
+}
+
 TEST_F(BrokerTest, AWaitEndsEmptyHandedAtItsTime) {
   send("q", "x");
   take("q");

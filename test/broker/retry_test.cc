@@ -177,6 +177,15 @@ TEST_F(RetryTest, ASettleWhoseSendsFindNoRoomChangesNothing) {
   EXPECT_EQ(statistics("tasks").ready, 0u);
 }
 
+TEST_F(RetryTest, ATaskWhoseQueueGoesIsCancelledAndSaysSo) {
+  const auto id = submit("t").ids.at(0);
+  take("tasks");
+  broker->task(session, ++tag, MessageId(id), clock.now() + 60s);
+  const auto waiting = tag;
+  broker->remove(session, ++tag, "tasks");
+  EXPECT_EQ(wait(waiting).state, TaskState::cancelled);
+}
+
 TEST_F(RetryTest, AnExpiredTaskSaysSo) {
   HeaderWriter headers;
   headers.add(kTaskHeader, "t");
