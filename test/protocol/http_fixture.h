@@ -156,7 +156,6 @@ inline std::string request(std::string_view start, std::string_view body = {},
 class HttpTest : public testing::Test {
  protected:
   HttpTest() { open({}); }
-  ~HttpTest() override { service_.reset(); }
 
   void open(Settings settings) {
     peer_.reset();
