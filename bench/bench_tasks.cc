@@ -1,5 +1,6 @@
 // No-op tasks per second in one process, end to end: enqueued, durable, run, settled, durable.
-//   bench_tasks [TASKS] [THREADS] [PRODUCERS]
+//   bench_tasks [TASKS] [THREADS] [PRODUCERS] [penstock://HOST:PORT]
+// With an address, the same against the server there.
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
@@ -64,16 +65,16 @@ std::vector<double> round_trips_us(App& app, std::size_t count) {
   return times;
 }
 
-int run(std::uint64_t tasks, std::uint32_t threads, unsigned producers) {
-  const TemporaryFolder folder("tasks");
-  auto app = App::embedded(folder.path());
+int run(App app, const std::string& where, std::uint64_t tasks, std::uint32_t threads,
+        unsigned producers) {
   app.add(kNothing, kNothingKept);
   const auto workers = app.work({.threads = {threads, threads}});
-  line(fmt::format("no-op tasks embedded, {} producers, batches of {}", producers, kBatch),
-       per_second(in_batches(app, kNothing, tasks, producers)), "aim 200000/s");
+  line(fmt::format("no-op tasks {}, {} producers, batches of {}", where, producers, kBatch),
+       per_second(in_batches(app, kNothing, tasks, producers)),
+       where == "embedded" ? "aim 200000/s" : "aim 50000/s");
   line("  the same, each result kept for an hour",
        per_second(in_batches(app, kNothingKept, tasks / 2, producers)));
-  line("no-op tasks embedded, 64 producers, one by one",
+  line(fmt::format("no-op tasks {}, 64 producers, one by one", where),
        per_second(one_by_one(app, tasks / 20, 64)));
   auto times = round_trips_us(app, 500);
   line("task round trip (enqueue, run, result), p50", micros(percentile(times, 0.5)));
@@ -88,6 +89,12 @@ int main(int argc, char** argv) {
   const auto number = [&](int at, unsigned long otherwise) {
     return argc > at ? std::strtoul(argv[at], nullptr, 10) : otherwise;
   };
-  return penstock::bench::run(number(1, 1'000'000), static_cast<std::uint32_t>(number(2, 2)),
-                              static_cast<unsigned>(number(3, 4)));
+  const auto tasks = number(1, 1'000'000);
+  const auto threads = static_cast<std::uint32_t>(number(2, 2));
+  const auto producers = static_cast<unsigned>(number(3, 4));
+  using penstock::App;
+  if (argc > 4)
+    return penstock::bench::run(App::connect(argv[4]), "remote", tasks, threads, producers);
+  const penstock::bench::TemporaryFolder folder("tasks");
+  return penstock::bench::run(App::embedded(folder.path()), "embedded", tasks, threads, producers);
 }

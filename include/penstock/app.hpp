@@ -172,9 +172,8 @@ class App {
 
   // ---- queues
 
-  // Makes the queue, or changes what is given of its options. True when it was made. Throws
-  // InvalidInput, naming the option.
-  bool declare(std::string_view queue, const QueueOptions& options = {});
+  // Makes the queue, or changes what is given of its options. Throws InvalidInput, naming the option.
+  void declare(std::string_view queue, const QueueOptions& options = {});
   // Throw NotFound. The numbers are of messages that it touched.
   [[nodiscard]] QueueStatistics queue(std::string_view name);
   std::uint64_t remove(std::string_view queue);

@@ -262,8 +262,8 @@ std::size_t App::ack(std::span<Message> messages) {
   return lost + detail::value_or_throw(core_->receiver().settle(settlements));
 }
 
-bool App::declare(std::string_view queue, const QueueOptions& options) {
-  return detail::value_or_throw(core_->backend().declare(queue, detail::to_patch(options)));
+void App::declare(std::string_view queue, const QueueOptions& options) {
+  detail::value_or_throw(core_->backend().declare(queue, detail::to_patch(options)));
 }
 
 QueueStatistics App::queue(std::string_view name) {

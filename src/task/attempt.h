@@ -19,7 +19,7 @@ namespace penstock::detail {
 
 // The keeper looks after an attempt at least this often: so late is a cancel from elsewhere
 // noticed.
-inline constexpr Duration kHeartbeat = std::chrono::seconds(2);
+inline constexpr Duration kHeartbeat = std::chrono::seconds(1);
 inline constexpr Duration kProgressEvery = std::chrono::milliseconds(50);
 
 enum class StopReason : std::uint8_t { none, cancelled, timeout, lease_lost, shutdown };

@@ -94,7 +94,7 @@ class Backend {
   [[nodiscard]] virtual Result<bool> cancel(MessageId id) = 0;
 
   using Options = std::vector<std::pair<std::string, std::string>>;
-  [[nodiscard]] virtual Result<bool> declare(std::string_view queue, const Options& options) = 0;
+  [[nodiscard]] virtual Result<void> declare(std::string_view queue, const Options& options) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> remove(std::string_view queue) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> purge(std::string_view queue) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> redrive(std::string_view queue,

@@ -121,7 +121,7 @@ void Core::need_queue(const std::string& name) {
     const std::lock_guard lock(mutex_);
     if (needed_.contains(name)) return;
   }
-  (void)value_or_throw(backend_->declare(name, {}));
+  value_or_throw(backend_->declare(name, {}));
   const std::lock_guard lock(mutex_);
   if (needed_.size() >= kNeededMax) needed_.clear();
   needed_.insert(name);

@@ -116,7 +116,7 @@ class Embedded final : public Backend {
   Result<std::unique_ptr<Consumer>> open_consumer() override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
   Result<bool> cancel(MessageId id) override;
-  Result<bool> declare(std::string_view queue, const Options& options) override;
+  Result<void> declare(std::string_view queue, const Options& options) override;
   Result<std::uint64_t> remove(std::string_view queue) override;
   Result<std::uint64_t> purge(std::string_view queue) override;
   Result<std::uint64_t> redrive(std::string_view queue, std::uint32_t max) override;
@@ -257,11 +257,11 @@ Result<bool> Embedded::cancel(MessageId id) {
       [](const broker::Done& done) { return done.count > 0; });
 }
 
-Result<bool> Embedded::declare(std::string_view queue, const Options& options) {
+Result<void> Embedded::declare(std::string_view queue, const Options& options) {
   std::vector<std::pair<std::string_view, std::string_view>> patch(options.begin(), options.end());
-  return ask_for<bool, broker::Done>(
+  return ask_for<void, broker::Done>(
       [&](Broker& broker, broker::Tag tag) { broker.declare(session_, tag, queue, patch); },
-      [](const broker::Done& done) { return done.created; });
+      [](const broker::Done&) { return Result<void>(); });
 }
 
 Result<std::uint64_t> Embedded::remove(std::string_view queue) {

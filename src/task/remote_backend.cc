@@ -268,7 +268,7 @@ class Remote final : public Backend {
     if (!answer) return fail(answer.error());
     return *answer > 0;
   }
-  Result<bool> declare(std::string_view queue, const Options& options) override;
+  Result<void> declare(std::string_view queue, const Options& options) override;
   Result<std::uint64_t> remove(std::string_view queue) override {
     return ask(client::remove_queue(queue));
   }
@@ -375,8 +375,10 @@ Result<OwnedStatus> Remote::task(MessageId id, Duration wait) {
   }
 }
 
-Result<bool> Remote::declare(std::string_view queue, const Options& options) {
-  return ask(client::declare(queue, options));
+Result<void> Remote::declare(std::string_view queue, const Options& options) {
+  const auto done = ask(client::declare(queue, options));
+  if (!done) return fail(done.error());
+  return {};
 }
 
 Result<engine::QueueStatistics> Remote::queue(std::string_view name) {

@@ -87,20 +87,20 @@ TEST_F(Messages, OutliveTheAppAsHandles) {
 class Queues : public EmbeddedTest {};
 
 TEST_F(Queues, AreDeclaredOnceAndChangedLive) {
-  EXPECT_TRUE(app->declare("q", {.max_length = 5, .backoff = exponential(1s, 1min)}));
-  EXPECT_FALSE(app->declare("q", {.max_length = 1,
-                                  .max_bytes = 1 << 20,
-                                  .max_wait = 2s,
-                                  .overflow = Overflow::drop_oldest,
-                                  .ttl = 1h,
-                                  .max_attempts = 3,
-                                  .backoff = fixed(2s).without_jitter(),
-                                  .dead_letter = "grave",
-                                  .dedup_window = 1min,
-                                  .lease = 10s,
-                                  .rate = 12.5,
-                                  .group_limit = 2,
-                                  .paused = false}));
+  app->declare("q", {.max_length = 5, .backoff = exponential(1s, 1min)});
+  app->declare("q", {.max_length = 1,
+                     .max_bytes = 1 << 20,
+                     .max_wait = 2s,
+                     .overflow = Overflow::drop_oldest,
+                     .ttl = 1h,
+                     .max_attempts = 3,
+                     .backoff = fixed(2s).without_jitter(),
+                     .dead_letter = "grave",
+                     .dedup_window = 1min,
+                     .lease = 10s,
+                     .rate = 12.5,
+                     .group_limit = 2,
+                     .paused = false});
   app->send("q", "old");
   app->send("q", "new");
   EXPECT_EQ(app->queue("q").ready, 1U);
