@@ -69,12 +69,13 @@ std::string flag_of(std::string_view name) {
 Action set_up_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
   const auto rows = server::setting_rows();
+  const server::Settings defaults;
   options->values.resize(rows.size());
   app.add_option("--config", options->config, "settings from a TOML file; the same names as below")
       ->type_name("FILE");
   for (std::size_t i = 0; i < rows.size(); ++i) {
     CLI::Option* option = app.add_option(flag_of(rows[i].name), options->values[i], rows[i].help);
-    option->type_name(rows[i].argument);
+    option->type_name(rows[i].argument)->default_str(rows[i].show(defaults));
     if (rows[i].list) {
       option->delimiter(',')->allow_extra_args(false)->take_all();
     } else {

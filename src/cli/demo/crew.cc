@@ -11,8 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kFanOutThreads = 16;
-constexpr Duration kLease = 10s;
+constexpr std::uint32_t kFanOutThreads = 32;
+constexpr Duration kLease = 5s;
 constexpr Duration kGrace = 10s;
 
 }  // namespace

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
+#include <memory>
+#include <vector>
 
 #include "base/text.h"
 #include "cli/worker/arguments.h"
@@ -53,9 +56,42 @@ std::string encoded_words(std::string_view text) {
   return result;
 }
 
-client::Request<MessageId> submit_request(std::string_view channel, const json::object& notice,
-                                          const client::TaskOptions& options) {
-  return client::submit(channel, json::serialize(json::array{notice}), {}, options);
+using SubmitAnswer = client::Answer<MessageId>;
+
+struct Submission {
+  std::string_view channel;
+  std::string arguments;  // JSON
+  client::TaskOptions options;
+};
+
+Submission submission_of(const json::object& event, std::string_view channel) {
+  Submission submission;
+  submission.channel = channel;
+  submission.options.queue = channel;
+  submission.options.key = fmt::format("{}:{}", text_of(event, "id"), channel);
+  submission.options.result_ttl = Duration(0);
+  const json::object notice{{"id", submission.options.key},
+                            {"to", text_of(event, field_of(channel))},
+                            {"name", text_of(event, "name")},
+                            {"subject", text_of(event, "subject")},
+                            {"text", text_of(event, "text")}};
+  submission.arguments = json::serialize(json::array{notice});
+  return submission;
+}
+
+client::Request<MessageId> request_of(const Submission& submission) {
+  return client::submit(submission.channel, submission.arguments, {}, submission.options);
+}
+
+std::future<SubmitAnswer> start(client::Client& client, const Submission& submission) {
+  const auto promise = std::make_shared<std::promise<SubmitAnswer>>();
+  auto answer = promise->get_future();
+  const auto request = request_of(submission);
+  const auto started =
+      client.start(request, [promise](SubmitAnswer said) { promise->set_value(std::move(said)); });
+  // Full, or no connection: this way waits for room, or says so.
+  if (started != client::Started::taken) promise->set_value(client.call(request));
+  return answer;
 }
 
 struct Upload {
@@ -72,33 +108,30 @@ std::size_t give_bytes(char* to, std::size_t size, std::size_t count, void* from
 
 }  // namespace
 
+// All channels at once, so that one event costs one sync and not three.
 Ending FanOut::run(const Work& work, std::stop_token stop) {
   json::error_code error;
   const json::value value = json::parse(work.payload, error);
   if (error || !value.is_object()) return Ending::hopeless("event: no JSON object");
-  const json::object& event = value.as_object();
-  const std::string id(text_of(event, "id"));
+  std::vector<Submission> submissions;
   for (const std::string_view channel : kChannels) {
-    client::TaskOptions options;
-    options.queue = channel;
-    options.key = fmt::format("{}:{}", id, channel);
-    options.result_ttl = Duration(0);
-    const json::object notice{{"id", options.key},
-                              {"to", text_of(event, field_of(channel))},
-                              {"name", text_of(event, "name")},
-                              {"subject", text_of(event, "subject")},
-                              {"text", text_of(event, "text")}};
-    auto submitted = client_.call(submit_request(channel, notice, options));
-    if (!submitted && submitted.error().refusal) {
+    submissions.push_back(submission_of(value.as_object(), channel));
+  }
+  std::vector<std::future<SubmitAnswer>> answers;
+  for (const Submission& submission : submissions) answers.push_back(start(client_, submission));
+  std::vector<SubmitAnswer> said;
+  for (auto& answer : answers) said.push_back(answer.get());
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    if (!said[i] && said[i].error().refusal) {
       ++held_back_;
       // Over a connection of its own: the server holds the answer until there is room.
-      options.wait = kHoldFor;
-      submitted = client_.call_waiting(submit_request(channel, notice, options), stop);
+      submissions[i].options.wait = kHoldFor;
+      said[i] = client_.call_waiting(request_of(submissions[i]), stop);
       if (stop.stop_requested()) return Ending::stopped();
     }
-    if (submitted) continue;
-    Ending failed = Ending::failed("submit: " + submitted.error().error.message);
-    if (submitted.error().refusal) failed.delay = submitted.error().refusal->retry_after;
+    if (said[i]) continue;
+    Ending failed = Ending::failed("submit: " + said[i].error().error.message);
+    if (said[i].error().refusal) failed.delay = said[i].error().refusal->retry_after;
     return failed;
   }
   return Ending::done("null");
