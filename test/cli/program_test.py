@@ -256,6 +256,20 @@ class Exec(ProgramTest):
         status = self.json("run", "t", "3", "-q", "lease")
         self.assertEqual((status["state"], status["attempts"]), ("done", 1))
 
+    def test_threads_grow_with_the_backlog(self):
+        log = self.folder / "growth"
+        script = f"echo start >> {log}; sleep 0.3; echo end >> {log}"
+        ids = [self.penstock("run", "t", "-q", "grow", "--no-wait").strip() for _ in range(30)]
+        self.worker("--queue", "grow", "--threads", "1..8", "--exec", f"sh -c '{script}'")
+        for task in ids:
+            self.penstock("task", "show", task, "--wait", "50s")
+        running = most = 0
+        for line in log.read_text().split():
+            running += 1 if line == "start" else -1
+            most = max(most, running)
+        self.assertGreater(most, 2)
+        self.assertLessEqual(most, 8)
+
     def test_a_worker_that_is_told_to_stop_finishes_what_runs(self):
         fifo = self.folder / "finishes"
         os.mkfifo(fifo)
