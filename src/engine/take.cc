@@ -4,6 +4,12 @@
 #include "engine/engine.h"
 
 namespace penstock::engine {
+namespace {
+
+// An answer ends with the message that reaches this, however many were asked for.
+constexpr std::uint64_t kMostBytesAtOnce = 8ull << 20;
+
+}  // namespace
 
 std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag,
                                   const Take& take) {
@@ -45,9 +51,12 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
     write(event);
     ids_.clear();
   };
-  while (into.size() < take.max && queue.takeable != 0 && rate_allows(now, queue)) {
+  std::uint64_t bytes = 0;
+  while (into.size() < take.max && queue.takeable != 0 && bytes < kMostBytesAtOnce &&
+         rate_allows(now, queue)) {
     const auto slot = state_.next_takeable(queue);
     Message& message = state_.messages[slot];
+    bytes += message.bytes;
     const auto& policy = state_.policies[message.policy];
     const auto duration =
         take.lease.count() > 0 ? take.lease : policy.lease.value_or(queue.options.lease);

@@ -55,14 +55,14 @@ class Replay {
  public:
   virtual ~Replay() = default;
   // The newest whole checkpoint, if any; called first.
-  virtual Result<void> checkpoint(ByteView state, LogPosition covers) = 0;
+  [[nodiscard]] virtual Result<void> checkpoint(ByteView state, LogPosition covers) = 0;
   // Every record that the checkpoint's live set names (see write_checkpoint), without its body, in
   // order of position.
-  virtual Result<void> live_record(const RecordHead& record) = 0;
+  [[nodiscard]] virtual Result<void> live_record(const RecordHead& record) = 0;
   // Called once, after the last live_record and before the first record.
-  virtual Result<void> live_done() = 0;
+  [[nodiscard]] virtual Result<void> live_done() = 0;
   // Every record after the checkpoint, without its body, in order.
-  virtual Result<void> record(const RecordHead& record) = 0;
+  [[nodiscard]] virtual Result<void> record(const RecordHead& record) = 0;
 };
 
 // A sealed batch on its way to the disk; owned by the journal.

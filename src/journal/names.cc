@@ -1,7 +1,7 @@
 #include "journal/names.h"
 
+#include <array>
 #include <charconv>
-#include <cstdio>
 
 namespace penstock::journal {
 namespace {
@@ -21,9 +21,11 @@ std::optional<std::uint64_t> number_in(std::string_view name, std::string_view p
 }  // namespace
 
 std::string segment_name(std::uint64_t number) {
-  char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
-  return std::string("journal-") + digits + ".seg";
+  std::array<char, 16> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
+  const auto count = static_cast<std::size_t>(end - digits.data());
+  return "journal-" + std::string(digits.size() - count, '0') + std::string(digits.data(), count) +
+         ".seg";
 }
 std::string spare_name(std::uint64_t number) {
   return "spare-" + std::to_string(number) + ".seg";

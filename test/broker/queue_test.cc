@@ -413,6 +413,17 @@ TEST_F(BrokerTest, TooLargeAMessageIsAnErrorThatSaysHowLarge) {
   EXPECT_EQ(got.error.code, ErrorCode::too_large);
 }
 
+TEST_F(BrokerTest, OneAnswerCarriesAtMostSomeMegabytesHoweverManyWereAskedFor) {
+  options.journal.segment_bytes = 16 << 20;
+  broker.reset();
+  directory.restore({});
+  open();
+  const std::string big(3 << 20, 'x');
+  for (int n = 0; n < 5; ++n) ASSERT_EQ(send("q", big).kind, "published");
+  EXPECT_EQ(take("q", 1000).messages.size(), 3u);
+  EXPECT_EQ(take("q", 1000).messages.size(), 2u);
+}
+
 TEST_F(BrokerTest, AClosedSessionsDeliveriesComeBackAtOnce) {
   send("q", "a");
   Sink gone;

@@ -19,7 +19,7 @@ LAYERS = {
     "journal": ("base", "os"),
     "broker": ("base", "os", "flow", "engine", "journal"),
     "protocol": ("base", "flow", "wire", "broker", *VOCABULARY),
-    "client": ("base", "flow", "wire", "net"),
+    "client": ("base", "os", "flow", "wire", "net"),
     "gateway": ("base", "os", "flow", "wire", "net", "broker", "protocol", *VOCABULARY),
     "task": ("base", "os", "flow", "broker", "client", "penstock", *VOCABULARY),
     "server": ("base", "os", "flow", "wire", "engine", "net", "journal", "broker", "protocol",

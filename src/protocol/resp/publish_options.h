@@ -19,14 +19,14 @@ struct PublishOptions {
   std::string_view kwargs{};       // of a task
 };
 
-Result<void> set_delay(PublishOptions& into, Args values);
-Result<void> set_at(PublishOptions& into, Args values);
-Result<void> set_priority(PublishOptions& into, Args values);
-Result<void> set_key(PublishOptions& into, Args values);
-Result<void> set_group(PublishOptions& into, Args values);
-Result<void> set_expires(PublishOptions& into, Args values);
-Result<void> set_header(PublishOptions& into, Args values);
-Result<void> set_publish_wait(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_delay(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_at(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_priority(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_key(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_group(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_expires(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_header(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_publish_wait(PublishOptions& into, Args values);
 
 // Gives each of `messages` a key of its own, "<key>/<index>", so that a repeat of the batch repeats
 // each of its messages. Keys live in the scratch memory.
@@ -37,6 +37,6 @@ void publish(Session& session, Encode encode, const PublishOptions& options, std
              std::span<const engine::MessageInput> messages);
 
 // ---- of taking, for RECEIVE and TASK.TAKE
-Result<void> take(Session& session, Args args, Encode encode);
+[[nodiscard]] Result<void> take(Session& session, Args args, Encode encode);
 
 }  // namespace penstock::protocol::resp
