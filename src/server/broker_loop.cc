@@ -39,7 +39,9 @@ void BrokerLoop::written(journal::Batch& batch) {
 }
 
 void BrokerLoop::maintain(Time now) {
-  if (now < next_maintenance_) return;
+  // The broker can do nothing of this while a batch is being written; the end of the write comes
+  // here too.
+  if (now < next_maintenance_ || writing_ != nullptr) return;
   broker_.maintain();
   if (wrote_) preparer_.poke();
   next_maintenance_ = now + (wrote_ ? kMaintenanceBusy : kMaintenanceIdle);
@@ -47,7 +49,8 @@ void BrokerLoop::maintain(Time now) {
 }
 
 Time BrokerLoop::next_due() const {
-  return std::min(broker_.next_timer(), next_maintenance_);
+  return writing_ == nullptr ? std::min(broker_.next_timer(), next_maintenance_)
+                             : broker_.next_timer();
 }
 
 }  // namespace penstock::server

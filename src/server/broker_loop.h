@@ -20,7 +20,7 @@ class BrokerLoop {
 
   // One turn: fires timers, releases what is durable, and starts the next sync.
   void turn();
-  // Checkpoints, cleaning and spare segments, when it is their time; before a turn.
+  // Checkpoints, cleaning and spare segments, when it is their time; to be called before each turn.
   void maintain(Time now);
 
   // When turn() or maintain() is next due, if nothing else happens.

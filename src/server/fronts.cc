@@ -3,11 +3,12 @@
 namespace penstock::server {
 namespace {
 
-protocol::http::Settings http_settings(const Settings& settings) {
+protocol::http::Settings http_settings(const Settings& settings, Fronts::Status status) {
   protocol::http::Settings http;
   http.version = PENSTOCK_VERSION;
   http.max_body_bytes = settings.broker.max_message_bytes;
   http.allowed_hosts = settings.allowed_hosts;
+  http.status = std::move(status);
   return http;
 }
 
@@ -22,7 +23,7 @@ protocol::resp::Settings resp_settings(const Settings& settings, Fronts::Status 
 }  // namespace
 
 Fronts::Fronts(broker::Broker& broker, const Settings& settings, Status status)
-    : http_(broker, http_settings(settings)),
+    : http_(broker, http_settings(settings, status)),
       resp_(broker, resp_settings(settings, std::move(status))) {}
 
 gateway::ProtocolTable Fronts::table() {

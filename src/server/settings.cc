@@ -84,33 +84,54 @@ Result<void> set_segment_bytes(Settings& settings, Values values) {
   return {};
 }
 
+std::string listed(std::span<const net::Address> addresses) {
+  std::string text;
+  for (const net::Address& address : addresses) {
+    text += (text.empty() ? "" : ",") + net::to_text(address);
+  }
+  return text;
+}
+
 constexpr SettingRow kRows[] = {
-    {"data", "DIR", "where the journal lives; made when it is not there", false, set_data},
+    {"data", "DIR", "where the journal lives; made when it is not there", false, set_data,
+     [](const Settings& s) { return s.data; }},
     {"listen", "ADDRESS", "where clients connect: 127.0.0.1:7411, [::1]:7411, :0, unix:PATH", true,
-     set_listen},
+     set_listen, [](const Settings& s) { return listed(s.listen); }},
     {"grace", "DURATION", "how long clients may finish what is in flight after SIGTERM", false,
-     [](Settings& s, Values v) { return duration(s.grace, v[0]); }},
+     [](Settings& s, Values v) { return duration(s.grace, v[0]); },
+     [](const Settings& s) { return format_duration(s.grace); }},
     {"allowed_hosts", "NAME", "Host names that HTTP clients may use, beside the loopback's", true,
-     set_allowed_hosts},
-    {"log_level", "LEVEL", "debug, info, warning or error", false, set_log_level},
+     set_allowed_hosts,
+     [](const Settings& s) { return fmt::format("{}", fmt::join(s.allowed_hosts, ",")); }},
+    {"log_level", "LEVEL", "debug, info, warning or error", false, set_log_level,
+     [](const Settings& s) { return s.log_level; }},
     {"max_connections", "N", "connections at a time; one more is refused", false,
-     [](Settings& s, Values v) { return number(s.gateway.max_connections, v[0], 1); }},
+     [](Settings& s, Values v) { return number(s.gateway.max_connections, v[0], 1); },
+     [](const Settings& s) { return fmt::format("{}", s.gateway.max_connections); }},
     {"max_message", "BYTES", "the largest message, body and headers", false,
-     [](Settings& s, Values v) { return bytes(s.broker.max_message_bytes, v[0]); }},
+     [](Settings& s, Values v) { return bytes(s.broker.max_message_bytes, v[0]); },
+     [](const Settings& s) { return format_bytes(s.broker.max_message_bytes); }},
     {"input_budget", "BYTES", "memory for requests half received, of all connections", false,
-     [](Settings& s, Values v) { return bytes(s.gateway.input_budget_bytes, v[0]); }},
+     [](Settings& s, Values v) { return bytes(s.gateway.input_budget_bytes, v[0]); },
+     [](const Settings& s) { return format_bytes(s.gateway.input_budget_bytes); }},
     {"max_queues", "N", "queues that may exist", false,
-     [](Settings& s, Values v) { return number(s.broker.max_queues, v[0], 1); }},
+     [](Settings& s, Values v) { return number(s.broker.max_queues, v[0], 1); },
+     [](const Settings& s) { return fmt::format("{}", s.broker.max_queues); }},
     {"max_results", "N", "task results kept; the oldest goes first", false,
-     [](Settings& s, Values v) { return number(s.broker.max_results, v[0], 0); }},
+     [](Settings& s, Values v) { return number(s.broker.max_results, v[0], 0); },
+     [](const Settings& s) { return fmt::format("{}", s.broker.max_results); }},
     {"result_ttl", "DURATION", "how long a result is kept where the task does not say", false,
-     [](Settings& s, Values v) { return duration(s.broker.default_result_ttl, v[0]); }},
+     [](Settings& s, Values v) { return duration(s.broker.default_result_ttl, v[0]); },
+     [](const Settings& s) { return format_duration(s.broker.default_result_ttl); }},
     {"segment", "BYTES", "size of a journal file, for a new data directory", false,
-     set_segment_bytes},
+     set_segment_bytes,
+     [](const Settings& s) { return format_bytes(s.broker.journal.segment_bytes); }},
     {"spare_segments", "N", "journal files kept written ahead", false,
-     [](Settings& s, Values v) { return number(s.broker.journal.spare_segments, v[0], 0); }},
+     [](Settings& s, Values v) { return number(s.broker.journal.spare_segments, v[0], 0); },
+     [](const Settings& s) { return fmt::format("{}", s.broker.journal.spare_segments); }},
     {"disk_reserve", "BYTES", "disk kept from publishes, so that settling goes on", false,
-     [](Settings& s, Values v) { return bytes(s.broker.journal.reserve_bytes, v[0]); }},
+     [](Settings& s, Values v) { return bytes(s.broker.journal.reserve_bytes, v[0]); },
+     [](const Settings& s) { return format_bytes(s.broker.journal.reserve_bytes); }},
 };
 
 const SettingRow* find_row(std::string_view name) {

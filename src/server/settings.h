@@ -41,6 +41,7 @@ struct SettingRow {
   const char* help;
   bool list;  // several values; a file writes ["a", "b"], the command line a,b
   Result<void> (*apply)(Settings& settings, std::span<const std::string> values);
+  std::string (*show)(const Settings& settings);  // what apply() would read back
 };
 
 [[nodiscard]] std::span<const SettingRow> setting_rows();

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <iterator>
 #include <set>
 
 namespace penstock::server {
@@ -89,6 +91,33 @@ TEST(Settings, RefuseOtherMachinesWhileThereAreNoUsers) {
     EXPECT_EQ(valid.error().code, ErrorCode::invalid);
     EXPECT_TRUE(valid.error().message.contains("no users are configured"));
     EXPECT_TRUE(valid.error().hint.contains("ssh"));
+  }
+}
+
+TEST(Settings, ReadBackWhatTheyShow) {
+  for (const SettingRow& row : setting_rows()) {
+    const std::string shown = row.show(Settings{});
+    if (shown.empty()) continue;  // a list without anything in it
+    Settings settings;
+    const auto applied =
+        apply_setting(settings, row, row.list ? split_list(shown) : std::vector{shown});
+    ASSERT_TRUE(applied) << applied.error().message;
+    EXPECT_EQ(row.show(settings), shown) << row.name;
+  }
+}
+
+std::string text_of_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST(Settings, AreAllDocumentedWithTheirDefaults) {
+  const std::string page = text_of_file(PENSTOCK_SOURCE_DIR "/docs/command-line.md");
+  for (const SettingRow& row : setting_rows()) {
+    const std::string shown = row.show(Settings{});
+    const std::string line =
+        "| `" + std::string(row.name) + "` | " + (shown.empty() ? "" : "`" + shown + "` ") + "|";
+    EXPECT_TRUE(page.contains(line)) << line;
   }
 }
 
