@@ -9,6 +9,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
 DATA ?= penstock-data
+# How often `make crash` kills the server.
+CYCLES ?= 50
 # Which tests `make test`, `make asan` and `make tsan` run: a regular expression over test names.
 TESTS ?= .
 
@@ -19,7 +21,7 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test demo run bench format format-check tidy install asan tsan clean
+.PHONY: help setup configure build test crash demo run bench format format-check tidy install asan tsan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,10 @@ build: configure ## build the program: build/release/penstock
 test: configure ## build everything as it ships, assertions on, and run all tests (TESTS=regex for some)
 	@cmake --build --preset release -j $(JOBS)
 	@$(CTEST) --test-dir build/release --output-junit ctest.xml
+
+crash: configure ## kill the server under load and look for anything lost (CYCLES=50, SEED=n to replay the choices)
+	@cmake --build --preset release -j $(JOBS) --target crash_cycles
+	@cd build/release && test/crash/crash_cycles $(CYCLES) $(SEED)
 
 demo: build ## see it work: notifications from publish to delivery
 	@$(PROGRAM) demo notifications

@@ -8,10 +8,13 @@
 #include <thread>
 #include <tuple>
 
-#include "bench/server_process.h"
+#include "bench/report.h"
+#include "test/support/server_process.h"
 
 namespace penstock::bench {
 namespace {
+
+using testing::ServerProcess;
 
 // Sends the same request over each of its connections, again and again, and waits for each answer.
 class HttpLoad {
@@ -131,7 +134,8 @@ int main(int count, char** arguments) {
   using namespace penstock::bench;
   const std::string only = count > 1 ? arguments[1] : "";
   const TemporaryFolder folder("server");
-  ServerProcess server(folder.path());
+  penstock::testing::ServerProcess server(folder.path());
+  if (!server.wait_until_ready()) return 1;
   line("server: from start to ready, empty folder",
        fmt::format("{:.0f} ms", server.started_in() * 1e3), "aim <= 100 ms");
   line("server: idle memory (resident)",
