@@ -235,7 +235,10 @@ Received Client::Impl::exchange_waiting(const std::string& command, Duration tim
     std::unique_lock lock(mutex_);
     const auto free = [this] { return !idle_lanes_.empty() || lanes_ < options_.max_waiting; };
     if (!changed_.wait_for(lock, stop, timeout, free))
-      return std::unexpected(closed("all connections for waiting calls are in use"));
+      return std::unexpected(
+          stop.stop_requested()
+              ? closed("stopped before it was sent")
+              : Failure{{ErrorCode::timeout, "all waiting calls' lanes are in use"}});
     if (idle_lanes_.empty()) {
       lane = make_lane();
       ++lanes_;

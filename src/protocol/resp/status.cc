@@ -71,15 +71,29 @@ void write_command_info(ReplyWriter& to, const Command& command) {
   to.array(0);    // subcommands
 }
 
+void write_argument(ReplyWriter& to, std::string_view syntax) {
+  to.map(3);
+  to.bulk("name");
+  to.bulk(syntax);
+  to.bulk("type");
+  to.bulk("string");
+  to.bulk("display_text");
+  to.bulk(syntax);
+}
+
 void write_command_docs(ReplyWriter& to, const Command& command) {
   to.bulk(ascii_lowered(command.name));
-  to.map(6);
+  to.map(7);
   to.bulk("summary");
   to.bulk(command.summary);
   to.bulk("since");
   to.bulk("0.1.0");
   to.bulk("group");
   to.bulk(command.group);
+  // One argument, whose name is the whole syntax: that is how redis-cli shows it while one types.
+  to.bulk("arguments");
+  to.array(command.syntax.empty() ? 0 : 1);
+  if (!command.syntax.empty()) write_argument(to, command.syntax);
   to.bulk("syntax");
   to.bulk(std::string(command.name) + (command.syntax.empty() ? "" : " ") +
           std::string(command.syntax));
