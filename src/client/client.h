@@ -5,19 +5,16 @@
 //   (void)(*client)->start(client::send("mail", "again"), [](Answer<MessageId> id) { ... });
 //
 // Threads:  all functions may be called from any thread, those that block not from inside a
-// callback.
-//           Callbacks run on the client's own thread and must not block.
+//           callback. Callbacks run on the client's own thread and must not block.
 // Order:    commands that one thread starts on one client are carried out in that order, those on
 //           lanes aside.
-// Lifetime: the destructor answers what is in flight with Error::closed, closes the connections and
-//           joins the thread. Lanes end before their client.
+// Lifetime: the destructor answers what is in flight with Error::closed, closes the connections
+//           and joins the thread. Lanes end before their client.
 // Damage:   a broken connection answers everything in flight with Error::closed and is made again
-// by
-//           itself, with exponential backoff and jitter; until it stands, calls answer
+//           by itself, with exponential backoff and jitter; until it stands, calls answer
 //           Error::closed. A reply that is no RESP breaks the connection.
 // Pressure: start() takes at most `max_in_flight` unanswered calls and `max_unsent_bytes`, then
-// says
-//           back_pressured; call() waits for room.
+//           says back_pressured; call() waits for room.
 #pragma once
 
 #include <functional>
@@ -58,8 +55,7 @@ struct Endpoint {
 };
 [[nodiscard]] Result<Endpoint> parse_url(std::string_view url);
 
-// A reply that is waited for; it owns what it holds. (shared_ptr, because Reply is incomplete
-// here.)
+// A reply that was waited for. It is shared_ptr because Reply is incomplete here.
 using Received = std::expected<std::shared_ptr<Reply>, Failure>;
 
 template <class T>
@@ -71,7 +67,8 @@ template <class T>
 // A connection of its own for calls that wait at the server, so that they hold up nobody.
 // Threads:  one caller at a time; a stop token may be triggered by any.
 // Lifetime: leases taken through a lane come back at once when the lane ends, or its connection
-// does. Damage:   a broken connection is made anew by the next call.
+//           does.
+// Damage:   a broken connection is made anew by the next call.
 class Lane {
  public:
   ~Lane();
@@ -123,8 +120,7 @@ class Client {
 
   [[nodiscard]] std::unique_ptr<Lane> open_lane();
 
-  // Lane::call() over one of the client's own lanes. Leases that come back stay as long as the
-  // client.
+  // Lane::call() over one of the client's own lanes; what it leased stays as long as the client.
   template <class T>
   [[nodiscard]] Answer<T> call_waiting(const Request<T>& request, std::stop_token stop = {},
                                        Duration grace = std::chrono::seconds(10)) {

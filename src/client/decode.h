@@ -9,8 +9,7 @@
 
 namespace penstock::client {
 
-// What an error reply means: "-BUSY retry-after-ms=120 reason=max_wait queue=mail ...", "-LOST ..."
-// etc.
+// What an error reply means: "BUSY retry-after-ms=120 reason=max_wait queue=mail ...", "LOST ...".
 [[nodiscard]] Failure failure_of(std::string_view error_reply);
 [[nodiscard]] Failure unexpected_reply(const Reply& reply);
 

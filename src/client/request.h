@@ -1,8 +1,7 @@
 // What is asked of a Penstock elsewhere, before it is sent; and what comes back.
 //
 // A Request is a value: the encoded command, how to read its reply, and how long the server may
-// take. It is made by the functions of client/api.h and sent by client::Client, any number of
-// times.
+// take. The functions of client/api.h make it; client::Client sends it, any number of times.
 #pragma once
 
 #include <expected>

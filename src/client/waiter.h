@@ -1,6 +1,6 @@
-// Where a caller waits for one reply. Made by the caller, shared with the callback, because a
-// caller that gave up is gone when the reply comes. Threads: set() once, by the client's thread;
-// wait() by the caller.
+// Where a caller waits for one reply. Shared by caller and callback, because a caller that gave up
+// is gone when the reply comes.
+// Threads: set() once, by the client's thread; wait() by the caller.
 #pragma once
 
 #include <condition_variable>

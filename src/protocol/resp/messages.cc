@@ -160,10 +160,6 @@ Result<void> take(Session& session, Args args, Encode encode) {
     session.broker().take(session.id(), session.ask(encode), take);
     return {};
   }
-  // Consumers may come before the first message: a queue that is waited at has to be there, and to
-  // declare one that is changes nothing. Nobody waits for that answer.
-  for (const auto& queue : take.queues)
-    session.broker().declare(session.id(), kNobodysTag, queue, {});
   take.wait_until = session.broker().now() + options.wait;
   session.broker().take(session.id(), session.ask_take(encode), take);
   return {};

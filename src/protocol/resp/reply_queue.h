@@ -1,5 +1,4 @@
-// The replies that a connection owes, in the order of its commands, whatever order they become
-// known.
+// The replies that a connection owes, in the order of its commands, whenever they become known.
 //
 // A reply whose turn it is goes straight to the output; one that comes early is kept, encoded,
 // until all before it are there.
@@ -24,9 +23,6 @@
 namespace penstock::protocol::resp {
 
 struct Slot;
-
-// The tag of what is asked of the broker for nobody's sake; its answer is dropped.
-inline constexpr broker::Tag kNobodysTag = 0;
 
 // Makes the bytes of one command's answer from the broker's.
 using Encode = void (*)(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);

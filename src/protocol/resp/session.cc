@@ -113,7 +113,7 @@ broker::Tag Session::ask_task(Encode encode, MessageId task) {
 }
 
 void Session::on_reply(broker::Tag tag, const broker::Reply& reply) {
-  // Nobody's; or the second answer to a TASK.GET whose wait was ended: the first one counts.
+  // A TASK.GET whose wait was ended is answered twice by the broker; the first answer counts.
   Slot* slot = replies_.find(tag);
   if (slot == nullptr) return;
   if (const auto* settled = std::get_if<broker::Settled>(&reply)) slot->settled += settled->settled;
