@@ -156,6 +156,7 @@ std::size_t Connection::converse(ByteView input) {
     if (count == 0) break;
     taken += count;
   }
+  if (taken != 0) message_since_ = Time::max();  // what is left, if anything, is another message
   if (conversation_->finished()) return input.size();
   input_waits_ = taken < input.size() && !conversation_->wants_input();
   return taken;
@@ -164,13 +165,15 @@ std::size_t Connection::converse(ByteView input) {
 bool Connection::begin_conversation(ByteView input) {
   const wire::Protocol protocol = wire::sniff(input);
   if (protocol == wire::Protocol::need_more) return false;
-  const Converse* row = hall_.protocols.find(protocol);
+  const ProtocolRow* row = hall_.protocols.find(protocol);
   if (row == nullptr) {
     ++hall_.statistics.unknown_protocol;
     kill();
     return false;
   }
-  conversation_ = (*row)(*this);
+  conversation_ = row->converse(*this);
+  watch_input_ = !row->watches_input;
+  input_limit_ = Time::max();
   phase_ = Phase::talking;
   if (hall_.draining) conversation_->drain();
   return true;
@@ -224,12 +227,20 @@ void Connection::starve() {
   }
 }
 
-// A peer may stop between messages, not within one.
+// A peer may stop between messages, not within one; nor may it send one so slowly that it never
+// ends.
 void Connection::limit_input() {
-  if (phase_ != Phase::talking) return;
-  const bool waits_for_peer = !held_.empty() && !input_waits_ && !StarvedHook::is_linked();
-  input_limit_ = waits_for_peer ? hall_.clock.now() + hall_.options.input_timeout : Time::max();
-  if (waits_for_peer) schedule();
+  if (phase_ != Phase::talking || !watch_input_) return;
+  if (held_.empty() || input_waits_ || StarvedHook::is_linked()) {
+    message_since_ = Time::max();
+    input_limit_ = Time::max();
+    return;
+  }
+  if (message_since_ == Time::max()) message_since_ = hall_.clock.now();
+  const std::uint64_t seconds = (held_.size() - held_begin_) / kInputBytesPerSecondMin;
+  input_limit_ = message_since_ + hall_.options.input_timeout +
+                 std::chrono::seconds(static_cast<std::int64_t>(seconds));
+  schedule();
 }
 
 void Connection::tell_end_of_input() {

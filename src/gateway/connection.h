@@ -114,10 +114,12 @@ class Connection final : public protocol::Host,
   std::size_t held_begin_ = 0;
   std::size_t held_charged_ = 0;  // of the budget
   std::uint64_t discarded_ = 0;
-  Time wish_ = Time::max();         // the conversation's
-  Time input_limit_ = Time::max();  // of sniffing, of half a message, of lingering
-  Time write_limit_ = Time::max();  // of output that the peer does not take
+  Time wish_ = Time::max();           // the conversation's
+  Time message_since_ = Time::max();  // the half message in held_ began then
+  Time input_limit_ = Time::max();    // of sniffing, of half a message, of lingering
+  Time write_limit_ = Time::max();    // of output that the peer does not take
   Phase phase_ = Phase::sniffing;
+  bool watch_input_ = true;  // the conversation does not do it itself
   bool read_armed_ = false;
   bool write_armed_ = false;
   bool paused_ = false;  // reading stopped because the conversation wants no input

@@ -17,7 +17,7 @@ struct Options {
   std::uint64_t max_input_bytes = 33ull << 20;
   // From accept until the first bytes told which protocol it is; in all, not for each byte.
   Duration sniff_timeout = std::chrono::seconds(10);
-  // A peer that stops in the middle of a message for so long is gone.
+  // For a whole message, beside the time that its bytes take at kInputBytesPerSecondMin.
   Duration input_timeout = std::chrono::seconds(30);
   // A peer that takes none of its output for so long is gone.
   Duration write_timeout = std::chrono::seconds(60);
@@ -31,6 +31,7 @@ struct Options {
 inline constexpr std::size_t kReadBytes = 64u << 10;
 // After so many reads in a row the others come first.
 inline constexpr int kReadsPerTurn = 4;
+inline constexpr std::uint64_t kInputBytesPerSecondMin = 4096;
 // Dropped unread from a peer that goes on sending after its connection ended.
 inline constexpr std::uint64_t kMaxDiscardedBytes = 4ull << 20;
 static_assert(Options{}.input_budget_bytes > Options{}.max_input_bytes + kReadBytes);

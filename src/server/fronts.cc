@@ -28,8 +28,12 @@ Fronts::Fronts(broker::Broker& broker, const Settings& settings, Status status)
 
 gateway::ProtocolTable Fronts::table() {
   gateway::ProtocolTable table;
-  table.add(wire::Protocol::http, [this](protocol::Host& host) { return http_.converse(host); });
-  table.add(wire::Protocol::resp, [this](protocol::Host& host) { return resp_.converse(host); });
+  table
+      .add({.protocol = wire::Protocol::http,
+            .converse = [this](protocol::Host& host) { return http_.converse(host); },
+            .watches_input = true})
+      .add({.protocol = wire::Protocol::resp,
+            .converse = [this](protocol::Host& host) { return resp_.converse(host); }});
   return table;
 }
 

@@ -33,9 +33,9 @@ class GatewayTest : public ::testing::Test {
  protected:
   void open(Options options = {}) {
     ProtocolTable table;
-    table.add(wire::Protocol::resp, [this](protocol::Host& host) {
-      return std::make_unique<Echo>(room_, host, clock_.now());
-    });
+    table.add({.protocol = wire::Protocol::resp, .converse = [this](protocol::Host& host) {
+                 return std::make_unique<Echo>(room_, host, clock_.now());
+               }});
     gateway_.emplace(loop_, clock_, std::move(table), options);
     address_ = gateway_->listen(*net::parse_address(":0")).value();
     thread_ = std::thread([this] {
@@ -306,6 +306,23 @@ TEST_F(GatewayTest, GivesUpAPeerThatStopsInTheMiddleOfAMessage) {
   EXPECT_EQ(statistics().input_timeouts, 1u);
   idle.send("STILL\n");
   EXPECT_EQ(idle.read_until("\n"), "STILL\n");
+}
+
+TEST_F(GatewayTest, GivesUpAPeerWhoseMessageDripsForEver) {
+  open();
+  SocketClient client(address_);
+  client.send("LINE\nhalf ");
+  EXPECT_EQ(client.read_until("\n"), "LINE\n");
+  for (int seconds = 0; seconds <= 40; seconds += 10) {
+    const auto before = statistics().received_bytes;
+    client.send("x");
+    eventually([&] {
+      return gateway_->statistics().received_bytes > before || gateway_->connections() == 0;
+    });
+    advance(10s);
+  }
+  EXPECT_TRUE(eventually([this] { return gateway_->connections() == 0; }));
+  EXPECT_EQ(statistics().input_timeouts, 1u);
 }
 
 TEST_F(GatewayTest, EndsAConnectionWhoseMessageIsTooLarge) {
