@@ -41,6 +41,13 @@ std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gat
   return lines;
 }
 
+// Whatever the system said of a folder that was named in a setting, the way out is the same.
+Error unusable_directory(Error error) {
+  if (error.code == ErrorCode::not_found) error.code = ErrorCode::io;
+  if (error.hint.empty()) error.hint = "choose a folder that can be made and written, with --data";
+  return error;
+}
+
 }  // namespace
 
 class Server::Impl {
@@ -51,7 +58,7 @@ class Server::Impl {
   Result<void> start() {
     if (auto valid = validate(settings_); !valid) return valid;
     auto directory = open_directory(settings_.data);
-    if (!directory) return fail(std::move(directory).error());
+    if (!directory) return fail(unusable_directory(std::move(directory).error()));
     directory_ = std::move(*directory);
     auto opened = broker::Broker::open(*directory_, *clock_, *random_, settings_.broker);
     if (!opened) {

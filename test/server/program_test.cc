@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <sstream>
 #include <vector>
 
 #include "test/gateway/socket_client.h"
@@ -143,8 +145,16 @@ TEST_F(ProgramTest, RefusesADataDirectoryInUse) {
 TEST_F(ProgramTest, RefusesADataDirectoryThatIsAFile) {
   std::ofstream(directory_ / "data") << "not a folder";
   const auto [code, text] = run(serve());
-  EXPECT_GE(code, 2) << text;
+  EXPECT_EQ(code, 6) << text;
   EXPECT_TRUE(text.starts_with("penstock: ")) << text;
+  EXPECT_TRUE(text.contains("--data")) << text;
+}
+
+TEST_F(ProgramTest, RefusesADataDirectoryThatCannotBeMade) {
+  const auto [code, text] = run({"serve", "--data", "/proc/penstock", "--listen", ":0"});
+  EXPECT_EQ(code, 6) << text;
+  EXPECT_TRUE(text.contains("/proc/penstock")) << text;
+  EXPECT_TRUE(text.contains("--data")) << text;
 }
 
 TEST_F(ProgramTest, RefusesADamagedJournalAndNamesTheWayOut) {
@@ -220,6 +230,30 @@ TEST_F(ProgramTest, DoesNotGrowForAClientThatNeverReads) {
   ask_without_reading(client);
   // The limit of unsent output is 8 MiB; a growing string may have twice that for a moment.
   EXPECT_LE(program.memory("VmHWM"), before + (32u << 20));
+}
+
+TEST_F(ProgramTest, OffersEveryCommandAndOptionToTheShell) {
+  for (const char* shell : {"bash", "zsh"}) {
+    const auto [code, text] = run({"completion", shell});
+    EXPECT_EQ(code, 0);
+    EXPECT_TRUE(text.contains("serve send receive")) << text;
+    EXPECT_TRUE(text.contains("--max-connections")) << text;
+    EXPECT_TRUE(text.contains("\"queue show\")")) << text;
+  }
+  EXPECT_EQ(run({"completion", "tcsh"}).first, 2);
+}
+
+TEST_F(ProgramTest, DocumentsEveryCommand) {
+  std::ifstream file(PENSTOCK_SOURCE_DIR "/docs/command-line.md");
+  const std::string page{std::istreambuf_iterator<char>(file), {}};
+  const auto [code, help] = run({"--help"});
+  EXPECT_EQ(code, 0);
+  std::istringstream lines(help.substr(help.find("Subcommands:")));
+  std::string line;
+  for (std::getline(lines, line); std::getline(lines, line) && line.starts_with("  ");) {
+    std::string name = line.substr(2, line.find(' ', 2) - 2);
+    EXPECT_TRUE(page.contains("| `" + name + "` |")) << name;
+  }
 }
 
 TEST_F(ProgramTest, KeepsItsFilesToItself) {
