@@ -8,8 +8,12 @@ namespace penstock::detail {
 namespace {
 
 constexpr Duration kTakeWait = std::chrono::seconds(10);
-// Tasks are held ready for as long as this: short ones by the hundred, long ones not at all.
+// Tasks are held ready for as long as this at least: short ones by the hundred, long ones not at
+// all. While the server or its disk answers slowly they are held for longer: the next ones are
+// asked for when half is gone, and must be there before the rest is.
 constexpr Duration kPrefetchTime = std::chrono::milliseconds(20);
+constexpr double kPrefetchTimeMaxUs = 500e3;
+constexpr double kPrefetchRoundTrips = 3;
 constexpr std::int64_t kHeldBatches = 4;  // started and unsettled ones included, in prefetch_max
 constexpr double kPrefetchBytesMax = 64.0 * (1 << 20);
 constexpr Duration kGovernEvery = std::chrono::milliseconds(250);
@@ -43,8 +47,10 @@ std::uint32_t WorkerPool::wanted() {
   const std::int64_t waiting = waiting_, most = options_.prefetch_max;
   std::int64_t target = idle_;
   if (const double service_us = mean_service_us_; service_us > 0) {
-    const double soon =
-        static_cast<double>(active_) * static_cast<double>(kPrefetchTime.count()) / service_us;
+    const double hold_us =
+        std::clamp(kPrefetchRoundTrips * round_trip_us_, static_cast<double>(kPrefetchTime.count()),
+                   kPrefetchTimeMaxUs);
+    const double soon = static_cast<double>(active_) * hold_us / service_us;
     target = std::max(target, static_cast<std::int64_t>(std::min(soon, 1e9)));
   }
   const double fit = kPrefetchBytesMax / std::max(mean_bytes_, 1.0);

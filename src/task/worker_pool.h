@@ -140,6 +140,7 @@ class WorkerPool final : public AttemptHost {
   std::atomic<std::int64_t> low_water_{0};  // the fetcher wants to know when so few wait
   std::atomic<std::int64_t> held_{0};       // taken and not yet settled
   std::atomic<double> mean_service_us_{0};  // 0 = not known yet
+  std::atomic<double> round_trip_us_{0};    // of a settle; slow ones are remembered for a while
 
   std::atomic<std::uint32_t> finished_{0};  // a change wakes the settler
   std::atomic<bool> settler_ends_{false};

@@ -10,6 +10,8 @@ namespace {
 constexpr double kServiceMicrosMin = 0.2;
 // The mean forgets: as if the last 20 tasks told more than all before.
 constexpr double kServiceMemory = 20;
+// A slow round trip counts at once; faster ones after it count for a sixteenth each.
+constexpr double kRoundTripMemory = 16;
 
 }  // namespace
 
@@ -85,7 +87,11 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
     settlements.push_back(settlement);
   }
   if (!settlements.empty()) {
+    const Time before = now();
     const auto late = consumer_->settle(settlements);
+    const auto took = static_cast<double>((now() - before).count());
+    const double known = round_trip_us_;
+    round_trip_us_ = std::max(took, known + (took - known) / kRoundTripMemory);
     if (late)
       lost_ += *late;
     else
