@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <semaphore>
 
 #include "cli/commands/commands.h"
@@ -83,28 +84,30 @@ class Bench {
     const std::vector<std::string_view> bodies(options_.batch, body);
     const auto request = client::send_many(options_.queue, bodies);
     std::counting_semaphore<kInFlightMax> room(options_.concurrency);
-    std::atomic<std::shared_ptr<const client::Failure>> failed;
+    std::atomic<bool> failed = false;
+    std::optional<client::Failure> failure;  // the first; read when nothing is in flight any more
+    const auto fail_with = [&](client::Failure&& why) {
+      if (!failed.exchange(true)) failure = std::move(why);
+    };
     std::uint64_t sent = 0;
     const Time began = clock_->now();
-    while (sent < options_.messages && failed.load() == nullptr && !stop_.stop_requested()) {
+    while (sent < options_.messages && !failed && !stop_.stop_requested()) {
       room.acquire();
       const auto started =
           client_.start(request, [&](client::Answer<std::vector<MessageId>> answer) {
-            if (!answer) {
-              failed.store(std::make_shared<const client::Failure>(std::move(answer.error())));
-            }
+            if (!answer) fail_with(std::move(answer.error()));
             room.release();
           });
       if (started != client::Started::taken) {
         room.release();
         // Full, or no connection: this one waits for its own answer, and says which it was.
         auto answer = client_.call(request);
-        if (!answer) failed.store(std::make_shared<const client::Failure>(answer.error()));
+        if (!answer) fail_with(std::move(answer.error()));
       }
       sent += options_.batch;
     }
     for (std::uint32_t i = 0; i < options_.concurrency; ++i) room.acquire();
-    if (const auto failure = failed.load()) return std::unexpected(*failure);
+    if (failure) return std::unexpected(std::move(*failure));
     return per_second(sent, began);
   }
 

@@ -1,6 +1,7 @@
 #include "cli/worker/worker_pool.h"
 
 #include <algorithm>
+#include <mutex>
 
 #include "base/text.h"
 #include "cli/interrupt.h"
@@ -41,8 +42,21 @@ struct WorkerPool::Attempt {
 
 struct WorkerPool::Slot {
   std::uint32_t index = 0;
-  std::atomic<std::shared_ptr<Attempt>> attempt;
   std::jthread thread;
+
+  void set(std::shared_ptr<Attempt> attempt) {
+    const std::lock_guard lock(mutex_);
+    attempt_.swap(attempt);
+  }
+  // What it works on now; null when it waits for work.
+  [[nodiscard]] std::shared_ptr<Attempt> attempt() const {
+    const std::lock_guard lock(mutex_);
+    return attempt_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<Attempt> attempt_;
 };
 
 WorkerPool::WorkerPool(client::Client& client, Executor& executor, Clock& clock,
@@ -85,7 +99,7 @@ Result<void> WorkerPool::run(const std::stop_token& stop) {
   keeper.request_stop();
   keeper.join();
   slots_.clear();
-  if (const auto fatal = fatal_.load()) return fail(*fatal);
+  if (fatal_) return fail(std::move(*fatal_));
   return {};
 }
 
@@ -124,7 +138,7 @@ void WorkerPool::run_one(Slot& slot, client::TakenTask task) {
   const auto attempt = std::make_shared<Attempt>();
   attempt->task = std::move(task);
   attempt->extend_at = clock_.now() + options_.lease / 3;
-  slot.attempt.store(attempt);
+  slot.set(attempt);
   // Whoever sets it looks for attempts afterwards, so that none falls between.
   if (out_of_time_) attempt->end(Attempt::Stopped::out_of_time);
   running_.fetch_add(1);
@@ -140,7 +154,7 @@ void WorkerPool::run_one(Slot& slot, client::TakenTask task) {
   const bool settled = settle(*attempt, ending);
 
   running_.fetch_sub(1);
-  slot.attempt.store(nullptr);
+  slot.set(nullptr);
   watcher_.on_ending(work, ending, settled);
 }
 
@@ -194,7 +208,7 @@ void WorkerPool::keep_leases(const std::stop_token& stop) {
   while (wait_for(stop, tick)) {
     const Time now = clock_.now();
     for (const auto& slot : slots_) {
-      const auto attempt = slot->attempt.load();
+      const auto attempt = slot->attempt();
       if (attempt == nullptr || now < attempt->extend_at.load()) continue;
       extend(attempt);
     }
@@ -238,15 +252,14 @@ void WorkerPool::resize() {
 }
 
 void WorkerPool::give_up(Error error) {
-  std::shared_ptr<const Error> none;
-  fatal_.compare_exchange_strong(none, std::make_shared<const Error>(std::move(error)));
+  if (!gave_up_.exchange(true)) fatal_ = std::move(error);
   taking_.request_stop();
 }
 
 void WorkerPool::stop_attempts() {
   out_of_time_ = true;
   for (const auto& slot : slots_) {
-    if (const auto attempt = slot->attempt.load()) attempt->end(Attempt::Stopped::out_of_time);
+    if (const auto attempt = slot->attempt()) attempt->end(Attempt::Stopped::out_of_time);
   }
 }
 

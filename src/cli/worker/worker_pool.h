@@ -17,6 +17,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <semaphore>
 #include <thread>
 #include <vector>
@@ -93,7 +94,8 @@ class WorkerPool {
   std::atomic<std::uint32_t> target_;  // how many slots may take; they wait on it
   std::atomic<bool> server_lost_ = false;
   std::atomic<bool> out_of_time_ = false;
-  std::atomic<std::shared_ptr<const Error>> fatal_;
+  std::atomic<bool> gave_up_ = false;
+  std::optional<Error> fatal_;  // by the first that gave up; read when all slots have ended
 
   std::atomic<std::uint64_t> done_ = 0, failed_ = 0, lost_ = 0, cancelled_ = 0, given_back_ = 0;
   std::atomic<std::int64_t> service_us_ = 0;  // a moving average; 0 = not known yet
