@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cmath>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <penstock/penstock.hpp>
 #include <queue>
@@ -140,8 +141,8 @@ class Clients {
   void send_due() {
     const double now = work_.now();
     while (!due_.empty() && due_.top().at <= now && !free_.empty()) {
-      auto& connection = connections_[free_.back()];
-      free_.pop_back();
+      auto& connection = connections_[free_.front()];
+      free_.pop_front();
       connection.call = due_.top();
       due_.pop();
       figures_.late = std::max(figures_.late, now - connection.call.at);
@@ -212,7 +213,7 @@ class Clients {
   Work& work_;
   int epoll_;
   std::vector<Connection> connections_;
-  std::vector<std::size_t> free_;
+  std::deque<std::size_t> free_;  // in turn, so that none is idle until the server closes it
   std::priority_queue<Call> due_;
   std::mt19937_64 random_{7};
   std::size_t jobs_ = 0;
