@@ -86,7 +86,8 @@ std::vector<std::uint64_t> Core::publish(Publishing publishing,
   std::uint32_t refusals = 0;
   while (ids.size() < bodies.size()) {
     const Time now = backend_->now();
-    publishing.hold = std::max(deadline - now, Duration(0));
+    // A queue with overflow=block is asked to hold it, once it has refused; others refuse at once.
+    publishing.hold = refusals == 0 ? Duration(0) : std::max(deadline - now, Duration(0));
     const auto rest = bodies.subspan(ids.size());
     const std::size_t count = batch_size(rest, most);
     const auto answer = value_or_throw(backend_->publish(publishing, rest.first(count)));

@@ -37,6 +37,19 @@ std::optional<TimePoint> to_optional(Time time) {
   return detail::to_time_point(time);
 }
 
+// The error of the newest entry; empty when there is none.
+std::string last_error(std::string_view history) {
+  if (history.empty()) return {};
+  boost::json::error_code problem;
+  const auto entries = boost::json::parse({history.data(), history.size()}, problem);
+  if (problem || !entries.is_array() || entries.get_array().empty()) return {};
+  const auto& newest = entries.get_array().back();
+  if (!newest.is_object()) return {};
+  const auto* error = newest.get_object().if_contains("error");
+  return error != nullptr && error->is_string() ? std::string(error->get_string().c_str())
+                                                : std::string();
+}
+
 }  // namespace
 
 std::string_view name_of(JobState state) {
@@ -79,8 +92,8 @@ JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {
   job.finished_at = to_optional(status.finished_at);
   job.next_attempt_at = to_optional(status.next_attempt_at);
   job.result = owned.result;
-  job.error = owned.error;
   job.history = owned.history;
+  job.error = owned.error.empty() ? last_error(owned.history) : owned.error;
   job.progress = status.progress.value;
   job.progress_total = status.progress.total;
   job.progress_text = status.progress.text;

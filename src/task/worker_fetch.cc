@@ -107,8 +107,9 @@ void WorkerPool::govern() {
   flow::ThreadSizer sizer(options_.threads.min, options_.threads.max);
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    // While nothing comes, nothing runs and no thread is too many, there is nothing to decide.
-    const bool quiet = active_ <= options_.threads.min && idle_ == active_;
+    // While nothing is held and no thread is too many, there is nothing to decide. (Not "while all
+    // threads are idle": one that has been woken for a task is that, too, until it runs.)
+    const bool quiet = active_ <= options_.threads.min && held_ == 0;
     if (quiet)
       govern_again_.wait(lock, [this] { return stopping_ || work_came_; });
     else
@@ -140,7 +141,8 @@ flow::WorkLoad WorkerPool::load() {
   return load;
 }
 
-// For how long the tasks that run now have run: until the first long one ends, all that is known.
+// What the tasks that run now will take, as far as can be said: one met at a random moment has, on
+// average, as much before it as behind it. Until the first long one ends, it is all that is known.
 Duration WorkerPool::running_time() const {
   const Time current = core_->backend().now();
   Duration total{0};
@@ -151,7 +153,7 @@ Duration WorkerPool::running_time() const {
       ++count;
     }
   }
-  return count == 0 ? Duration(0) : total / count;
+  return count == 0 ? Duration(0) : 2 * total / count;
 }
 
 }  // namespace penstock::detail

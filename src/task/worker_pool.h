@@ -104,6 +104,8 @@ class WorkerPool final : public AttemptHost {
   void settle_all();
   [[nodiscard]] std::vector<Finished> collect();
   void settle(const std::vector<Finished>& finished);
+  // How many came too late, or could not be told.
+  [[nodiscard]] std::uint64_t settle_surely(std::span<const Settlement> settlements);
   void count(const Finished& finished);
 
   void keep();
@@ -125,6 +127,7 @@ class WorkerPool final : public AttemptHost {
   std::condition_variable fetch_more_;     // for the fetcher
   std::condition_variable govern_again_;   // for the governor
   std::condition_variable workers_ended_;  // for stop()
+  std::condition_variable settle_again_;   // between two tries of the settler; nobody notifies it
   std::deque<std::shared_ptr<Batch>> batches_;
   std::uint32_t idle_ = 0;  // workers that wait for a task
   std::uint32_t target_ = 0;

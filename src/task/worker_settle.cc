@@ -1,6 +1,7 @@
 // The settler and the keeper: what ended is settled, what runs keeps its lease.
 #include <algorithm>
 
+#include "flow/backoff.h"
 #include "task/worker_pool.h"
 
 namespace penstock::detail {
@@ -10,6 +11,13 @@ namespace {
 constexpr double kServiceMicrosMin = 0.2;
 // The mean forgets: as if the last 20 tasks told more than all before.
 constexpr double kServiceMemory = 20;
+// All tries together last about as long as a lease does.
+constexpr flow::Backoff kSettleBackoff{.kind = flow::Backoff::Kind::exponential,
+                                       .base = std::chrono::milliseconds(50),
+                                       .cap = std::chrono::seconds(5),
+                                       .jitter = false};
+constexpr std::uint32_t kTriesMax = 12;
+constexpr std::uint32_t kTriesWhileStopping = 4;
 // A slow round trip counts at once; faster ones after it count for a sixteenth each.
 constexpr double kRoundTripMemory = 16;
 
@@ -86,20 +94,32 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
     (one.outcome == engine::Outcome::ack ? settlement.result : settlement.error) = one.text;
     settlements.push_back(settlement);
   }
-  if (!settlements.empty()) {
-    const Time before = now();
-    const auto late = consumer_->settle(settlements);
-    const auto took = static_cast<double>((now() - before).count());
-    const double known = round_trip_us_;
-    round_trip_us_ = std::max(took, known + (took - known) / kRoundTripMemory);
-    if (late)
-      lost_ += *late;
-    else
-      note_error("settle: " + late.error().message);
-  }
+  if (!settlements.empty()) lost_ += settle_surely(settlements);
   held_ -= static_cast<std::int64_t>(finished.size());
   const std::lock_guard lock(mutex_);
   fetch_more_.notify_one();
+}
+
+// What is done must be told, or it is done again: a connection that is away is waited for. Settling
+// twice does no harm; what the first try settled counts as late then.
+std::uint64_t WorkerPool::settle_surely(std::span<const Settlement> settlements) {
+  for (std::uint32_t tries = 1;; ++tries) {
+    const Time before = now();
+    const auto late = consumer_->settle(settlements);
+    if (late) {
+      const auto took = static_cast<double>((now() - before).count());
+      const double known = round_trip_us_;
+      round_trip_us_ = std::max(took, known + (took - known) / kRoundTripMemory);
+      return *late;
+    }
+    note_error("settle: " + late.error().message);
+    const ErrorCode code = late.error().code;
+    const bool may_pass = code == ErrorCode::closed || code == ErrorCode::timeout;
+    std::unique_lock lock(mutex_);
+    if (!may_pass || core_->closed() || tries >= (stopping_ ? kTriesWhileStopping : kTriesMax))
+      return settlements.size();
+    settle_again_.wait_for(lock, flow::delay_after(kSettleBackoff, tries, 0));
+  }
 }
 
 // ---- keeping leases

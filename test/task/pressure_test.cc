@@ -73,6 +73,16 @@ TEST_F(Pressure, OfABatchLargerThanTheQueueIsWorkedOff) {
   for (const auto& job : jobs) EXPECT_EQ(job.get(kLong), 1);
 }
 
+TEST_F(Pressure, OfAQueueThatBlocksHoldsTheEnqueueUntilThereIsRoom) {
+  app->declare("default", {.max_length = 1, .overflow = Overflow::block});
+  app->add(same_);
+  const auto first = app->enqueue(same_, 1);
+  std::thread producer([&] { EXPECT_EQ(app->enqueue(same_, 2).get(kLong), 2); });
+  const auto workers = app->work();
+  EXPECT_EQ(first.get(kLong), 1);
+  producer.join();
+}
+
 TEST_F(Pressure, EndsWhenTheAppIsClosed) {
   app->declare("default", {.max_length = 1});
   app->enqueue(same_, 1);

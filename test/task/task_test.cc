@@ -233,6 +233,17 @@ TEST_F(Tasks, WithAResultOfAnotherTypeSaySo) {
   EXPECT_THROW((void)app->job<int>(id).get(kLong), InvalidInput);
 }
 
+TEST_F(Tasks, ShowTheirLastErrorWhileTheyWaitForTheNextAttempt) {
+  const auto fails =
+      task("fails", [] { throw std::runtime_error("not \"yet\""); }, {.backoff = fixed(1h)});
+  app->add(fails);
+  const auto workers = app->work();
+  const auto job = app->enqueue(fails);
+  while (job.state() != JobState::retrying) ASSERT_FALSE(job.wait(1ms));
+  EXPECT_EQ(job.status().error, "std::runtime_error: not \"yet\"");
+  EXPECT_TRUE(job.status().next_attempt_at.has_value());
+}
+
 // ---- waiting for them
 
 TEST_F(Tasks, ThatAreNotDoneInTimeThrowTimeoutAndGoOn) {
