@@ -45,6 +45,9 @@ Duration retry_after(const Bounds& bounds, Bound bound, std::uint64_t count, std
     us = (std::max(missing, 1.0) + ahead) / bounds.service_rate * 1e6;
   }
   us = std::clamp(us, kLeastUs, kMostUs);
+  // Whoever waits many times the bound learns nothing from waiting longer: mu will have changed.
+  if (bound == Bound::max_wait)
+    us = std::min(us, std::max(kLeastUs, 10 * static_cast<double>(bounds.max_wait.count())));
   us += us / 4 * (static_cast<double>(random % 1024) / 1024);
   return Duration(static_cast<std::int64_t>(std::min(us, kMostUs)));
 }

@@ -6,10 +6,10 @@
 namespace penstock::flow {
 namespace {
 
-constexpr double kSliceUs = 20'000;       // how often sums are folded into averages
-constexpr double kMemoryUs = 4'000'000;   // e-folding time of the averages
-constexpr double kEnoughCompletions = 8;  // before mu counts as known
-constexpr double kEnoughBusyUs = 50'000;
+constexpr double kSliceUs = 20'000;        // how often sums are folded into averages
+constexpr double kMemoryUs = 4'000'000;    // e-folding time of the averages
+constexpr double kEnoughCompletions = 16;  // before mu counts as known
+constexpr double kEnoughBusyUs = 300'000;
 constexpr std::uint64_t kEnoughSamples = 8;
 
 }  // namespace
@@ -50,8 +50,9 @@ void Meter::completed(Time now, std::uint64_t count, Duration sojourn, Duration 
 void Meter::observe(Time now, std::uint64_t ready, std::uint64_t leased) {
   fold(now);
   peak_leased_ = std::max(peak_leased_, static_cast<double>(leased));
-  // A queue that nobody has ever worked on tells nothing about what its consumers can do.
-  const bool busy = ready > 0 && (leased > 0 || samples_ > 0);
+  // A queue on which nobody has finished anything tells nothing about what its consumers can do:
+  // they may not be there yet, as after a restart.
+  const bool busy = ready > 0 && samples_ > 0;
   if (busy == busy_) return;
   if (busy_) slice_busy_us_ += static_cast<double>((now - busy_since_).count());
   busy_ = busy;
