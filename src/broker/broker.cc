@@ -12,7 +12,7 @@ Result<std::unique_ptr<Broker>> Broker::open(Directory& directory, Clock& clock,
 Result<void> Broker::Impl::open(Directory& directory) {
   StateReplay replay(engine_.state());
   auto opened = journal::Journal::open(directory, options_.journal, replay);
-  if (!opened) return fail(std::move(opened.error()).at("open journal"));
+  if (!opened) return fail(std::move(opened.error()));
   journal_ = std::move(*opened);
   storage_ = std::make_unique<JournalStorage>(*journal_);
   engine_.start(*storage_, clock_.now(), journal_->report().created);
