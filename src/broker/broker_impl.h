@@ -24,6 +24,12 @@ class Broker::Impl {
 
   // commands.cc
   void publish(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until);
+  // Publishes if journal and queue have room; what to answer, and whether waiting could change it.
+  struct Attempt {
+    PendingReply reply;
+    bool may_block = false;
+  };
+  [[nodiscard]] Attempt attempt(const engine::Publish& publish);
   void settle(SessionId session, Tag tag, const engine::Settle& settle);
   void task(SessionId session, Tag tag, MessageId id, Time wait_until);
   [[nodiscard]] OwnedTask task_status(MessageId id);

@@ -57,33 +57,36 @@ std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint
                "send them in several publishes"};
 }
 
+Broker::Impl::Attempt Broker::Impl::attempt(const engine::Publish& publish) {
+  const std::span one(&publish, 1);
+  // Asked for as a whole, so that all of it lies in one batch: it survives together or not at all.
+  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue)) return {std::move(*full)};
+  ids_.clear();
+  auto published = engine_.publish(clock_.now(), one, ids_);
+  if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
+    OwnedPublished reply;
+    reply.duplicates = *duplicates;
+    if (ids_.size() == 1)
+      reply.first = ids_.front();
+    else
+      reply.ids = ids_;
+    return {std::move(reply)};
+  }
+  if (auto* error = std::get_if<Error>(&published)) return {std::move(*error)};
+  auto& refusal = std::get<engine::Refusal>(published);
+  const bool may_block = refusal.may_block;
+  return {refused(std::move(refusal)), may_block};
+}
+
 void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& publish,
                            Time wait_until) {
   if (publish.messages.empty())
     return answer(session, tag, Error{ErrorCode::invalid, "there is no message in the batch", {}});
-  const std::span one(&publish, 1);
-  const auto now = clock_.now();
-  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue))
-    return answer(session, tag, std::move(*full));
   // Those who wait for room go first.
-  const bool waits = wait_until > now && blocked_.any(publish.queue);
-  if (!waits) {
-    ids_.clear();
-    auto published = engine_.publish(now, one, ids_);
-    if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
-      OwnedPublished reply;
-      reply.duplicates = *duplicates;
-      if (ids_.size() == 1)
-        reply.first = ids_.front();
-      else
-        reply.ids = ids_;
-      return answer(session, tag, std::move(reply));
-    }
-    if (auto* error = std::get_if<Error>(&published))
-      return answer(session, tag, std::move(*error));
-    auto& refusal = std::get<engine::Refusal>(published);
-    if (!refusal.may_block || wait_until <= now)
-      return answer(session, tag, refused(std::move(refusal)));
+  const bool may_wait = wait_until > clock_.now();
+  if (!may_wait || !blocked_.any(publish.queue)) {
+    auto [reply, may_block] = attempt(publish);
+    if (!may_block || !may_wait) return answer(session, tag, std::move(reply));
   }
   if (!blocked_.hold(session, tag, publish, wait_until))
     return answer(

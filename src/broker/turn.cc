@@ -53,23 +53,10 @@ void Broker::Impl::settle_effects() {
 
 void Broker::Impl::retry_blocked(const std::string& queue) {
   while (auto* held = blocked_.first(queue)) {
-    const engine::Publish publish{queue, held->messages};
-    ids_.clear();
-    PendingReply reply;
-    if (auto full =
-            no_room(held->bytes, static_cast<std::uint32_t>(held->messages.size()), queue)) {
-      reply = std::move(*full);
-    } else {
-      auto published = engine_.publish(clock_.now(), std::span(&publish, 1), ids_);
-      if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
-        reply =
-            OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates};
-      } else if (auto* error = std::get_if<Error>(&published)) {
-        reply = std::move(*error);
-      } else {
-        if (const auto* found = engine_.state().find_queue(queue)) engine_.want_room(found->id);
-        return;
-      }
+    auto [reply, may_block] = attempt(engine::Publish{queue, held->messages});
+    if (may_block) {
+      if (const auto* found = engine_.state().find_queue(queue)) engine_.want_room(found->id);
+      return;
     }
     answer(held->session, held->tag, std::move(reply));
     blocked_.pop(queue);
@@ -78,20 +65,9 @@ void Broker::Impl::retry_blocked(const std::string& queue) {
 
 void Broker::Impl::expire_blocked() {
   while (auto expired = blocked_.expired(clock_.now())) {
-    auto& [queue, held] = *expired;
-    const engine::Publish publish{queue, held.messages};
-    ids_.clear();
+    const auto& [queue, held] = *expired;
     // One last try tells why, and when to come back.
-    auto published = engine_.publish(clock_.now(), std::span(&publish, 1), ids_);
-    if (const auto* duplicates = std::get_if<std::uint32_t>(&published))
-      answer(held.session, held.tag,
-             OwnedPublished{ids_.front(), ids_.size() == 1 ? engine::IdList{} : ids_, *duplicates});
-    else if (auto* error = std::get_if<Error>(&published))
-      answer(held.session, held.tag, std::move(*error));
-    else if (auto& refusal = std::get<engine::Refusal>(published); true)
-      answer(held.session, held.tag,
-             Refused{refusal.queue, std::string(refusal.reason), refusal.message,
-                     refusal.retry_after});
+    answer(held.session, held.tag, attempt(engine::Publish{queue, held.messages}).reply);
   }
 }
 
