@@ -28,6 +28,8 @@ struct Options {
   Duration default_result_ttl = std::chrono::hours(1);
   std::uint32_t max_queues = 100'000;
   std::uint64_t max_blocked_bytes = 64ull << 20;  // publishes held for queues with overflow=block
+  // Written to the journal between two checkpoints; more while so much lives that one is costly.
+  std::uint64_t checkpoint_bytes = 1ull << 30;
 };
 
 class ReplySink {

@@ -7,7 +7,6 @@
 namespace penstock::broker {
 namespace {
 
-constexpr std::uint64_t kCheckpointBytes = 1ull << 30;
 constexpr std::uint64_t kCheckpointRecords = 2'000'000;
 constexpr std::uint64_t kCleanAtOnceBytes = 1ull << 20;  // copied in one step
 constexpr std::size_t kCleanAtOnceItems = 10'000;        // looked at in one step
@@ -25,7 +24,7 @@ void Broker::Impl::maintain() {
 bool Broker::Impl::checkpoint_due() const {
   const auto& state = engine_.state();
   const std::uint64_t live = state.messages.size() + state.results.size();
-  const auto bytes = std::max({kCheckpointBytes, 16 * options_.journal.segment_bytes, live * 256});
+  const auto bytes = std::max(options_.checkpoint_bytes, live * 256);
   return journal_->since_checkpoint() > bytes ||
          storage_->records() - records_at_checkpoint_ > std::max(kCheckpointRecords, live);
 }

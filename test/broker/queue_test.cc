@@ -287,6 +287,21 @@ TEST_F(BrokerTest, AnIdempotencyKeyAnswersWithTheFirstIdWithinItsWindow) {
   EXPECT_EQ(send("q", {keyed}).duplicates, 0u);
 }
 
+TEST_F(BrokerTest, ACheckpointIsDueWhenAsMuchWasWrittenAsTheOptionsSay) {
+  options.checkpoint_bytes = 64 << 10;
+  restart();
+  declare("q", {});
+  const auto checkpoints = [&] { return broker->statistics().journal.checkpoints; };
+  send("q", std::string(40 << 10, 'x'));
+  broker->maintain();
+  EXPECT_EQ(checkpoints(), 0u);
+  send("q", std::string(40 << 10, 'x'));
+  broker->maintain();
+  EXPECT_EQ(checkpoints(), 1u) << "80 KiB are more than 64";
+  broker->maintain();
+  EXPECT_EQ(checkpoints(), 1u) << "nothing was written since";
+}
+
 TEST_F(BrokerTest, AGroupIsDeliveredInOrderAndOneAtATime) {
   const auto grouped = [&](std::string_view body, std::string_view group) {
     auto m = input(body);

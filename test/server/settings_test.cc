@@ -26,6 +26,7 @@ listen = ["127.0.0.1:7411", "[::1]:7411"]
 grace = "30s"
 max_connections = 500
 max_message = "1MiB"
+checkpoint_every = "4MiB"
 )",
                               "penstock.toml");
   ASSERT_TRUE(read) << read.error().message;
@@ -34,6 +35,7 @@ max_message = "1MiB"
   EXPECT_EQ(settings.grace, std::chrono::seconds(30));
   EXPECT_EQ(settings.gateway.max_connections, 500u);
   EXPECT_EQ(settings.broker.max_message_bytes, 1u << 20);
+  EXPECT_EQ(settings.broker.checkpoint_bytes, 4u << 20);
 }
 
 std::string error_of(std::string_view toml) {
