@@ -11,6 +11,8 @@ JOBS ?= $(shell nproc)
 DATA ?= penstock-data
 # How often `make crash` kills the server.
 CYCLES ?= 50
+# QUICK=1 tries out `make bench-peers` in short runs and leaves docs/benchmarks.md alone.
+QUICK ?=
 # Which tests `make test`, `make asan` and `make tsan` run: a regular expression over test names.
 TESTS ?= .
 
@@ -21,7 +23,7 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test crash demo run bench format format-check tidy install asan tsan clean
+.PHONY: help setup configure build test crash demo run bench bench-peers format format-check tidy install asan tsan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +56,12 @@ bench: configure ## build and run the benchmarks
 	@shopt -s nullglob; programs=(build/release/bench/bench_*); \
 	  [[ $${#programs[@]} -gt 0 ]] || { echo "bench: there are no benchmarks in bench/" >&2; exit 1; }; \
 	  for program in "$${programs[@]}"; do [[ ! -f $$program || ! -x $$program ]] || "$$program"; done
+
+bench-peers: configure ## measure against Redis, beanstalkd, NATS, Celery, Sidekiq (QUICK=1: a short try)
+	@tools/setup bench/peers/packages.txt
+	@cmake --build --preset release -j $(JOBS) --target penstock peer_load peer_tasks
+	@cd bench && /usr/bin/python3 -B -m peers --build ../build/release --out ../build/peers \
+	  $(if $(QUICK),--quick,--page ../docs/benchmarks.md)
 
 format: setup ## format all C++
 	@$(SOURCES) | xargs -0r clang-format-14 -i

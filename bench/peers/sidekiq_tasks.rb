@@ -1,0 +1,74 @@
+# Sidekiq's side of the task benchmark: the jobs, which `sidekiq -r` loads, and a client that plays one
+# round: REDIS_URL=redis://... ruby sidekiq_tasks.rb SECONDS, one line of JSON for each stage.
+require "json"
+require "sidekiq"
+
+BATCH = 1000
+Sidekiq.logger.level = Logger::WARN
+Redis.sadd_returns_boolean = false # or this pair of versions warns of each job
+
+def now
+  Process.clock_gettime(Process::CLOCK_MONOTONIC)
+end
+
+class Nothing
+  include Sidekiq::Worker
+  def perform(_number)
+  end
+end
+
+# Sidekiq has no results: it says through Redis when it ran.
+class ClockJob
+  include Sidekiq::Worker
+  def perform(to)
+    Sidekiq.redis { |redis| redis.lpush(to, now.to_s) }
+  end
+end
+
+def enqueue_for(seconds, batch)
+  count = 0
+  start = now
+  while now - start < seconds
+    yield
+    count += batch
+  end
+  [count, now - start]
+end
+
+def percentile(values, share)
+  values.sort[[values.size - 1, (share * values.size).to_i].min] * 1e6
+end
+
+def say(figures)
+  puts JSON.generate(figures)
+  $stdout.flush
+end
+
+def wait_for(list)
+  Sidekiq.redis { |redis| redis.brpop(list, timeout: 120) }[1].to_f
+end
+
+def play(seconds)
+  ClockJob.perform_async("first")
+  one, one_seconds = enqueue_for(seconds, 1) { Nothing.perform_async(1) }
+  arguments = Array.new(BATCH) { [1] }
+  many, many_seconds = enqueue_for(seconds, BATCH) do
+    Sidekiq::Client.push_bulk("class" => Nothing, "args" => arguments)
+  end
+  ClockJob.perform_async("last")
+  say(one: one / one_seconds, many: many / many_seconds)
+
+  started = wait_for("first")
+  say(first_run: started, drain: (one + many) / (wait_for("last") - started))
+
+  runs = []
+  finish = now + seconds
+  while now < finish
+    asked = now
+    ClockJob.perform_async("ran")
+    runs << wait_for("ran") - asked
+  end
+  say(run_p50: percentile(runs, 0.5), run_p99: percentile(runs, 0.99))
+end
+
+play(ARGV[0].to_f) if $PROGRAM_NAME == __FILE__

@@ -1,0 +1,29 @@
+"""What the measurement knows of a task queue: a broker, workers, and a client that plays a round.
+
+The client (tasks.cc, celery_tasks.py, sidekiq_tasks.rb) enqueues tasks that do nothing, one at a
+time and in batches, while nobody works, and prints the rates. Then the workers are started; it
+waits until they have run all of them and prints that rate, and at last plays single tasks to and
+fro.
+"""
+
+
+class TaskPeer:
+    name = ""     # in the tables
+    says_ok = ""  # what it means that a task was enqueued
+    synced = True
+    workers = ""  # what runs the tasks
+
+    def version(self):
+        raise NotImplementedError
+
+    def start_broker(self, folder, port):
+        """The Server that keeps the tasks."""
+        raise NotImplementedError
+
+    def start_workers(self, broker):
+        """The processes that run them."""
+        raise NotImplementedError
+
+    def client(self, broker, seconds):
+        """(words, environment) of a client that plays one round."""
+        raise NotImplementedError

@@ -1,0 +1,99 @@
+// Penstock's side of the task benchmark: two worker threads in a process of their own, and a client
+// that plays one round as celery_tasks.py and sidekiq_tasks.rb do.
+//
+//   peer_tasks work  penstock://HOST:PORT            until SIGTERM
+//   peer_tasks round penstock://HOST:PORT SECONDS    prints one line of JSON for each stage
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <penstock/penstock.hpp>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace {
+
+constexpr int kBatch = 1000;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+const auto kNothing = penstock::task("nothing", [](int) {}, {.result_ttl = penstock::Duration(0)});
+// When it ran, by the clock that all processes of the machine share.
+const auto kClock = penstock::task("clock", [] { return now(); });
+
+int work(penstock::App app) {
+  sigset_t ends;
+  ::sigemptyset(&ends);
+  ::sigaddset(&ends, SIGTERM);
+  ::sigaddset(&ends, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+  app.add(kNothing, kClock);
+  const auto workers = app.work({.threads = {2, 2}});
+  int signal = 0;
+  ::sigwait(&ends, &signal);
+  return 0;
+}
+
+struct Rate {
+  int tasks = 0;
+  double seconds = 0;
+  [[nodiscard]] double per_second() const { return tasks / seconds; }
+};
+
+Rate enqueue_for(double seconds, int batch, const auto& enqueue) {
+  Rate rate;
+  for (const double start = now(); rate.seconds < seconds; rate.seconds = now() - start) {
+    enqueue();
+    rate.tasks += batch;
+  }
+  return rate;
+}
+
+double percentile(std::vector<double>& values, double p) {
+  const auto at = static_cast<std::size_t>(p * static_cast<double>(values.size()));
+  std::ranges::sort(values);
+  return values[std::min(values.size() - 1, at)] * 1e6;
+}
+
+int round(penstock::App app, double seconds) {
+  const auto first = app.enqueue(kClock);
+  const auto one = enqueue_for(seconds, 1, [&] { (void)app.enqueue(kNothing, 1); });
+  const std::vector<std::tuple<int>> batch(kBatch, std::tuple(1));
+  const auto many = enqueue_for(seconds, kBatch, [&] { (void)app.enqueue_many(kNothing, batch); });
+  const auto last = app.enqueue(kClock);
+  std::printf("{\"one\": %.1f, \"many\": %.1f}\n", one.per_second(), many.per_second());
+  std::fflush(stdout);
+
+  const double started = first.get(), ended = last.get();
+  std::printf("{\"first_run\": %.6f, \"drain\": %.1f}\n", started,
+              (one.tasks + many.tasks) / (ended - started));
+  std::fflush(stdout);
+
+  std::vector<double> runs, results;
+  for (const double start = now(); now() - start < seconds;) {
+    const double asked = now();
+    runs.push_back(app.enqueue(kClock).get() - asked);
+    results.push_back(now() - asked);
+  }
+  std::printf(
+      "{\"run_p50\": %.1f, \"run_p99\": %.1f, \"result_p50\": %.1f, \"result_p99\": %.1f}\n",
+      percentile(runs, 0.5), percentile(runs, 0.99), percentile(results, 0.5),
+      percentile(results, 0.99));
+  return 0;
+}
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::string what = count > 2 ? words[1] : "";
+  if (what == "work") return work(penstock::App::connect(words[2]));
+  if (what == "round" && count > 3)
+    return round(penstock::App::connect(words[2]), std::strtod(words[3], nullptr));
+  std::fprintf(stderr, "peer_tasks work URL, or peer_tasks round URL SECONDS\n");
+  return 2;
+}

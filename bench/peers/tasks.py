@@ -1,0 +1,82 @@
+"""The task queues: enqueueing, running what waits, one task to and fro, starting, memory."""
+
+import json
+import os
+import subprocess
+import time
+
+from .bench import alternately
+from .process import free_port
+from .table import Row
+
+# figure of a round -> (heading, unit, higher is better)
+FIGURES = {
+    "one": ("Enqueue tasks, one client, one at a time", "/s", True),
+    "many": ("Enqueue tasks, one client, batches of 1000", "/s", True),
+    "drain": ("Run tasks that do nothing, from a filled queue", "/s", True),
+    "run_p50": ("From enqueue to running, p50", "µs", False),
+    "run_p99": ("From enqueue to running, p99", "µs", False),
+    "result_p50": ("From enqueue to its result, p50", "µs", False),
+    "result_p99": ("From enqueue to its result, p99", "µs", False),
+    "start": ("Start of the workers, to the first task run", "ms", False),
+    "memory": ("Memory of broker and workers after the round", "MB", False),
+}
+
+
+def play(bench, broker):
+    """One round: what FIGURES names."""
+    words, environment = broker.tasks.client(broker, bench.seconds)
+    with open(broker.folder / "client.log", "ab") as log:
+        client = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=log,
+                                  env={**os.environ, **environment}, cwd=broker.folder, text=True)
+    workers = []
+
+    def stage():
+        line = client.stdout.readline()
+        if not line:
+            for process in workers:
+                process.check()
+            complaint = (broker.folder / "client.log").read_text(errors="replace")[-1000:]
+            raise RuntimeError(f"the client of {broker.tasks.name} has ended: {complaint}")
+        return json.loads(line)
+
+    try:
+        figures = stage()
+        begin = time.monotonic()
+        workers = broker.tasks.start_workers(broker)
+        figures |= stage()
+        figures |= stage()
+        figures["start"] = (figures.pop("first_run") - begin) * 1e3
+        figures["memory"] = (broker.memory_bytes()
+                             + sum(process.memory_bytes() for process in workers)) / 1e6
+        client.wait()
+        return figures
+    finally:
+        client.kill()
+        client.wait()
+        for process in workers:
+            process.stop()
+
+
+def start(bench, tasks, folder):
+    broker = tasks.start_broker(folder, free_port())
+    broker.tasks = tasks
+    return broker
+
+
+def measure_tasks(bench, peer, penstock, say):
+    """Rows of one peer beside Penstock, in turns; each broker lives through all rounds."""
+    with bench.folder() as their_folder, bench.folder() as our_folder:
+        theirs, ours = start(bench, peer, their_folder), start(bench, penstock, our_folder)
+        try:
+            time.sleep(1)  # until they listen: that is no figure here
+            results = alternately(bench.rounds, theirs, ours, lambda broker: play(bench, broker))
+        finally:
+            theirs.stop()
+            ours.stop()
+    for figure, (title, unit, higher) in FIGURES.items():
+        if figure in results[0][0]:
+            row = Row(title, peer.name, unit, higher, [run[figure] for run in results[0]],
+                      [run[figure] for run in results[1]], synced=peer.synced)
+            say(row)
+            yield row
