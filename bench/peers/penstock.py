@@ -22,7 +22,9 @@ class Penstock(Peer):
                          "--listen", f"127.0.0.1:{port}", "--log-level", "warning"], folder)])
 
     def make_queue(self, server, queue):
-        ask_resp(server.port, "QUEUE.DECLARE", queue)
+        # The others have no bound by default; ours would refuse a million and one.
+        ask_resp(server.port, "QUEUE.DECLARE", queue, "max_length", "100000000",
+                 "max_bytes", "100GiB")
 
 
 class PenstockHttp(Penstock):

@@ -47,12 +47,13 @@ class Process:
         return ids
 
     def cpu_seconds(self):
+        """Of the family, children that have ended included."""
         total = 0
         for pid in self.family():
             try:
                 with open(f"/proc/{pid}/stat") as file:
                     fields = file.read().rsplit(")", 1)[1].split()
-                total += int(fields[11]) + int(fields[12])
+                total += sum(int(field) for field in fields[11:15])
             except OSError:
                 pass
         return total / TICKS

@@ -60,7 +60,7 @@ def groups(rows):
 def line(row):
     """One row for the terminal."""
     mark = {"better": " ", "level": "~", "worse": "-"}[row.verdict()]
-    return (f"{mark} {row.group[:52]:52} {row.name()[:24]:24} {figure(row.theirs):>30} "
+    return (f"{mark} {row.group[:52]:52} {row.name()[:25]:25} {figure(row.theirs):>30} "
             f"{figure(row.ours):>30} {row.unit:3} {times(row)}")
 
 
