@@ -278,13 +278,20 @@ void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t 
 }
 
 std::uint32_t State::add_result(const StoredResult& result, Time expires_at) {
-  if (const auto old = result_index.find(result.id); old != 0) forget_result(old);
-  while (results.size() >= limits_.max_results && results_by_age.head != 0)
+  std::uint32_t before = 0;
+  if (const auto old = result_index.find(result.id); old != 0) {
+    // Cleaning writes a result anew; that makes it no younger than those that came after it.
+    if (results[old].at == result.at) before = results[old].next;
+    forget_result(old);
+  }
+  while (results.size() >= limits_.max_results && results_by_age.head != 0) {
+    if (before == results_by_age.head) before = results[before].next;
     forget_result(results_by_age.head);
+  }
   const auto slot = results.take();
   results[slot] = result;
   results[slot].timer = wheel.set(expires_at, TimerKind::result_expires, slot);
-  push_back(results, results_by_age, slot);
+  insert_before(results, results_by_age, slot, before);
   result_index.insert(result.id, slot);
   if (storage_ != nullptr) storage_->retain(result.position, result.bytes);
   return slot;

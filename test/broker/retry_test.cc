@@ -257,5 +257,42 @@ TEST_F(RetryTest, CleaningKeepsWhatLivesAndTheLogStaysSmall) {
   EXPECT_EQ(bodies(take("keep")), (Strings{"precious"}));
 }
 
+TEST_F(RetryTest, AResultThatCleaningWroteAnewIsNoYoungerForThat) {
+  options.max_results = 3;
+  restart();
+  std::vector<std::uint64_t> ids;
+  const auto finish_one = [&] {
+    ids.push_back(submit("t").ids.at(0));
+    settle({take("tasks").messages[0].lease}, Outcome::ack, {}, {}, "1");
+  };
+  const std::string big(10'000, 'x');
+  const auto pass_through = [&](int rounds, bool clean) {
+    for (int round = 0; round < rounds; ++round) {
+      send("q", std::vector<Input>(40, input(big)));
+      std::vector<engine::LeaseToken> leases;
+      for (const auto& m : take("q", 100).messages) leases.push_back(m.lease);
+      settle(leases);
+      if (clean) broker->maintain();
+    }
+  };
+  finish_one();
+  pass_through(3, false);
+  // In a segment that holds too much to be worth cleaning:
+  finish_one();
+  finish_one();
+  send("keep", std::vector<Input>(60, input(big)));
+  pass_through(40, true);
+  finish_one();
+  const auto expect_the_oldest_gone = [&] {
+    EXPECT_EQ(task(ids[0]).state, TaskState::unknown);
+    for (const auto at : {1, 2, 3}) EXPECT_EQ(task(ids[at]).state, TaskState::done) << at;
+  };
+  expect_the_oldest_gone();
+  crash();
+  expect_the_oldest_gone();
+  restart();
+  expect_the_oldest_gone();
+}
+
 }  // namespace
 }  // namespace penstock::broker
