@@ -9,7 +9,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
 DATA ?= penstock-data
-# How often `make crash` kills the server.
+# How often `make crash` and `make power-cuts` kill the server.
 CYCLES ?= 50
 # QUICK=1 tries out `make bench-peers` in short runs and leaves docs/benchmarks.md alone.
 QUICK ?=
@@ -23,7 +23,8 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test crash demo run bench bench-peers format format-check tidy install asan tsan clean
+.PHONY: help setup configure build test crash power-cuts demo run bench bench-peers format format-check tidy install \
+  asan tsan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,10 @@ test: configure ## build everything as it ships, assertions on, and run all test
 crash: configure ## kill the server under load and look for anything lost (CYCLES=50, SEED=n to replay the choices)
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles
 	@cd build/release && test/crash/crash_cycles $(CYCLES) $(SEED)
+
+power-cuts: configure ## the same, and what was not durable goes with the process (CYCLES=50, SEED=n)
+	@cmake --build --preset release -j $(JOBS) --target crash_cycles
+	@cd build/release && test/crash/crash_cycles --power-cuts $(CYCLES) $(SEED)
 
 demo: build ## see it work: notifications from publish to delivery
 	@$(PROGRAM) demo notifications

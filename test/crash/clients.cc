@@ -26,21 +26,24 @@ void Producer::run() {
         stage_.ledger.open(count, task_, keyed, std::chrono::steady_clock::now() + offer.delay);
     for (std::uint64_t at = 0; at < count; ++at) offer.bodies.push_back(body_of(first + at));
     if (keyed) offer.key = fmt::format("key-{}", first);
-    publish(first, offer);
     // A repeat long after the answer is as harmless as one after a broken connection.
-    if (keyed && below(20) == 0) publish(first, offer);
+    if (publish(first, offer) == Outcome::yes && keyed && below(20) == 0)
+      (void)publish(first, offer);
   }
 }
 
-void Producer::publish(std::uint64_t first, const Offer& offer) {
+Outcome Producer::publish(std::uint64_t first, const Offer& offer) {
   while (!stage_.over) {
     auto answer = front_->publish(offer);
     if (!answer.trouble.empty()) stage_.ledger.violation(std::move(answer.trouble));
     stage_.ledger.published(first, answer.outcome, answer.ids);
-    if (answer.outcome != Outcome::unknown) return;
+    // Refused: the queue is full, and whoever settles makes room.
+    if (answer.outcome == Outcome::no) stage_.ledger.wait_for_progress(milliseconds(5));
+    if (answer.outcome != Outcome::unknown) return answer.outcome;
     front_->recover();
-    if (offer.key.empty()) return;
+    if (offer.key.empty()) break;
   }
+  return Outcome::unknown;
 }
 
 void Consumer::run() {

@@ -28,7 +28,7 @@ class Producer {
 
  private:
   // A key's owner repeats until it is answered; anyone else asks once.
-  void publish(std::uint64_t first, const Offer& offer);
+  [[nodiscard]] Outcome publish(std::uint64_t first, const Offer& offer);
   [[nodiscard]] std::uint64_t below(std::uint64_t bound) { return random_() % bound; }
 
   Stage& stage_;

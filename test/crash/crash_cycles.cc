@@ -2,19 +2,26 @@
 // ledger that nothing accepted was lost, nothing settled came back, and nothing came twice into
 // being.
 //
-//   crash_cycles [CYCLES [SEED]]
+//   crash_cycles [--power-cuts] [CYCLES [SEED]]
 //
+// A third of the deaths is planned for any time, the others at a named point of what the server
+// does to the disk. With --power-cuts a death takes along what was not durable, or a part of it.
 // Exits with 0 when all held; else says what did not, and keeps the data.
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cstdio>
+#include <cstring>
 #include <optional>
 #include <thread>
 
 #include "client/api.h"
 #include "test/crash/clients.h"
+#include "test/crash/deaths.h"
+#include "test/faults/control.h"
+#include "test/faults/disk_image.h"
 #include "test/support/server_process.h"
 
 namespace penstock::crash {
@@ -23,9 +30,16 @@ namespace {
 using std::chrono::milliseconds;
 using testing::ServerProcess;
 
+constexpr std::uint64_t kSegmentBytes = 512 << 10;
 constexpr int kProducers = 5, kConsumers = 6;
 constexpr auto kDrainTime = std::chrono::seconds(90);
-constexpr std::size_t kResultsLookedAt = 5000;
+constexpr auto kPatience = milliseconds(400);  // with a point that a life may not come by
+constexpr std::size_t kResultsLookedAt = 1000;
+constexpr int kLongRun = 100;  // cycles in which every point must be come by
+
+double seconds_since(std::chrono::steady_clock::time_point then) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
+}
 
 // One that nobody listens on, below those that the kernel gives to connecting sockets: a client
 // that knocks while the server is away would otherwise connect to itself now and then.
@@ -45,22 +59,34 @@ std::uint16_t free_port(std::mt19937_64& random) {
   std::exit(1);
 }
 
+struct Settings {
+  bool power_cuts = false;
+  int cycles = 5;
+  std::uint64_t seed = 0;
+};
+
 class Run {
  public:
-  Run(int cycles, std::uint64_t seed)
-      : cycles_(cycles),
-        random_(seed),
-        seed_(seed),
-        data_((std::filesystem::current_path() / fmt::format("crash-{}", ::getpid())).string()),
+  explicit Run(const Settings& settings)
+      : settings_(settings),
+        random_(settings.seed),
+        folder_((std::filesystem::current_path() / fmt::format("crash-{}", ::getpid())).string()),
+        data_(folder_ + "/journal"),
         stage_(free_port(random_)) {
-    std::filesystem::create_directory(data_);
+    std::filesystem::create_directories(data_);
+    if (!faults::Control::available()) return;
+    control_.emplace(data_);
+    deaths_.emplace(control_->recording(), data_, kSegmentBytes);
+    if (!settings.power_cuts) return;
+    control_->recording().keeps_changes = 1;
+    image_.emplace(data_);
   }
 
   // True when everything held.
   bool run() {
-    if (start() && declare()) {
+    if (start({}) && declare()) {
       start_clients();
-      for (done_ = 0; done_ < cycles_ && cycle(); ++done_) {
+      for (done_ = 0; done_ < settings_.cycles && cycle(); ++done_) {
       }
       finish();
     }
@@ -70,19 +96,53 @@ class Run {
   }
 
  private:
-  [[nodiscard]] std::unique_ptr<ServerProcess> spawn() const {
+  // Small segments and many checkpoints, so that every life comes by all that there is.
+  [[nodiscard]] std::unique_ptr<ServerProcess> spawn(const Death& death) const {
     return std::make_unique<ServerProcess>(
-        data_ + "/journal", fmt::format("127.0.0.1:{}", stage_.port),
-        std::vector<std::string>{"--segment", "4MiB", "--max-message", "1MiB"}, true);
+        data_, fmt::format("127.0.0.1:{}", stage_.port),
+        std::vector<std::string>{"--segment", std::to_string(kSegmentBytes), "--max-message",
+                                 "256KiB", "--checkpoint-every", "1MiB", "--disk-reserve", "1MiB",
+                                 "--max-results", "1500"},
+        true, control_ ? control_->environment(death.plan) : std::vector<std::string>{});
   }
-  bool start() {
-    server_ = spawn();
-    if (!server_->wait_until_ready()) {
-      stage_.over = true;
-      stage_.ledger.violation(fmt::format("the server does not start; see {}/journal.log", data_));
-      return false;
+
+  // Starts it; when it dies as planned, or is killed, before it is ready, it is started again.
+  bool start(Death death) {
+    for (;;) {
+      death_ = death;
+      if (control_) control_->recording().planned_calls = 0;
+      server_ = spawn(death);
+      const bool impatient = death.point < 0 && done_ > 0 && random_() % 5 == 0;
+      if (impatient && !server_->ended_within(milliseconds(random_() % 30)))
+        (void)server_->end(SIGKILL);
+      else if (server_->wait_until_ready())
+        break;
+      else if (const int code = server_->wait_for_end(); code != -SIGKILL)
+        return refused(fmt::format("it ended with {}", code));
+      ++killed_starting_;
+      if (!after_death()) return false;
+      death = {};
     }
     stage_.lives.begin();
+    return true;
+  }
+  bool refused(const std::string& why) {
+    stage_.over = true;
+    stage_.ledger.violation(
+        fmt::format("the server does not start: {}; see {}/journal.log", why, folder_));
+    return false;
+  }
+  // The process is gone: looks at what it left, and takes away what a power cut could take.
+  bool after_death() {
+    if (deaths_) deaths_->ended(death_);
+    if (!image_) return true;
+    const auto difference = image_->take_in(control_->recording());
+    if (!difference.empty()) return refused("the recording is not what happened: " + difference);
+    // Now and then the machine stays up, and what was not synced waits for a later cut.
+    if (random_() % 4 == 0) return true;
+    const auto survivors = faults::kSurvivors[random_() % faults::kSurvivors.size()];
+    ++cuts_[static_cast<std::size_t>(survivors)];
+    changes_lost_ += image_->cut(survivors, random_);
     return true;
   }
   [[nodiscard]] std::unique_ptr<client::Client> connect() {
@@ -94,9 +154,13 @@ class Run {
   bool declare() {
     const auto client = connect();
     if (client == nullptr) return false;
-    // Nothing may end but by a settle; what a client forgot comes back soon.
-    const std::vector<client::OptionText> options{
-        {"max_attempts", "0"}, {"dedup_window", "2h"}, {"lease", "1s"}, {"backoff", "none"}};
+    // Nothing may end but by a settle; what a client forgot comes back soon. The bound keeps the
+    // last drain short.
+    const std::vector<client::OptionText> options{{"max_attempts", "0"},
+                                                  {"dedup_window", "2h"},
+                                                  {"lease", "1s"},
+                                                  {"backoff", "none"},
+                                                  {"max_length", "1500"}};
     for (const auto queue : {kMessages, kTasks})
       if (auto good = client->call(client::declare(queue, options)); !good)
         stage_.ledger.violation("declare: " + good.error().error.message);
@@ -117,17 +181,32 @@ class Run {
       });
   }
 
-  // A random while of work, a kill, a new start; now and then a kill during the start, too.
+  // A while of work, an end, a new start. The end comes at the planned point, or at any time.
   bool cycle() {
-    if (stage_.ledger.wait_for_violation(milliseconds(20 + random_() % 581))) return false;
-    (void)server_->end(SIGKILL);
-    if (random_() % 5 == 0) {
-      server_ = spawn();
-      if (stage_.ledger.wait_for_violation(milliseconds(random_() % 40))) return false;
+    if (death_.point >= 0) {
+      if (!server_->ended_within(kPatience))
+        (void)server_->end(SIGKILL);
+      else if (const int code = server_->wait_for_end(); code != -SIGKILL)
+        return refused(fmt::format("in the midst of work it ended with {}", code));
+    } else {
+      if (stage_.ledger.wait_for_violation(milliseconds(10 + random_() % 291))) return false;
       (void)server_->end(SIGKILL);
-      ++killed_starting_;
     }
-    return start();
+    if (!stage_.ledger.violations().empty() || !after_death()) return false;
+    Death death;
+    const bool last = done_ + 1 == settings_.cycles;
+    if (deaths_ && !last && random_() % 3 != 0) death = deaths_->choose(random_);
+    if (death.plan.starts_with("reserve-")) forget_reserves();
+    return start(death);
+  }
+  // They are made once in the life of a directory; what is missing is made again.
+  void forget_reserves() {
+    for (const auto* name : {"reserve.seg", "reserve.ckp"}) {
+      if (!image_)
+        std::filesystem::remove(data_ + "/" + name);
+      else if (image_->pending() == 0)
+        image_->remove(name);
+    }
   }
 
   void finish() {
@@ -143,15 +222,14 @@ class Run {
     stage_.ledger.judge();
     // What is settled stays settled: once more, with nothing but the settles to remember.
     (void)server_->end(SIGKILL);
-    if (!start()) return;
+    if (!after_death() || !start({})) return;
     if (const auto left = waiting(); left.value_or(0) != 0)
       stage_.ledger.violation(fmt::format("{} settled messages came back after a kill", *left));
     check_results();
     if (const int code = server_->end(SIGTERM); code != 0)
       stage_.ledger.violation(fmt::format("the server ended with {} after SIGTERM", code));
-    const auto log = data_ + "/journal.log";
-    if (testing::wait_for_end(testing::spawn_penstock({"verify", data_ + "/journal"}, log, -1)) !=
-        0)
+    const auto log = data_ + ".log";
+    if (testing::wait_for_end(testing::spawn_penstock({"verify", data_}, log, -1)) != 0)
       stage_.ledger.violation("`penstock verify` finds damage; see " + log);
   }
 
@@ -199,30 +277,57 @@ class Run {
   bool report() {
     const auto totals = stage_.ledger.totals();
     fmt::print(
-        "crash_cycles: seed {}, {} cycles ({} killed while starting, too): accepted {}, settled {} "
-        "(and {} of unknown fate), redelivered {}\n"
+        "crash_cycles: seed {}, {} cycles in {:.1f} s ({} killed while starting, too): accepted "
+        "{}, "
+        "settled {} (and {} of unknown fate), redelivered {}\n"
         "  publishes of unknown fate {}, refused {}, repeats of a key {}, batches {}, results "
         "checked {}\n",
-        seed_, done_, killed_starting_, totals.accepted, totals.settled, totals.settle_unknown,
-        totals.redelivered, totals.unknown, totals.refused, totals.repeated, totals.batches,
-        results_);
+        settings_.seed, done_, seconds_since(began_), killed_starting_, totals.accepted,
+        totals.settled, totals.settle_unknown, totals.redelivered, totals.unknown, totals.refused,
+        totals.repeated, totals.batches, results_);
+    report_deaths();
     const auto violations = stage_.ledger.violations();
     for (const auto& what : violations) fmt::print("  FAILED: {}\n", what);
     if (totals.accepted == 0) fmt::print("  FAILED: nothing was accepted, so nothing was tested\n");
     const bool good = violations.empty() && totals.accepted > 0;
     server_.reset();
     if (good)
-      std::filesystem::remove_all(data_);
+      std::filesystem::remove_all(folder_);
     else
-      fmt::print("  the journal and the server's log are kept in {}\n", data_);
+      fmt::print("  the journal and the server's log are kept in {}\n", folder_);
     return good;
   }
+  void report_deaths() {
+    if (image_) {
+      fmt::print("  power cuts, by what survived:");
+      for (const auto survivors : faults::kSurvivors)
+        fmt::print(" {} {}", faults::name_of(survivors),
+                   cuts_[static_cast<std::size_t>(survivors)]);
+      fmt::print("; changes lost or hurt {}\n", changes_lost_);
+    }
+    if (!deaths_) {
+      fmt::print("  no deaths at points: the shim was not built\n");
+      return;
+    }
+    fmt::print("  deaths at points {}, at any time {}\n{}", deaths_->at_points(),
+               static_cast<std::uint64_t>(done_ + killed_starting_) - deaths_->at_points(),
+               done_ < kLongRun ? "" : deaths_->table());
+    if (done_ < kLongRun) return;
+    for (const auto& name : deaths_->never_reached())
+      stage_.ledger.violation("the server never came by the point " + name);
+  }
 
-  const int cycles_;
+  const Settings settings_;
   std::mt19937_64 random_;
-  const std::uint64_t seed_;
-  const std::string data_;
+  const std::string folder_, data_;
+  const std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
   Stage stage_;
+  std::optional<faults::Control> control_;
+  std::optional<Deaths> deaths_;
+  std::optional<faults::DiskImage> image_;
+  Death death_;  // that this life of the server is to end with
+  std::array<std::uint64_t, faults::kSurvivors.size()> cuts_{};
+  std::uint64_t changes_lost_ = 0;
   std::unique_ptr<ServerProcess> server_;
   std::vector<std::thread> producers_, consumers_;
   int done_ = 0, killed_starting_ = 0, results_ = 0;
@@ -232,12 +337,19 @@ class Run {
 }  // namespace penstock::crash
 
 int main(int count, char** arguments) {
-  const int cycles = count > 1 ? std::atoi(arguments[1]) : 5;
-  const std::uint64_t seed =
-      count > 2 ? std::strtoull(arguments[2], nullptr, 10) : std::random_device()();
-  if (cycles < 1) {
-    std::fprintf(stderr, "usage: crash_cycles [CYCLES [SEED]]\n");
+  penstock::crash::Settings settings;
+  int at = 1;
+  if (at < count && std::strcmp(arguments[at], "--power-cuts") == 0)
+    settings.power_cuts = true, ++at;
+  if (at < count) settings.cycles = std::atoi(arguments[at++]);
+  settings.seed = at < count ? std::strtoull(arguments[at], nullptr, 10) : std::random_device()();
+  if (settings.cycles < 1) {
+    std::fprintf(stderr, "usage: crash_cycles [--power-cuts] [CYCLES [SEED]]\n");
     return 2;
   }
-  return penstock::crash::Run(cycles, seed).run() ? 0 : 1;
+  if (settings.power_cuts && !penstock::faults::Control::available()) {
+    std::fprintf(stderr, "without the shim, which sanitizers do not bear, nothing can be cut\n");
+    return 2;
+  }
+  return penstock::crash::Run(settings).run() ? 0 : 1;
 }

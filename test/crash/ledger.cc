@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <functional>
 
 namespace penstock::crash {
 namespace {
@@ -52,9 +54,11 @@ void Ledger::published(std::uint64_t first, Outcome outcome,
   const std::uint64_t count = entry(first).count;
   const Outcome before = entry(first).outcome;
   if (before != Outcome::open) ++repeated_;
-  // A repeat that fails takes back nothing of what is known already.
+  // A repeat that fails takes back nothing of what is known already; but a key that was taken is
+  // answered with its first message, so a refused one was not.
   if (before == Outcome::yes && outcome != Outcome::yes) return;
-  if (before == Outcome::unknown && outcome == Outcome::no) return;
+  if (before == Outcome::unknown && outcome == Outcome::no && entry(first).deliveries > 0)
+    add_violation(described(first) + ": its key was taken, and refused later");
   for (std::uint64_t at = 0; at < count; ++at) entry(first + at).outcome = outcome;
   if (outcome != Outcome::yes) return;
   if (ids.size() != count) {
@@ -140,7 +144,7 @@ void Ledger::judge() {
     const Entry& entry = this->entry(number);
     if (entry.outcome == Outcome::yes && entry.deliveries == 0) {
       add_violation(described(number) + ": LOST, accepted and never delivered");
-    } else if (entry.outcome == Outcome::yes && !entry.settle_asked) {
+    } else if (entry.deliveries > 0 && !entry.settle_asked) {
       add_violation(described(number) + ": LOST, gone although nobody settled it");
     } else if (entry.keyed && entry.outcome == Outcome::unknown) {
       add_violation(described(number) + ": has a key and was not repeated until it was answered");
@@ -174,10 +178,14 @@ Totals Ledger::totals() const {
 std::vector<std::pair<std::uint64_t, std::uint64_t>> Ledger::finished_tasks(
     std::size_t most) const {
   const std::lock_guard lock(mutex_);
+  std::vector<std::uint64_t> numbers;
+  for (std::uint64_t at = 0; at < entries_.size(); ++at)
+    if (entries_[at].task && entries_[at].confirmed_at != 0) numbers.push_back(at + 1);
+  std::ranges::sort(numbers, std::ranges::greater(),
+                    [&](std::uint64_t number) { return entries_[number - 1].confirmed_at; });
+  numbers.resize(std::min(numbers.size(), most));
   std::vector<std::pair<std::uint64_t, std::uint64_t>> finished;
-  for (std::uint64_t at = entries_.size(); at-- > 0 && finished.size() < most;)
-    if (entries_[at].task && entries_[at].confirmed_at != 0)
-      finished.emplace_back(entries_[at].id, at + 1);
+  for (const auto number : numbers) finished.emplace_back(entries_[number - 1].id, number);
   return finished;
 }
 

@@ -63,7 +63,7 @@ class Ledger {
   // When everything was drained: judges every message. Adds to violations().
   void judge();
   [[nodiscard]] Totals totals() const;
-  // Ids and numbers of the tasks whose end was confirmed, the last `most` of them.
+  // Ids and numbers of the tasks whose end was confirmed, the `most` that were confirmed last.
   [[nodiscard]] std::vector<std::pair<std::uint64_t, std::uint64_t>> finished_tasks(
       std::size_t most) const;
 

@@ -5,8 +5,10 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,13 +36,17 @@ namespace penstock::testing {
 }
 
 // A `penstock` with these arguments. Its output is added to the file `log`, and descriptor 3 of it
-// is `ready`; it inherits no other descriptor.
+// is `ready`; it inherits no other descriptor. `more_environment`: NAME=VALUE, beside ours.
 [[nodiscard]] inline ::pid_t spawn_penstock(std::vector<std::string> words, const std::string& log,
-                                            int ready) {
+                                            int ready,
+                                            std::vector<std::string> more_environment = {}) {
   words.insert(words.begin(), program_nearby());
-  std::vector<char*> arguments;
+  std::vector<char*> arguments, environment;
   for (auto& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
+  for (auto& pair : more_environment) environment.push_back(pair.data());
+  for (char** pair = environ; *pair != nullptr; ++pair) environment.push_back(*pair);
+  environment.push_back(nullptr);
   ::posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   if (ready >= 0) ::posix_spawn_file_actions_adddup2(&actions, ready, 3);
@@ -48,7 +54,8 @@ namespace penstock::testing {
   ::posix_spawn_file_actions_adddup2(&actions, 1, 2);
   ::posix_spawn_file_actions_addclosefrom_np(&actions, ready >= 0 ? 4 : 3);
   ::pid_t pid = -1;
-  const int error = ::posix_spawn(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
+  const int error =
+      ::posix_spawn(&pid, arguments[0], &actions, nullptr, arguments.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);
   if (error == 0) return pid;
   std::fprintf(stderr, "cannot start %s\n", arguments[0]);
@@ -68,13 +75,14 @@ class ServerProcess {
   // Starts it; `more` are further arguments of `penstock serve`. Its log is the file DATA.log,
   // which goes with the object unless `keep_log`.
   explicit ServerProcess(const std::string& data, const std::string& listen = "127.0.0.1:0",
-                         const std::vector<std::string>& more = {}, bool keep_log = false)
+                         const std::vector<std::string>& more = {}, bool keep_log = false,
+                         const std::vector<std::string>& more_environment = {})
       : log_(data + ".log"), keep_log_(keep_log), started_(Clock::now()) {
     int ends[2] = {-1, -1};
     if (::pipe2(ends, O_CLOEXEC) != 0) std::abort();
     std::vector<std::string> words{"serve", "--data", data, "--listen", listen, "--ready-fd", "3"};
     words.insert(words.end(), more.begin(), more.end());
-    pid_ = spawn_penstock(std::move(words), log_, ends[1]);
+    pid_ = spawn_penstock(std::move(words), log_, ends[1], more_environment);
     ::close(ends[1]);
     ready_ = ends[0];
   }
@@ -97,8 +105,19 @@ class ServerProcess {
   // Sends the signal and waits for the end: the exit code, or minus the signal that ended it.
   [[nodiscard]] int end(int signal) {
     ::kill(pid_, signal);
-    return wait_for_end(std::exchange(pid_, -1));
+    return testing::wait_for_end(std::exchange(pid_, -1));
   }
+
+  // Waits so long for its end; true when it came.
+  [[nodiscard]] bool ended_within(std::chrono::milliseconds time) const {
+    const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    ::pollfd end{fd, POLLIN, 0};
+    const bool ended = ::poll(&end, 1, static_cast<int>(time.count())) == 1;
+    ::close(fd);
+    return ended;
+  }
+  // Waits for an end that nobody asked for: the exit code, or minus the signal that ended it.
+  [[nodiscard]] int wait_for_end() { return testing::wait_for_end(std::exchange(pid_, -1)); }
 
   // All below: once it was ready.
   [[nodiscard]] double started_in() const { return started_in_; }
