@@ -1,8 +1,8 @@
 // One engine, one journal: commands in, durable replies out.
 //
-// Threads:  one owner thread calls everything but write(), which the writer thread calls with the
-// batch
-//           that seal() gave. `driver.h` has the loop for a process without a loop of its own.
+// Threads:  one owner thread calls everything; write() with the batch that seal() gave may be
+//           called by one other thread instead. `driver.h` has the loop for a process without a
+//           loop of its own.
 // Lifetime: a session's sink outlives the session. Commands copy what they keep.
 // Order:    replies to one session come in the order in which they became known; a reply never
 // comes

@@ -6,8 +6,18 @@
 #include <vector>
 
 #include "base/check.h"
+#include "journal/batch.h"
 
 namespace penstock::broker {
+namespace {
+
+// What the owner writes itself. While it does, it hears nobody; so only on a disk whose syncs are
+// quick. A few slow ones in a row are borne with: a busy processor makes them look slow, too.
+constexpr std::uint64_t kSmallBatchBytes = 8 << 10;
+constexpr std::uint64_t kQuickSyncMicros = 500;
+constexpr int kSlowSyncsBorne = 4;
+
+}  // namespace
 
 // ---- the writer thread
 
@@ -23,15 +33,35 @@ class Committer::Impl {
     wake_.notify_one();
     thread_.join();
   }
-  void submit(journal::Batch& batch) {
+  bool submit(journal::Batch& batch) {
+    if (is_small(batch) && patience_ > 0) {
+      write(batch);
+      return true;
+    }
     {
       const std::lock_guard lock(mutex_);
       next_ = &batch;
     }
     wake_.notify_one();
+    return false;
   }
 
  private:
+  // One that begins a segment waits for several syncs.
+  static bool is_small(const journal::Batch& batch) {
+    return batch.buffer.size() <= kSmallBatchBytes && batch.opens == 0 && !batch.seals;
+  }
+
+  // Whose turn it is: the owner's, or after submit() the writer's until it is done.
+  void write(journal::Batch& batch) {
+    broker_.write(batch);
+    if (batch.sync_micros <= kQuickSyncMicros) {
+      patience_ = kSlowSyncsBorne;
+    } else if (patience_ > 0) {
+      --patience_;
+    }
+  }
+
   void run() {
     for (;;) {
       journal::Batch* batch = nullptr;
@@ -41,7 +71,7 @@ class Committer::Impl {
         batch = std::exchange(next_, nullptr);
         if (batch == nullptr) return;
       }
-      broker_.write(*batch);
+      write(*batch);
       done_(*batch);
     }
   }
@@ -52,14 +82,15 @@ class Committer::Impl {
   std::condition_variable wake_;
   journal::Batch* next_ = nullptr;
   bool stopping_ = false;
+  int patience_ = kSlowSyncsBorne;
   std::thread thread_;
 };
 
 Committer::Committer(Broker& broker, std::function<void(journal::Batch&)> done)
     : impl_(std::make_unique<Impl>(broker, std::move(done))) {}
 Committer::~Committer() = default;
-void Committer::submit(journal::Batch& batch) {
-  impl_->submit(batch);
+bool Committer::submit(journal::Batch& batch) {
+  return impl_->submit(batch);
 }
 
 // ---- the owner's thread
@@ -130,12 +161,10 @@ class Driver::Impl {
       }
       for (auto& one : work) one(*broker_);
       work.clear();
-      broker_->turn();
-      maintain(false);
-      if (auto* batch = writing ? nullptr : broker_->seal()) {
-        writing = true;
-        committer_->submit(*batch);
-      }
+      do {
+        broker_->turn();
+        maintain(false);
+      } while (!writing && commit(writing));
     }
     if (writing) {
       std::unique_lock lock(mutex_);
@@ -143,6 +172,17 @@ class Driver::Impl {
       broker_->complete(*std::exchange(written_, nullptr));
     }
     broker_->close();
+  }
+
+  // Whether something was written here and now; what that released may have caused more.
+  bool commit(bool& writing) {
+    auto* batch = broker_->seal();
+    if (batch == nullptr) return false;
+    writing = !committer_->submit(*batch);
+    if (writing) return false;
+    broker_->complete(*batch);
+    maintain(true);
+    return true;
   }
 
   void maintain(bool wrote) {

@@ -26,14 +26,19 @@ class Driver {
   std::unique_ptr<Impl> impl_;
 };
 
-// The writer thread on its own: takes batches, writes and syncs them, and tells `done` (called on
-// the writer thread). Used by Driver and by the server's event loop.
+// Writes and syncs batches, one at a time. Used by Driver and by the server's event loop.
+//
+// A large batch goes to a thread of its own, so that the owner gathers the next one meanwhile. A
+// small one on a quick disk is written by the owner at once: handing it over and being woken again
+// takes longer than its sync, most of all where other programs want the processors.
 class Committer {
  public:
+  // `done` is called on the writer thread.
   Committer(Broker& broker, std::function<void(journal::Batch&)> done);
   ~Committer();
-  // Owner's thread; hands over what seal() gave.
-  void submit(journal::Batch& batch);
+  // Owner's thread; takes what seal() gave. True: it is written, to be completed now, and `done` is
+  // not called for it.
+  [[nodiscard]] bool submit(journal::Batch& batch);
 
  private:
   class Impl;

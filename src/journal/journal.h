@@ -4,9 +4,8 @@
 //   (small; enough to rebuild the index) and a body (the payload; read back on demand). Records
 //   gather in a batch; a batch is written and synced as one, so records appended between two seals
 //   survive together or not at all.
-// Threads: everything is called by the owner's thread, but for write(), which one writer thread
-// calls
-//   with the batch that seal() gave, and prepare(), which any one other thread may call.
+// Threads: everything is called by the owner's thread, but for write(), which one other thread may
+//   call instead with the batch that seal() gave, and prepare(), which any one other may call.
 // Lifetime: views given to a callback die when it returns.
 // Damage: a torn tail (only in the last, never confirmed batch) is cut and reported in OpenReport;
 // any
@@ -108,7 +107,7 @@ class Journal {
   // ---- group commit
 
   // Closes the gathering batch and hands it out for writing; null while one is being written or
-  // when nothing gathered. The owner passes it to write() on the writer thread, then to complete().
+  // when nothing gathered. The owner passes it to write(), on any one thread, then to complete().
   [[nodiscard]] Batch* seal();
   // Writer thread: writes and syncs. Ends the process when the disk says no.
   void write(Batch& batch);

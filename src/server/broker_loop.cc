@@ -23,10 +23,20 @@ BrokerLoop::BrokerLoop(net::Loop& loop, broker::Broker& broker)
 }
 
 void BrokerLoop::turn() {
-  broker_.turn();
-  if (writing_ != nullptr) return;
-  writing_ = broker_.seal();
-  if (writing_ != nullptr) committer_.submit(*writing_);
+  do broker_.turn();
+  while (writing_ == nullptr && commit());
+}
+
+bool BrokerLoop::commit() {
+  auto* batch = broker_.seal();
+  if (batch == nullptr) return false;
+  if (!committer_.submit(*batch)) {
+    writing_ = batch;
+    return false;
+  }
+  wrote_ = true;
+  broker_.complete(*batch);
+  return true;
 }
 
 void BrokerLoop::written(journal::Batch& batch) {

@@ -1,7 +1,7 @@
 // Gives the broker its turns on the event loop, and its batches to the writer thread.
 //
 //   events ──▶ turn() ──▶ seal() ──▶ writer thread: write, sync ──▶ (loop) complete() ──▶ turn()
-//   ──▶ replies
+//   ──▶ replies                └──▶ the same here and now, when it is quick ──▶ turn() ──▶ replies
 //
 // Threads:  the loop's, but for the writer's and the preparer's own.
 // Lifetime: loop and broker outlive it. Destroyed only when idle(), or with the process.
@@ -29,6 +29,8 @@ class BrokerLoop {
   [[nodiscard]] bool idle() const { return writing_ == nullptr; }
 
  private:
+  // Whether something was written here and now; what that released may have caused more.
+  bool commit();
   void written(journal::Batch& batch);
 
   net::Loop& loop_;
