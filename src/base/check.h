@@ -11,6 +11,11 @@ namespace penstock {
 
 [[noreturn]] void check_failed(const char* law, const char* file, int line);
 
+// Called in place of printing, before the abort; it may throw instead of returning. For the
+// simulator, in which a process dies many times. One for the whole process; null takes it away.
+using FatalHandler = void (*)(std::string_view what, std::string_view why);
+void set_fatal_handler(FatalHandler handler);
+
 }  // namespace penstock
 
 #define CHECK(law)                             \

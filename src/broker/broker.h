@@ -30,6 +30,8 @@ struct Options {
   std::uint64_t max_blocked_bytes = 64ull << 20;  // publishes held for queues with overflow=block
   // Written to the journal between two checkpoints; more while so much lives that one is costly.
   std::uint64_t checkpoint_bytes = 1ull << 30;
+  // Cleaning begins when the log takes twice what lives in it, and this many segments more.
+  std::uint64_t dead_segments = 8;
 };
 
 class ReplySink {
@@ -108,7 +110,7 @@ class Broker {
     std::uint64_t index_bytes = 0;  // memory of the engine's index
     std::uint64_t turns = 0, turn_micros_max = 0;
     std::uint64_t replies_waiting = 0;
-    std::uint64_t damaged_reads = 0;        // bodies whose checksum did not hold
+    std::uint64_t damaged_reads = 0;        // of records whose checksum did not hold
     std::uint64_t checkpoints_put_off = 0;  // for want of disk
   };
   [[nodiscard]] Statistics statistics() const;

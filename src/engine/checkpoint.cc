@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/canary.h"
 #include "engine/state.h"
 
 namespace penstock::engine {
@@ -43,10 +44,10 @@ void State::encode_checkpoint(Bytes& bytes) const {
     out.varint(queue->id.value).text(queue->name);
     encode_options(out, queue->options);
   }
-  out.varint(keys.size());
+  out.varint(CANARY(lose_dedup_key) ? 0 : keys.size());
   for (std::uint32_t slot = 1; slot < keys.end(); ++slot) {
     const auto& entry = keys[slot];
-    if (!entry.key) continue;
+    if (!entry.key || CANARY(lose_dedup_key)) continue;
     out.integer(entry.key.low)
         .integer(entry.key.high)
         .varint(entry.id.value)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/canary.h"
 #include "base/headers.h"
 #include "base/siphash.h"
 #include "engine/engine.h"
@@ -46,7 +47,7 @@ std::uint64_t Engine::seal_of(MessageId id, std::uint32_t delivery) const {
 std::uint32_t Engine::leased_slot(const LeaseToken& token) const {
   const auto slot = state_.find(token.id);
   if (slot == 0 || state_.messages[slot].state != MessageState::leased) return 0;
-  if (state_.messages[slot].deliveries != token.delivery) return 0;
+  if (state_.messages[slot].deliveries != token.delivery && !CANARY(double_settle)) return 0;
   return token.seal == seal_of(token.id, token.delivery) ? slot : 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/canary.h"
 #include "base/check.h"
 #include "journal/names.h"
 
@@ -42,7 +43,8 @@ Result<void> SegmentWriter::open_segment(std::uint64_t number) {
   if (auto done = (*file)->write_at(0, encode(header)); !done) return done;
   if (auto done = (*file)->sync(); !done) return done;
   if (auto done = directory_.rename(*name, segment_name(number)); !done) return done;
-  if (auto done = directory_.sync(); !done) return done;
+  if (!CANARY(skip_directory_sync))
+    if (auto done = directory_.sync(); !done) return done;
   file_ = std::move(*file);
   segment_ = number;
   if (!end_) end_ = layout_.position(number, kBlock);

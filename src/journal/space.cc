@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/canary.h"
 #include "journal/names.h"
 
 namespace penstock::journal {
@@ -11,7 +12,7 @@ Space::Space(Directory& directory, std::uint64_t segment_bytes, std::uint32_t sp
     : directory_(directory),
       segment_bytes_(segment_bytes),
       spares_wanted_(spares),
-      reserve_bytes_(reserve_bytes) {}
+      reserve_bytes_(CANARY(drop_reservation) ? 0 : reserve_bytes) {}
 
 Result<void> Space::adopt_reserve(const char* name, std::uint64_t bytes, bool& have) {
   auto file = directory_.open(name);

@@ -1,0 +1,41 @@
+// Deliberate bugs, each the kind that a broker really had. They are compiled in only where
+// PENSTOCK_CANARIES is defined, which is the simulator's second build: there each one is switched
+// on and must be found. In every other build CANARY(name) is the constant false.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace penstock {
+
+enum class Canary : std::uint8_t {
+  none,
+  reply_before_sync,    // a reply leaves when its records are written, not when they are synced
+  skip_directory_sync,  // a new segment's name is not made durable
+  skip_recovery_sync,   // what recovery read counts as durable without a sync
+  accept_stale_record,  // a recycled segment's former batches pass for new ones
+  drop_reservation,     // no disk is kept for settles: a full disk stops them
+  double_settle,        // a lease that ran out still settles
+  forget_live_record,   // a checkpoint leaves out a record that still counts
+  lose_dedup_key,       // a checkpoint leaves out the idempotency keys
+};
+
+inline constexpr std::array<std::string_view, 9> kCanaryNames{"none",
+                                                              "reply_before_sync",
+                                                              "skip_directory_sync",
+                                                              "skip_recovery_sync",
+                                                              "accept_stale_record",
+                                                              "drop_reservation",
+                                                              "double_settle",
+                                                              "forget_live_record",
+                                                              "lose_dedup_key"};
+
+#ifdef PENSTOCK_CANARIES
+inline Canary active_canary = Canary::none;
+#define CANARY(name) (::penstock::active_canary == ::penstock::Canary::name)
+#else
+#define CANARY(name) false
+#endif
+
+}  // namespace penstock
