@@ -164,6 +164,7 @@ Broker::Statistics Broker::statistics() const {
   s.journal = impl_->journal_->statistics();
   s.messages = state.messages.size();
   s.results = state.results.size();
+  s.damaged_reads += impl_->storage_->damaged_reads();
   s.sessions = impl_->sessions_.size();
   s.waiting_takes = impl_->engine_.waiting_takes();
   s.timers = state.wheel.size();

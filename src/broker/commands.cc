@@ -187,6 +187,8 @@ OwnedBrowse Broker::Impl::browse(const engine::Queue& queue, std::uint32_t limit
       Cursor in(*body);
       entry.headers = text_of(in.prefixed());
       entry.body = text_of(in.rest());
+    } else {
+      entry.state = "damaged";
     }
   }
   return answer;

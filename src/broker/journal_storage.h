@@ -16,8 +16,9 @@ class JournalStorage final : public engine::Storage {
   }
   [[nodiscard]] Result<ByteView> read_body(LogPosition position) override {
     auto record = journal_.read(position);
-    if (!record) return fail(std::move(record.error()));
-    return record->body;
+    if (record) return record->body;
+    ++damaged_reads_;
+    return fail(std::move(record.error()));
   }
   void retain(LogPosition position, std::uint64_t bytes) override {
     journal_.retain(position, bytes);
@@ -27,10 +28,11 @@ class JournalStorage final : public engine::Storage {
   }
 
   [[nodiscard]] std::uint64_t records() const { return records_; }
+  [[nodiscard]] std::uint64_t damaged_reads() const { return damaged_reads_; }
 
  private:
   journal::Journal& journal_;
-  std::uint64_t records_ = 0;
+  std::uint64_t records_ = 0, damaged_reads_ = 0;
 };
 
 class StateReplay final : public journal::Replay {

@@ -59,10 +59,11 @@ struct Settled {
   Time deadline{};         // of an extend
 };
 
-// One message without taking it; `history` is JSON: [{"attempt","at","reason","error"}].
+// One message without taking it; `history` is JSON: [{"attempt","at","reason","error"}]. A message
+// whose record does not hold is "damaged", and shown without headers and body.
 struct BrowsedMessage {
   Delivery message;
-  std::string_view state;  // "ready", "leased", "scheduled"
+  std::string_view state;  // "ready", "leased", "scheduled", "damaged"
   Time not_before{};
   std::string_view history;
 };

@@ -144,7 +144,6 @@ void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& a
     if (!body) {
       // Its lease will run out, and its attempts; then it lies in the dead letters, and is not
       // lost.
-      ++counters_.damaged_reads;
       continue;
     }
     append(arena_, *body);

@@ -94,7 +94,16 @@ void Engine::on_message_expires(Time now, std::uint32_t slot) {
   state_.extras[message.extra].expiry_timer = 0;
   // Somebody is working on it; when it comes back unfinished it expires then.
   if (message.state == MessageState::leased) return;
-  Queue& queue = state_.queue_at(message.queue);
+  expire(now, slot);
+}
+
+bool Engine::has_expired(Time now, const Message& message) const {
+  const auto* extra = state_.find_extra(message);
+  return extra != nullptr && extra->expires_at != Time{} && extra->expires_at <= now;
+}
+
+void Engine::expire(Time now, std::uint32_t slot) {
+  Queue& queue = state_.queue_at(state_.messages[slot].queue);
   ++queue.counters.expired;
   if (!queue.options.dead_letter.empty() && queue.options.dead_letter != "-")
     return bury(now, slot, MoveReason::expired, "expired");

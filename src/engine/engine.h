@@ -169,6 +169,9 @@ class Engine {
   // timers.cc
   void on_message_due(Time now, std::uint32_t slot);
   void on_message_expires(Time now, std::uint32_t slot);
+  [[nodiscard]] bool has_expired(Time now, const Message& message) const;
+  // Ends a message whose time is over, or moves it where its queue wants such ones.
+  void expire(Time now, std::uint32_t slot);
 
   void changed(Time now, Queue& queue);
   void happened(Time now, std::string_view kind, const Queue& queue, MessageId id,

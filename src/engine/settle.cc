@@ -101,6 +101,10 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
         bury(now, slot, MoveReason::rejected, settle.error);
         break;
       case Outcome::give_back: {
+        if (has_expired(now, state_.messages[slot])) {
+          expire(now, slot);
+          break;
+        }
         const MessageId one[]{id};
         const GiveBackEvent event{ReturnReason::given_back, now, {}, true, false, one};
         state_.apply(event, write(event), 0);
@@ -222,10 +226,7 @@ void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
   if (message.cancelled)
     return finish_task(now, slot, TaskState::cancelled, {}, "cancelled while it ran", false);
   if (most != 0 && attempts >= most) return bury(now, slot, MoveReason::max_attempts, error);
-  const auto* extra = state_.find_extra(message);
-  if (extra != nullptr && extra->expires_at != Time{} && extra->expires_at <= now)
-    return ++queue.counters.expired,
-           end_message(now, slot, SettleReason::expired, "expired before it was done");
+  if (has_expired(now, message)) return expire(now, slot);
   const auto& backoff = state_.policies[message.policy].backoff;
   const auto wait = delay ? *delay
                           : flow::delay_after(backoff ? *backoff : queue.options.backoff, attempts,

@@ -56,6 +56,12 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
          rate_allows(now, queue)) {
     const auto slot = state_.next_takeable(queue);
     Message& message = state_.messages[slot];
+    if (has_expired(now, message)) {
+      // Its timer is due, and was not fired yet.
+      flush();
+      expire(now, slot);
+      continue;
+    }
     bytes += message.bytes;
     const auto& policy = state_.policies[message.policy];
     const auto duration =

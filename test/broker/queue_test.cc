@@ -188,6 +188,46 @@ TEST_F(BrokerTest, AnExpiredMessageGoesAndIsCounted) {
   EXPECT_EQ(statistics("q").bytes, 0u);
 }
 
+TEST_F(BrokerTest, AMessageGivenBackAfterItsTimeExpiresThen) {
+  declare("q", {{"ttl", "5s"}});
+  send("q", "a");
+  const auto held = take("q", 1, 60s);
+  advance(6s);
+  settle({held.messages.at(0).lease}, engine::Outcome::give_back);
+  EXPECT_TRUE(take("q").messages.empty());
+  EXPECT_EQ(statistics("q").expired, 1u);
+  EXPECT_EQ(statistics("q").ready, 0u);
+}
+
+TEST_F(BrokerTest, ATakeThatComesBeforeTheTimersOfItsTurnGetsNothingExpired) {
+  declare("q", {{"ttl", "5s"}});
+  send("q", "a");
+  send("q", "b");
+  clock.advance(6s);
+  EXPECT_TRUE(take("q", 2).messages.empty());
+  EXPECT_EQ(statistics("q").expired, 2u);
+}
+
+TEST_F(BrokerTest, AMessageWhoseRecordIsDamagedIsShownAsDamagedAndNotAsEmpty) {
+  send("q", "the body that is hit");
+  broker->close();
+  broker.reset();
+  const std::string segment = "journal-0000000000000001.seg";
+  auto bytes = directory.contents(segment);
+  const auto text = as_text(bytes);
+  const auto at = text.find("the body that is hit");
+  ASSERT_NE(at, std::string_view::npos);
+  open();
+  bytes[at] ^= std::byte{1};
+  directory.set_contents(segment, bytes);
+  broker->browse(session, ++tag, "q", 10);
+  const auto browsed = wait(tag);
+  ASSERT_EQ(browsed.messages.size(), 1u);
+  EXPECT_EQ(browsed.messages[0].state, "damaged");
+  EXPECT_EQ(browsed.messages[0].body, "");
+  EXPECT_EQ(broker->statistics().damaged_reads, 1u);
+}
+
 TEST_F(BrokerTest, ABatchIsAllOrNothing) {
   declare("q", {{"max_length", "3"}});
   EXPECT_EQ(send("q", {input("a"), input("b")}).kind, "published");
