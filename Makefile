@@ -13,6 +13,10 @@ DATA ?= penstock-data
 CYCLES ?= 50
 # QUICK=1 tries out `make bench-peers` in short runs and leaves docs/benchmarks.md alone.
 QUICK ?=
+# What `make sim` runs: so many seeds, from FIRST on, and all scripts of up to LENGTH operations.
+SEEDS ?= 20000
+FIRST ?= 1
+LENGTH ?= 3
 # Which tests `make test`, `make asan` and `make tsan` run: a regular expression over test names.
 TESTS ?= .
 
@@ -23,7 +27,7 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test crash power-cuts demo run bench bench-peers format format-check tidy install \
+.PHONY: help setup configure build test sim crash power-cuts demo run bench bench-peers format format-check tidy install \
   asan tsan clean
 
 help: ## list the targets
@@ -41,6 +45,13 @@ build: configure ## build the program: build/release/penstock
 test: configure ## build everything as it ships, assertions on, and run all tests (TESTS=regex for some)
 	@cmake --build --preset release -j $(JOBS)
 	@$(CTEST) --test-dir build/release --output-junit ctest.xml
+
+sim: configure ## simulate lives and crashes of the broker from seeds (SEEDS=20000, FIRST=1, LENGTH=3)
+	@cmake --build --preset release -j $(JOBS) --target sim
+	@seq 0 $$(($(JOBS) - 1)) | xargs -P $(JOBS) -I'{}' \
+	  build/release/sim/sim seeds --first $(FIRST) --count $(SEEDS) --shard '{}' --of $(JOBS)
+	@[[ $(LENGTH) -eq 0 ]] || seq 0 $$(($(JOBS) - 1)) | xargs -P $(JOBS) -I'{}' \
+	  build/release/sim/sim enumerate --length $(LENGTH) --shard '{}' --of $(JOBS)
 
 crash: configure ## kill the server under load and look for anything lost (CYCLES=50, SEED=n to replay the choices)
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles

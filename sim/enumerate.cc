@@ -1,0 +1,327 @@
+#include "sim/enumerate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace penstock::sim {
+
+Enumeration::Enumeration(SectorStore& store, const EnumerationOptions& options)
+    : store_(store),
+      options_(options),
+      stocks_{make_stock(store, false), make_stock(store, true)} {}
+
+std::string Enumeration::run(const Script& script, bool aged, bool pipelined) {
+  stock_ = &stocks_[aged ? 1 : 0];
+  ++counters_.scripts;
+  auto problem = play(script, pipelined);
+  if (problem.empty()) problem = crash_everywhere();
+  if (problem.empty() && options_.damage) problem = check_damage();
+  if (problem.empty()) return {};
+  return fmt::format("script {} ({} log, {}):\n{}", text_of(script), aged ? "aged" : "young",
+                     pipelined ? "pipelined" : "one by one", problem);
+}
+
+void Enumeration::record(const SimDisk& disk, const std::string& what) {
+  moments_.push_back({disk.state(), play_->confirmed, play_->states.size() - 1, clock_->now(),
+                      fmt::format("{} (operation {})", what, disk.operations())});
+}
+
+std::string Enumeration::commit(broker::Broker& broker) {
+  broker.turn();
+  while (auto* batch = broker.seal()) {
+    before_last_batch_ = play_->confirmed;
+    broker.write(*batch);
+    broker.complete(*batch);
+    if (auto wrong = play_->hear(); !wrong.empty()) return wrong;
+  }
+  return play_->hear();
+}
+
+// Pipelined: each operation is issued while the batch of the one before is on its way.
+std::string Enumeration::play(const Script& script, bool pipelined) {
+  moments_.clear();
+  lies_.clear();
+  SimClock clock;
+  clock.set(stock_->now);
+  SimRandom random(2);
+  SimDisk disk(store_, stock_->image);
+  auto opened = broker::Broker::open(disk, clock, random, script_options(clock));
+  if (!opened) return "the stock does not open: " + opened.error().message;
+  auto& broker = **opened;
+  Play play(*stock_, broker, clock);
+  play_ = &play;
+  clock_ = &clock;
+  std::string what = "at the beginning";
+  disk.after_operation = [&] { record(disk, what); };
+  record(disk, what);
+  journal::Batch* in_flight = nullptr;
+  const auto finish = [&]() -> std::string {
+    if (in_flight == nullptr) return {};
+    before_last_batch_ = play.confirmed;
+    broker.write(*in_flight);
+    broker.complete(*std::exchange(in_flight, nullptr));
+    return play.hear();
+  };
+  for (std::size_t n = 0; n < script.size(); ++n) {
+    what = fmt::format("in step {}, {}", n + 1, name_of(script[n]));
+    const bool alone = script[n] == Op::checkpoint || !pipelined;
+    if (alone)
+      if (auto wrong = finish(); !wrong.empty()) return wrong;
+    play.issue(script[n]);
+    broker.turn();
+    if (alone) {
+      if (auto wrong = commit(broker); !wrong.empty()) return wrong;
+    } else {
+      if (auto wrong = finish(); !wrong.empty()) return wrong;
+      in_flight = broker.seal();
+    }
+    if (!broker.prepare()) return "prepare failed";
+  }
+  if (auto wrong = finish(); !wrong.empty()) return wrong;
+  if (auto wrong = commit(broker); !wrong.empty()) return wrong;
+  what = "at the end";
+  record(disk, what);
+  if (play.confirmed + 1 < play.states.size()) return "a command was not answered";
+  last_image_ = disk.state().image(std::vector<bool>(disk.state().pending.size(), false));
+  for (std::size_t back = 0; back < disk.syncs_remembered(); ++back)
+    lies_.push_back(disk.lie(back));
+  if (!pipelined) {
+    what = "while closing";
+    broker.close();
+    last_image_ = disk.state().image(std::vector<bool>(disk.state().pending.size(), false));
+  }
+  states_ = play.states;
+  return {};
+}
+
+bool Enumeration::seen(const Image& image, std::uint64_t what_may_be_found) {
+  return !seen_.insert(hash_of(image) ^ (what_may_be_found * 0x9e3779b97f4a7c15)).second;
+}
+
+std::string Enumeration::crash_everywhere() {
+  for (const auto& moment : moments_) {
+    ++counters_.moments;
+    if (auto problem = crash_at(moment); !problem.empty()) return problem;
+    if (auto problem = kill_at(moment); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+std::string Enumeration::crash_at(const Moment& moment) {
+  std::uint64_t may_be = micros(moment.now);
+  for (auto n = moment.first; n <= moment.last; ++n)
+    may_be = may_be * 31 + std::hash<std::string>{}(states_[n].describe(moment.now));
+  std::string problem;
+  for_each_image(moment.disk, [&](const Image& image) {
+    ++counters_.images;
+    if (seen(image, may_be)) return true;
+    ++counters_.recoveries;
+    const auto found = recover(image, moment.now, nullptr);
+    if (!allowed(moment, found.text)) {
+      problem = explain(moment, found);
+      return false;
+    }
+    const auto every = options_.crash_recovery_every;
+    if (every != 0 && counters_.recoveries % every == 0)
+      problem = crash_inside_recovery(moment, image);
+    return problem.empty();
+  });
+  return problem;
+}
+
+std::string Enumeration::kill_at(const Moment& moment) {
+  if (moment.disk.pending.empty()) return {};
+  ++counters_.kills;
+  SimDisk disk(store_, moment.disk);
+  std::vector<DiskState> recovery;
+  const auto told = recover(disk, moment.now, &recovery);
+  if (!allowed(moment, told.text)) return "as after kill -9: " + explain(moment, told);
+  std::string problem;
+  for_each_image(recovery.back(), [&](const Image& image) {
+    const auto found = recover(image, moment.now, nullptr);
+    ++counters_.inside_recovery;
+    if (found.text != told.text)
+      problem = fmt::format(
+          "as after kill -9: {}\nand then the power went, when this had been "
+          "told:\n{}",
+          explain(moment, found), told.text);
+    return problem.empty();
+  });
+  return problem;
+}
+
+// The last moment is special: recovery is done, and what it found may be told.
+std::string Enumeration::crash_inside_recovery(const Moment& moment, const Image& image) {
+  std::vector<DiskState> recovery;
+  const auto told = recover(image, moment.now, &recovery);
+  std::string problem;
+  for (std::size_t n = 0; n < recovery.size() && problem.empty(); ++n) {
+    const bool done = n + 1 == recovery.size();
+    for_each_image(recovery[n], [&](const Image& again) {
+      ++counters_.images;
+      ++counters_.inside_recovery;
+      const auto found = recover(again, moment.now, nullptr);
+      if (done ? found.text != told.text : !allowed(moment, found.text))
+        problem = fmt::format(
+            "{}\nand then the power went again after {} of the recovery's {} "
+            "operations{}",
+            explain(moment, found), n, recovery.size() - 1,
+            done ? ", when this had been told:\n" + told.text : "");
+      return problem.empty();
+    });
+  }
+  return problem;
+}
+
+Enumeration::Found Enumeration::recover(const Image& image, Time now,
+                                        std::vector<DiskState>* moments) {
+  SimDisk disk(store_, image);
+  return recover(disk, now, moments);
+}
+
+Enumeration::Found Enumeration::recover(SimDisk& disk, Time now, std::vector<DiskState>* moments) {
+  Found found;
+  SimClock clock;
+  clock.set(now);
+  SimRandom random(3);
+  if (moments != nullptr) {
+    moments->push_back(disk.state());
+    disk.after_operation = [&] { moments->push_back(disk.state()); };
+  }
+  try {
+    auto opened = broker::Broker::open(disk, clock, random, script_options(clock));
+    if (!opened) {
+      found.problem = opened.error().message;
+      return found;
+    }
+    if (moments != nullptr) {
+      disk.after_operation = nullptr;
+      moments->push_back(disk.state());
+    }
+    (*opened)->check();
+    found.text = observe(**opened, *stock_, clock);
+    found.damaged_reads = (*opened)->statistics().damaged_reads;
+  } catch (const ProcessDeath& death) {
+    found.problem = death.what + ": " + death.why;
+    found.text.clear();
+  }
+  return found;
+}
+
+bool Enumeration::allowed(const Moment& moment, const std::string& text) const {
+  for (auto n = moment.first; n <= moment.last; ++n)
+    if (states_[n].describe(moment.now) == text) return true;
+  return false;
+}
+
+std::string Enumeration::explain(const Moment& moment, const Found& found) const {
+  std::string text = fmt::format("the power went {}", moment.what);
+  if (!found.problem.empty()) text += "\nthe log did not open: " + found.problem;
+  text += "\nfound:\n" + found.text;
+  for (auto n = moment.first; n <= moment.last; ++n)
+    text += fmt::format("allowed:\n{}", states_[n].describe(moment.now));
+  return text;
+}
+
+void Enumeration::for_each_image(const DiskState& state,
+                                 const std::function<bool(const Image&)>& visit) {
+  const auto count = state.pending.size();
+  std::vector<bool> keep(count);
+  if (count <= options_.all_subsets_up_to) {
+    for (std::uint64_t mask = 0; mask < (1ull << count); ++mask) {
+      for (std::size_t n = 0; n < count; ++n) keep[n] = (mask >> n) & 1;
+      if (!visit(state.image(keep))) return;
+    }
+  } else {
+    // Every prefix, none and all among them; only one; all but one; some at random.
+    for (std::size_t n = 0; n <= count; ++n) {
+      keep.assign(count, false);
+      std::fill_n(keep.begin(), n, true);
+      if (!visit(state.image(keep))) return;
+    }
+    for (std::size_t n = 0; n < 2 * count; ++n) {
+      keep.assign(count, n >= count);
+      keep[n % count].flip();
+      if (!visit(state.image(keep))) return;
+    }
+    for (std::uint32_t n = 0; n < options_.random_subsets; ++n) {
+      for (std::size_t at = 0; at < count; ++at) keep[at] = random_.one_in(2);
+      if (!visit(state.image(keep))) return;
+    }
+  }
+  // The sector that was being written when the power went: garbage, or half of each.
+  for (std::size_t n = count; n-- > 0 && n + 8 > count;) {
+    if (state.pending[n].kind != Change::Kind::sector) continue;
+    DiskState torn = state;
+    auto& content = torn.pending[n].content;
+    const auto& before = *state.inodes[torn.pending[n].inode];
+    const auto sector = torn.pending[n].sector;
+    for (const bool half : {false, true}) {
+      content = half ? store_.torn(sector < before.sectors.size() ? before.sectors[sector] : 0,
+                                   state.pending[n].content)
+                     : store_.garbage(random_);
+      keep.assign(count, true);
+      if (!visit(torn.image(keep))) return;
+      std::fill(keep.begin() + static_cast<std::ptrdiff_t>(n) + 1, keep.end(), false);
+      if (!visit(torn.image(keep))) return;
+    }
+  }
+}
+
+// ---- damage: never a wrong answer, never a silent cut in the middle
+
+std::string Enumeration::check_damage() {
+  const bool clean = moments_.back().what.starts_with("while closing");
+  if (!seen(last_image_, clean ? 11 : 12))
+    if (auto problem = check_rot(last_image_, clean); !problem.empty()) return problem;
+  const Moment& end = moments_.back();
+  for (std::size_t back = 0; back < lies_.size(); ++back) {
+    if (seen(lies_[back], 13 + back)) continue;
+    ++counters_.lies;
+    const auto found = recover(lies_[back], end.now, nullptr);
+    const bool named = found.problem.find("journal-") != std::string::npos ||
+                       found.problem.find("checkpoint-") != std::string::npos;
+    if (named || found.damaged_reads > 0) {
+      ++counters_.lies_found;
+      continue;
+    }
+    // The very last batch cannot be told from one that was never finished.
+    Moment may = end;
+    may.first = back == 0 ? before_last_batch_ : states_.size() - 1;
+    may.last = states_.size() - 1;
+    if (!allowed(may, found.text))
+      return fmt::format("the disk had lied about the sync {} before the last\n{}", back,
+                         explain(may, found));
+  }
+  return {};
+}
+
+std::string Enumeration::check_rot(const Image& image, bool clean) {
+  Moment end = moments_.back();
+  // The very last batch, when nothing marks its end, cannot be told from one never finished.
+  end.first = clean ? states_.size() - 1 : before_last_batch_;
+  end.last = states_.size() - 1;
+  for (const auto& [name, file] : image) {
+    for (std::size_t sector = 0; sector < file->sectors.size(); ++sector) {
+      if (file->sectors[sector] == 0 && sector % 16 != 0) continue;
+      auto rotten = std::make_shared<FileImage>(*file);
+      rotten->sectors[sector] =
+          store_.flipped(rotten->sectors[sector], static_cast<unsigned>(random_.below(4096)));
+      Image damaged = image;
+      damaged[name] = std::move(rotten);
+      ++counters_.rotten;
+      const auto found = recover(damaged, end.now, nullptr);
+      if (found.problem.find(name) != std::string::npos || found.damaged_reads > 0) {
+        ++counters_.rot_found;
+        continue;
+      }
+      ++counters_.rot_harmless;
+      if (!found.problem.empty() || !allowed(end, found.text))
+        return fmt::format("a bit flipped in {}, sector {}\n{}", name, sector, explain(end, found));
+    }
+  }
+  return {};
+}
+
+}  // namespace penstock::sim

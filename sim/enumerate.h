@@ -1,0 +1,93 @@
+// Every short script, stopped at every operation of the disk, with every subset of what was not
+// synced; and again inside the recovery from that.
+//
+// The law, checked after each: what is found is one of the states that the model went through, not
+// before the last one that somebody was told of, and not behind the last that was decided.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <unordered_set>
+
+#include "sim/script.h"
+
+namespace penstock::sim {
+
+struct EnumerationOptions {
+  // Below it all 2^n subsets of n pending changes are tried; above, the ones most likely to hurt.
+  std::uint32_t all_subsets_up_to = 12;
+  std::uint32_t random_subsets = 64;
+  // One in so many images is recovered with a crash inside the recovery as well; 0 = none.
+  std::uint64_t crash_recovery_every = 1;
+  // Rot and lying syncs are tried at the end of each script, too.
+  bool damage = true;
+};
+
+struct EnumerationCounters {
+  std::uint64_t scripts = 0, moments = 0;
+  std::uint64_t images = 0;      // made
+  std::uint64_t recoveries = 0;  // of images that had not been seen before
+  std::uint64_t inside_recovery = 0;
+  std::uint64_t kills = 0;
+  std::uint64_t rotten = 0, rot_found = 0, rot_harmless = 0;
+  std::uint64_t lies = 0, lies_found = 0;
+};
+
+class Enumeration {
+ public:
+  Enumeration(SectorStore& store, const EnumerationOptions& options);
+  // Empty, or what went wrong and where.
+  [[nodiscard]] std::string run(const Script& script, bool aged, bool pipelined);
+  [[nodiscard]] const EnumerationCounters& counters() const { return counters_; }
+
+ private:
+  // Between two operations of the disk.
+  struct Moment {
+    DiskState disk;
+    std::size_t first = 0, last = 0;  // of the model's states: what may be found
+    Time now{};
+    std::string what;
+  };
+  struct Found {
+    std::string problem;  // why it did not open, or died
+    std::string text;     // what was observed
+    std::uint64_t damaged_reads = 0;
+  };
+
+  void record(const SimDisk& disk, const std::string& what);
+  [[nodiscard]] std::string play(const Script& script, bool pipelined);
+  [[nodiscard]] std::string commit(broker::Broker& broker);
+  [[nodiscard]] std::string crash_everywhere();
+  [[nodiscard]] std::string crash_at(const Moment& moment);
+  // The process dies, is started again, tells what it found; and then the power goes.
+  [[nodiscard]] std::string kill_at(const Moment& moment);
+  [[nodiscard]] std::string crash_inside_recovery(const Moment& moment, const Image& image);
+  [[nodiscard]] std::string check_damage();
+  [[nodiscard]] std::string check_rot(const Image& image, bool clean);
+  // Opens, observes. With `moments`, those of the recovery are recorded there.
+  [[nodiscard]] Found recover(const Image& image, Time now, std::vector<DiskState>* moments);
+  [[nodiscard]] Found recover(SimDisk& disk, Time now, std::vector<DiskState>* moments);
+  [[nodiscard]] bool allowed(const Moment& moment, const std::string& text) const;
+  [[nodiscard]] std::string explain(const Moment& moment, const Found& found) const;
+  void for_each_image(const DiskState& state, const std::function<bool(const Image&)>& visit);
+  [[nodiscard]] bool seen(const Image& image, std::uint64_t what_may_be_found);
+
+  SectorStore& store_;
+  EnumerationOptions options_;
+  EnumerationCounters counters_;
+  Stock stocks_[2];
+  const Stock* stock_ = nullptr;
+  SimRandom random_{42};
+  std::unordered_set<std::uint64_t> seen_;
+
+  // of the script that is being played
+  std::vector<Moment> moments_;
+  std::vector<Model> states_;
+  Play* play_ = nullptr;
+  SimClock* clock_ = nullptr;
+  Image last_image_;
+  std::size_t before_last_batch_ = 0;  // what was known to be durable when the last one was written
+  std::vector<Image> lies_;
+};
+
+}  // namespace penstock::sim

@@ -1,0 +1,101 @@
+// What clients know of their messages, and so what a broker may and may not do with them.
+//
+// Naive on purpose: one record per message, by its body, with what was asked, what was confirmed
+// and what may have happened unseen. It never predicts what the broker decides; it says whether
+// what the broker told can be true. A broken law is thrown as Violation.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/inbox.h"
+
+namespace penstock::sim {
+
+struct Violation {
+  std::string law, what;
+};
+
+[[noreturn]] void violated(const char* law, std::string what);
+
+struct Sent {
+  std::string queue;  // it was sent to
+  std::string group, key;
+  std::uint8_t priority = 0;
+  bool task = false;
+  Time not_before{}, expires_at{};
+  std::uint64_t bundle = 0;  // messages of one command: all or none
+  MessageId id{};
+
+  enum class Publish : std::uint8_t { asked, confirmed, unknown } publish = Publish::asked;
+  bool gone = false;             // its end was confirmed
+  bool may_be_gone = false;      // its end was asked for, or came by itself, and nobody saw it
+  bool may_move = false;         // to the dead letters, or back
+  bool returned = false;         // was leased before, or may have been: its place is its own
+  bool seen = false;             // delivered at least once
+  std::uint32_t ends_asked = 0;  // settles on their way
+
+  // The newest lease that was seen.
+  engine::LeaseToken lease{};
+  std::string lease_queue;
+  Time live_until{};   // nobody else may get it before
+  SessionId holder{};  // whose end ends the lease
+  std::set<std::string> leases_seen;
+};
+
+// What an acknowledgement and its sends have to do with each other, while nobody knows.
+struct Bond {
+  std::string settled;
+  std::uint64_t bundle = 0;
+  bool refuted = false;  // what was to be settled came back
+};
+
+class Ledger {
+ public:
+  struct QueueRules {
+    std::uint64_t max_length = 0;
+    std::uint32_t max_attempts = 0, group_limit = 1;
+    Duration ttl{0};
+  };
+  std::map<std::string, QueueRules> queues;
+
+  // ---- what clients ask for
+  std::uint64_t new_bundle() { return ++bundles_; }
+  Sent& sent(const std::string& body);
+  [[nodiscard]] Sent& at(const std::string& body) { return messages_.at(body); }
+  void refused(const std::vector<std::string>& bodies);
+  void confirmed(const std::vector<std::string>& bodies, const Answer& answer);
+  // Everything that was asked for and not answered: it happened, or it did not.
+  void crashed(const std::vector<std::string>& publishes, const std::vector<Bond>& bonds);
+
+  // ---- what the broker says
+  // `lease` is what the take asked for: it was decided that much before its deadline. `to`: the
+  // session that it is bound to, if it is.
+  void delivered(const Message& message, Duration lease, SessionId to);
+  void settled(const std::string& body, const engine::LeaseToken& lease, bool final);
+  void session_closed(SessionId session);
+
+  // The least and the most messages that a queue may hold now.
+  struct Bounds {
+    std::uint64_t least = 0, most = 0;
+  };
+  [[nodiscard]] Bounds bounds(const std::string& queue, Time now) const;
+  // The message that this key stands for, if that is known for certain.
+  [[nodiscard]] const Sent* by_key(const std::string& queue, const std::string& key) const;
+
+  // At the very end, when every queue was emptied: `drained` is what came then.
+  void check_all_accounted_for(const std::set<std::string>& drained) const;
+  [[nodiscard]] std::map<std::string, Sent>& messages() { return messages_; }
+
+ private:
+  void check_order(const std::string& body, const Sent& message, Time decided);
+
+  std::map<std::string, Sent> messages_;
+  std::vector<Bond> bonds_;
+  std::uint64_t bundles_ = 0;
+  std::map<std::pair<std::string, unsigned>, MessageId> newest_fresh_;
+};
+
+}  // namespace penstock::sim
