@@ -75,6 +75,8 @@ def measure(bench, given, say):
 
 def circumstances(bench, found):
     shared = found["others_share"]
+    apart = (", from which all that is measured was kept apart by real-time priority "
+             "(`chrt -r 1 make bench-peers`)" if found["real_time"] else "")
     return (
         f"Measured {found['date']} by `make bench-peers` on {found['cores']} cores "
         f"({found['processor']}), {found['memory_gb']} GB, Linux {found['kernel']}, "
@@ -85,7 +87,7 @@ def circumstances(bench, found):
         "Penstock is better**, ~ where the rounds disagree. "
         f"Other programs used {shared:.0%} of the processors meanwhile"
         + ("." if shared < 0.05 else
-           ": the machine was shared, so look at the ratios rather than at the figures."))
+           f": the machine was shared{apart}, so look at the ratios rather than at the figures."))
 
 
 def peers_table(peers):

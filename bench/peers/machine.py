@@ -81,4 +81,5 @@ def describe(folder):
     return {"date": date.today().isoformat(), "cores": os.cpu_count(), "processor": processor(),
             "memory_gb": round(memory_bytes() / 1e9), "kernel": platform.release(),
             "file_system": file_system(folder), "sync_growing_us": round(growing),
-            "sync_over_us": round(over)}
+            "sync_over_us": round(over), "real_time": os.sched_getscheduler(0) in (
+                os.SCHED_FIFO, os.SCHED_RR)}
