@@ -5,6 +5,9 @@
 
 import argparse
 import json
+import os
+import shutil
+import subprocess
 import sys
 import time
 from dataclasses import asdict
@@ -56,6 +59,12 @@ def measure(bench, given, say):
     def chosen(peers):
         return [peer for peer in peers if given.only.lower() in peer.name.lower()]
 
+    missing = {program for peer in chosen(pairs + task_peers) for program in peer.programs
+               if not shutil.which(program)}
+    if missing:
+        raise RuntimeError(f"not installed: {', '.join(sorted(missing))}; Debian's packages are "
+                           "named in bench/peers/packages.txt")
+
     rows = []
     for peer in chosen(pairs):
         rows += queues.measure_pair(bench, peer, penstock, say)
@@ -102,6 +111,7 @@ def peers_table(peers):
 
 def main():
     given = arguments()
+    os.environ["PATH"] += ":/usr/sbin"  # where Debian has nats-server
     given.build, given.out = given.build.resolve(), given.out.resolve()
     data = given.out / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -126,4 +136,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        sys.exit(f"bench-peers: {error}")

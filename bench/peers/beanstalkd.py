@@ -7,6 +7,7 @@ from .process import Process, Server
 class Beanstalkd(Peer):
     name = "beanstalkd -f 0"
     dialect = "beanstalk"
+    programs = ("beanstalkd",)
     says_ok = "synced before the reply, put and delete; who holds a job is not written"
     publish_shapes = (Shape(64, 1, 1), Shape(8, 1, 50), Shape(1, 1, 500))
     take_shapes = (Shape(64, 1, 1), Shape(8, 1, 50), Shape(1, 1, 500))

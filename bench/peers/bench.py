@@ -43,22 +43,31 @@ class Bench:
         """(server, seconds from its start to its first durable OK)."""
         port = free_port()
         words = [self.load, "first", f"dialect={peer.dialect}", f"port={port}", "queue=first"]
-        client = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        client = self._ask_for_first(words)
         client.stdout.readline()
         begin = time.monotonic()
-        server = peer.start(folder, port, **more)
-        while True:
-            said, complaint = client.communicate()
-            if client.returncode == 0:
-                return server, float(said.split()[-1]) - begin
-            # It listens, and says no as long as it reads its files.
-            server.check()
-            if time.monotonic() - begin > 300:
+        server = None
+        try:
+            server = peer.start(folder, port, **more)
+            while True:
+                said, complaint = client.communicate()
+                if client.returncode == 0:
+                    return server, float(said.split()[-1]) - begin
+                # It listens, and says no as long as it reads its files.
+                server.check()
+                if time.monotonic() - begin > 300:
+                    raise RuntimeError(f"{peer.name} does not become ready: {complaint}")
+                time.sleep(0.01)
+                client = self._ask_for_first(words)
+        except BaseException:
+            client.kill()
+            if server:
                 server.stop()
-                raise RuntimeError(f"{peer.name} does not become ready: {complaint}")
-            time.sleep(0.01)
-            client = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      text=True)
+            raise
+
+    @staticmethod
+    def _ask_for_first(words):
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, server, what, queue, shape, seconds=None, messages=0):
         """One run of the load client: its figures, and the server's CPU seconds."""

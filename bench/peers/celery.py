@@ -14,6 +14,7 @@ class Celery(TaskPeer):
     name = "Celery"
     says_ok = "in Redis's memory, synced once a second; acknowledged before it runs (its default)"
     synced = False
+    programs = ("redis-server", "celery")
     workers = "Python, 2 processes"
 
     def version(self):

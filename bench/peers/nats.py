@@ -28,6 +28,7 @@ def ask(port, subject, request):
 class Nats(Peer):
     name = "NATS JetStream"
     dialect = "nats"
+    programs = ("nats-server",)
     synced = False
     says_ok = ("handed to the operating system; synced every two minutes: a power cut takes those "
                "(2.9 has no setting for it; sync_interval came later)")

@@ -33,6 +33,7 @@ class Peer:
     # Candidates of which the fastest is measured as "its best".
     publish_shapes = (Shape(8, 4, 100), Shape(8, 1, 100), Shape(4, 4, 500))
     take_shapes = (Shape(8, 1, 100), Shape(8, 4, 100), Shape(2, 4, 100))
+    programs = ()  # that have to be installed
     benchmark_words = None  # a publish, as redis-benchmark sends it
 
     def version(self):

@@ -12,6 +12,8 @@ def start_redis(folder, port, fsync):
 
 
 class Redis(Peer):
+    programs = ("redis-server", "redis-benchmark")
+
     def __init__(self, fsync):
         self.fsync = fsync
         self.name = f"{self.kind}, {fsync}"

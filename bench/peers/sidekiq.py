@@ -14,6 +14,7 @@ class Sidekiq(TaskPeer):
     name = "Sidekiq"
     says_ok = "in Redis's memory, synced once a second; gone from there before it runs"
     synced = False
+    programs = ("redis-server", "sidekiq", "ruby")
     workers = "Ruby, 2 processes with 10 threads each (its default)"
 
     def version(self):

@@ -11,6 +11,7 @@ class TaskPeer:
     name = ""     # in the tables
     says_ok = ""  # what it means that a task was enqueued
     synced = True
+    programs = ()  # that have to be installed
     workers = ""  # what runs the tasks
 
     def version(self):
