@@ -233,6 +233,7 @@ void Clients::extend() {
   asked.settled = held.body;
   asked.token = held.token;
   asked.lease = Duration(200'000 + static_cast<std::int64_t>(random_.below(3'000'000)));
+  ++message.extends_asked;
   // Until it is answered the lease may end at either time.
   if (message.live_until > clock_.now() + asked.lease)
     message.live_until = clock_.now() + asked.lease;
@@ -260,6 +261,16 @@ void Clients::look_at_task() {
   broker_->task(client.session, ask(std::move(asked)), ledger_.at(body).id, Time{});
 }
 
+// No answer will come.
+void Clients::give_up(const Asked& asked, std::vector<std::string>& publishes,
+                      std::vector<Bond>& bonds) {
+  publishes.insert(publishes.end(), asked.bodies.begin(), asked.bodies.end());
+  if (asked.kind == Asked::Kind::extend) --ledger_.at(asked.settled).extends_asked;
+  if (asked.kind != Asked::Kind::settle) return;
+  --ledger_.at(asked.settled).ends_asked;
+  if (asked.final) bonds.push_back({asked.settled, asked.bundle});
+}
+
 // What one client asked for and did not hear of is as unknown as after a crash.
 void Clients::reconnect() {
   const auto number = random_.below(clients_.size());
@@ -275,11 +286,7 @@ void Clients::reconnect() {
       ++it;
       continue;
     }
-    publishes.insert(publishes.end(), asked.bodies.begin(), asked.bodies.end());
-    if (asked.kind == Asked::Kind::settle) {
-      --ledger_.at(asked.settled).ends_asked;
-      if (asked.final) bonds.push_back({asked.settled, asked.bundle});
-    }
+    give_up(asked, publishes, bonds);
     it = asked_.erase(it);
   }
   ledger_.crashed(publishes, bonds);
@@ -290,12 +297,7 @@ void Clients::reconnect() {
 void Clients::crashed() {
   std::vector<std::string> publishes;
   std::vector<Bond> bonds;
-  for (const auto& [tag, asked] : asked_) {
-    publishes.insert(publishes.end(), asked.bodies.begin(), asked.bodies.end());
-    if (asked.kind != Asked::Kind::settle) continue;
-    --ledger_.at(asked.settled).ends_asked;
-    if (asked.final) bonds.push_back({asked.settled, asked.bundle});
-  }
+  for (const auto& [tag, asked] : asked_) give_up(asked, publishes, bonds);
   ledger_.crashed(publishes, bonds);
   asked_.clear();
   clients_.clear();
@@ -353,8 +355,9 @@ void Clients::hear_one(Asked& asked, const Answer& answer) {
       return;
     case Asked::Kind::extend: {
       auto& message = ledger_.at(asked.settled);
-      if (answer.count == 1 && message.lease.seal == asked.token.seal && message.ends_asked == 0 &&
-          !message.gone && message.live_until != Time{})
+      if (--message.extends_asked == 0 && answer.count == 1 &&
+          message.lease.seal == asked.token.seal && message.ends_asked == 0 && !message.gone &&
+          message.live_until != Time{})
         message.live_until = asked.at + asked.lease;
       return;
     }

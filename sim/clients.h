@@ -75,6 +75,7 @@ class Clients {
   broker::Tag ask(Asked asked);
   [[nodiscard]] Client& some_client(Asked& asked);
 
+  void give_up(const Asked& asked, std::vector<std::string>& publishes, std::vector<Bond>& bonds);
   void hear_one(Asked& asked, const Answer& answer);
   void hear_publish(const Asked& asked, const Answer& answer);
   void hear_refusal(const Asked& asked, const Answer& answer) const;

@@ -30,12 +30,12 @@ struct Sent {
   MessageId id{};
 
   enum class Publish : std::uint8_t { asked, confirmed, unknown } publish = Publish::asked;
-  bool gone = false;             // its end was confirmed
-  bool may_be_gone = false;      // its end was asked for, or came by itself, and nobody saw it
-  bool may_move = false;         // to the dead letters, or back
-  bool returned = false;         // was leased before, or may have been: its place is its own
-  bool seen = false;             // delivered at least once
-  std::uint32_t ends_asked = 0;  // settles on their way
+  bool gone = false;         // its end was confirmed
+  bool may_be_gone = false;  // its end was asked for, or came by itself, and nobody saw it
+  bool may_move = false;     // to the dead letters, or back
+  bool returned = false;     // was leased before, or may have been: its place is its own
+  bool seen = false;         // delivered at least once
+  std::uint32_t ends_asked = 0, extends_asked = 0;  // on their way
 
   // The newest lease that was seen.
   engine::LeaseToken lease{};

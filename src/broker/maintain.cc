@@ -21,11 +21,15 @@ void Broker::Impl::maintain() {
   clean();
 }
 
-// A checkpoint's cost grows with what lives, so it comes the less often the more that is.
+// A checkpoint's cost grows with what lives, so it comes the less often the more that is. On a full
+// disk it comes often: it frees the segments of what was settled, and settling needs those.
 bool Broker::Impl::checkpoint_due() const {
   const auto& state = engine_.state();
   const std::uint64_t live = state.messages.size() + state.results.size();
   const auto bytes = std::max(options_.checkpoint_bytes, live * 256);
+  if (journal_->short_of_space() &&
+      journal_->since_checkpoint() > options_.journal.segment_bytes / 2)
+    return true;
   return journal_->since_checkpoint() > bytes ||
          storage_->records() - records_at_checkpoint_ > std::max(kCheckpointRecords, live);
 }

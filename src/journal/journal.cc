@@ -97,7 +97,8 @@ class Journal::Impl {
   std::unique_ptr<Batch> in_flight_;
   LogPosition durable_;
   std::uint64_t checkpoint_number_ = 0;
-  std::uint64_t appended_bytes_ = 0, checkpointed_bytes_ = 0;
+  LogPosition checkpoint_covers_;
+  std::uint64_t appended_bytes_ = 0;
   std::uint32_t refusals_ = 0;
   bool closed_ = false;
   Statistics statistics_;
@@ -127,9 +128,7 @@ Journal::Impl::Impl(Directory& directory, const Options& options,
       durable_(recovered.end),
       checkpoint_number_(recovered.checkpoint_number) {
   for (const auto& [number, data_end] : recovered.segments) segments_[number].data_end = data_end;
-  // What replaying would have to read again.
-  if (!created_ && durable_ > recovered.covers)
-    appended_bytes_ = durable_.value - recovered.covers.value;
+  checkpoint_covers_ = created_ ? durable_ : recovered.covers;
 }
 
 Result<void> Journal::Impl::start(const Survey& found) {
@@ -236,7 +235,7 @@ void Journal::Impl::add_live(LogPosition position, std::int64_t bytes) {
 }
 
 std::uint64_t Journal::Impl::since_checkpoint() const {
-  return appended_bytes_ - checkpointed_bytes_;
+  return gather_.end().value - checkpoint_covers_.value;
 }
 
 Result<void> Journal::Impl::write_checkpoint(ByteView state, const std::vector<LiveSegment>& live) {
@@ -256,7 +255,7 @@ Result<void> Journal::Impl::write_checkpoint(ByteView state, const std::vector<L
   }
   if (!written) return written;
   const auto previous = std::exchange(checkpoint_number_, checkpoint.number);
-  checkpointed_bytes_ = appended_bytes_;
+  checkpoint_covers_ = checkpoint.covers;
   ++statistics_.checkpoints;
   if (previous != 0) {
     if (auto done = directory_.remove(checkpoint_name(previous)); !done) return done;
@@ -457,6 +456,9 @@ Result<void> Journal::write_checkpoint(ByteView state, const std::vector<LiveSeg
 }
 std::uint64_t Journal::since_checkpoint() const {
   return impl_->since_checkpoint();
+}
+bool Journal::short_of_space() const {
+  return !impl_->space().room();
 }
 std::optional<std::uint64_t> Journal::cleaning_candidate(double ratio) const {
   return impl_->cleaning_candidate(ratio);

@@ -133,8 +133,11 @@ class Journal {
   // answer while a batch is being written. Segments without live records, by `live` and by
   // retain/release, that lie wholly before durable() are recycled. Heavy: call it rarely.
   [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
-  // Bytes appended since the last checkpoint.
+  // The length of the log since the last checkpoint, in bytes of disk: what a start reads again.
   [[nodiscard]] std::uint64_t since_checkpoint() const;
+  // The disk was full when it was last looked at: what is appended now lives off the reserves,
+  // which a checkpoint fills again.
+  [[nodiscard]] bool short_of_space() const;
 
   // A sealed segment whose live bytes are under `ratio` of its size, to be cleaned by appending its
   // live records anew; least live first.

@@ -6,12 +6,19 @@
 #include "journal/names.h"
 
 namespace penstock::journal {
+namespace {
+
+// Spares that publishes leave alone while the disk has no room for more. With the reserve that
+// makes two segments for settles: while one fills, a checkpoint frees the one before.
+constexpr std::uint32_t kSparesKept = 2;
+
+}  // namespace
 
 Space::Space(Directory& directory, std::uint64_t segment_bytes, std::uint32_t spares,
              std::uint64_t reserve_bytes)
     : directory_(directory),
       segment_bytes_(segment_bytes),
-      spares_wanted_(spares),
+      spares_wanted_(reserve_bytes > 0 ? std::max(spares, 1u) : spares),
       reserve_bytes_(CANARY(drop_reservation) ? 0 : reserve_bytes) {}
 
 Result<void> Space::adopt_reserve(const char* name, std::uint64_t bytes, bool& have) {
@@ -182,7 +189,7 @@ void Space::refresh() {
     const std::scoped_lock guard(mutex_);
     if (!have_segment_) wanted += segment_bytes_;
     if (!have_checkpoint_) wanted += reserve_bytes_;
-    if (spares_.empty()) wanted += segment_bytes_;
+    if (spares_.size() < kSparesKept) wanted += (kSparesKept - spares_.size()) * segment_bytes_;
   }
   const auto free = wanted == 0 ? Result<std::uint64_t>(0) : directory_.free_bytes();
   // When the file system does not answer, writing will tell.

@@ -1,8 +1,8 @@
 // Disk space for the log: spare segments written ahead, the reserves, and whether there is room.
 //
 // Why reserves: a full disk may refuse a publish but never a settle, and never the checkpoint that
-// lets
-//   segments be used again. So one segment file and one file for the checkpoint's space are kept.
+//   lets segments be used again. So one segment file and one file for the checkpoint's space are
+//   kept, and a spare besides: publishes are refused before the last one of those goes.
 // Threads: any; the mutex guards names and flags only, never input or output.
 #pragma once
 

@@ -1,0 +1,58 @@
+// A disk without room: publishes are refused, and work goes on to the end.
+#include "fixture.h"
+
+namespace penstock::broker {
+namespace {
+
+class FullDiskTest : public BrokerTest {
+ protected:
+  FullDiskTest() {
+    broker.reset();
+    directory.restore({});
+    options.journal.segment_bytes = 64 << 10;
+    options.journal.reserve_bytes = 64 << 10;
+    open();
+    prepare();
+  }
+  // As the thread that has nothing else to do.
+  void prepare() {
+    while (broker->prepare().value()) {
+    }
+  }
+  // Until the disk refuses; how many came in.
+  int fill() {
+    for (int count = 0;; ++count) {
+      const auto got = send("q", "m" + std::to_string(count) + std::string(3000, 'x'));
+      if (got.kind == "refused") {
+        EXPECT_EQ(got.refused.reason, "disk");
+        EXPECT_GT(got.refused.retry_after, 0s);
+        return count;
+      }
+      prepare();
+    }
+  }
+};
+
+// Each settle is a batch of its own, and takes a block: together far more than the reserve.
+TEST_F(FullDiskTest, AFullQueueIsWorkedOffToTheEndOneByOne) {
+  directory.set_capacity(6 << 20);
+  const int count = fill();
+  ASSERT_GT(count, 500);
+  directory.set_capacity((6 << 20) - directory.free_bytes().value());
+  ASSERT_EQ(directory.free_bytes().value(), 0u);
+  for (int n = 0; n < count; ++n) {
+    const auto got = take("q");
+    ASSERT_EQ(got.messages.size(), 1u) << n;
+    ASSERT_EQ(settle({got.messages[0].lease}).count, 1u) << n;
+    broker->maintain();
+    prepare();
+  }
+  EXPECT_EQ(statistics("q").ready, 0u);
+  // What was worked off made room, and nobody had to start anything anew.
+  EXPECT_EQ(send("q", "room").kind, "published");
+  restart();
+  EXPECT_EQ(bodies(take("q", 10)), (std::vector<std::string>{"room"}));
+}
+
+}  // namespace
+}  // namespace penstock::broker
