@@ -14,10 +14,12 @@ void set_fatal_handler(FatalHandler handler) {
   fatal_handler = handler;
 }
 
-void fatal(std::string_view what, std::string_view why) {
+void fatal(std::string_view what, std::string_view why, std::string_view hint) {
   if (fatal_handler != nullptr) fatal_handler(what, why);
   std::fprintf(stderr, "penstock: fatal: %.*s: %.*s\n", static_cast<int>(what.size()), what.data(),
                static_cast<int>(why.size()), why.data());
+  if (!hint.empty())
+    std::fprintf(stderr, "  hint: %.*s\n", static_cast<int>(hint.size()), hint.data());
   std::abort();
 }
 

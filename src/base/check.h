@@ -6,8 +6,9 @@
 
 namespace penstock {
 
-// Prints "penstock: fatal: <what>: <why>" to standard error and aborts.
-[[noreturn]] void fatal(std::string_view what, std::string_view why);
+// Prints "penstock: fatal: <what>: <why>" and, when there is one, "  hint: <hint>" to standard
+// error and aborts.
+[[noreturn]] void fatal(std::string_view what, std::string_view why, std::string_view hint = {});
 
 [[noreturn]] void check_failed(const char* law, const char* file, int line);
 

@@ -206,7 +206,7 @@ class Driver::Impl {
         if (stopping_) return;
       }
       auto made = broker_->prepare();
-      if (!made) fatal("prepare a journal segment", made.error().message);
+      if (!made) fatal("prepare a journal segment", made.error().message, made.error().hint);
       more = *made;
     }
   }

@@ -57,7 +57,7 @@ void Broker::Impl::write_checkpoint() {
       ++counters_.checkpoints_put_off;
       return;
     }
-    fatal("write checkpoint", written.error().message);
+    fatal("write checkpoint", written.error().message, written.error().hint);
   }
 }
 

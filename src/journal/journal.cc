@@ -160,7 +160,7 @@ Batch* Journal::Impl::seal() {
 void Journal::Impl::write(Batch& batch) {
   if (auto done = writer_.write(batch); !done)
     fatal("journal " + directory_.path() + "/" + segment_name(layout_.segment_of(batch.base)),
-          done.error().message);
+          done.error().message, done.error().hint);
 }
 
 void Journal::Impl::complete(Batch& batch) {

@@ -31,6 +31,11 @@ namespace penstock {
       code = ErrorCode::full;
       hint = "free space on the file system, or move the data directory to a larger one";
       break;
+    case EIO:
+      hint =
+          "the disk or the way to it fails: see the kernel's log (dmesg); once it is well, start "
+          "again: what was confirmed is kept";
+      break;
     case ELOOP:
       code = ErrorCode::denied;
       hint = "the file is a symbolic link; data files must be plain files";
