@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstring>
+#include <mutex>
 
 #include "os/file.h"
 #include "os/os_error.h"
@@ -48,8 +49,12 @@ class PosixDirectory : public Directory {
     return {};
   }
   Result<std::vector<std::string>> list() override;
+  // The kernel tells of a failed sync once, to whoever asks first. Several threads ask, and for the
+  // others "all is well" would be a lie; so the first failure is the answer from then on.
   Result<void> sync() override {
-    if (::fsync(fd_.get()) != 0) return fail(os_error("sync directory", path_, errno));
+    const std::scoped_lock guard(sync_mutex_);
+    if (sync_error_ == 0 && ::fsync(fd_.get()) != 0) sync_error_ = errno;
+    if (sync_error_ != 0) return fail(os_error("sync directory", path_, sync_error_));
     return {};
   }
   Result<std::uint64_t> free_bytes() override {
@@ -72,6 +77,8 @@ class PosixDirectory : public Directory {
 
   Descriptor fd_;
   std::string path_;
+  std::mutex sync_mutex_;
+  int sync_error_ = 0;
 };
 
 Result<std::vector<std::string>> PosixDirectory::list() {

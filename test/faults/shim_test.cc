@@ -182,6 +182,12 @@ TEST_F(ShimTest, WhatAFailedSyncCoveredIsNotDurableByALaterOne) {
   EXPECT_EQ(content("a"), letters(4096, 'A') + letters(4096, 'C'));
 }
 
+TEST_F(ShimTest, AFailedSyncOfTheDirectoryIsNotForgotten) {
+  const auto said = run({"create:a", "sync-directory", "sync-directory"}, "fsync:1:EIO");
+  EXPECT_EQ(said[1], "sync directory " + data_ + ": Input/output error");
+  EXPECT_EQ(said[2], said[1]) << "another thread's changes may be among those that are lost";
+}
+
 TEST_F(ShimTest, ATornWriteIsHalfThere) {
   run(then(kDurableA, {"write:a:0:8192:B"}), "write:2:torn");
   EXPECT_EQ(content("a"), letters(4096, 'B') + letters(4096, 'A'));
