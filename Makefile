@@ -27,8 +27,8 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test sim crash power-cuts demo run bench bench-peers format format-check tidy install \
-  asan tsan clean
+.PHONY: help setup configure build test sim crash power-cuts faults demo run bench bench-peers format format-check \
+  tidy install asan tsan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ crash: configure ## kill the server under load and look for anything lost (CYCLE
 power-cuts: configure ## the same, and what was not durable goes with the process (CYCLES=50, SEED=n)
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles
 	@cd build/release && test/crash/crash_cycles --power-cuts $(CYCLES) $(SEED)
+
+faults: configure ## let every call of the server fail, one after the other (SAMPLE=60 for some; takes an hour)
+	@cmake --build --preset release -j $(JOBS) --target fault_runs
+	@cd build/release && test/faults/fault_runs $(if $(SAMPLE),--sample $(SAMPLE) $(or $(SEED),1))
 
 demo: build ## see it work: notifications from publish to delivery
 	@$(PROGRAM) demo notifications

@@ -8,8 +8,6 @@
 // does to the disk. With --power-cuts a death takes along what was not durable, or a part of it.
 // Exits with 0 when all held; else says what did not, and keeps the data.
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <array>
 #include <cstdio>
@@ -22,6 +20,7 @@
 #include "test/crash/deaths.h"
 #include "test/faults/control.h"
 #include "test/faults/disk_image.h"
+#include "test/support/free_port.h"
 #include "test/support/server_process.h"
 
 namespace penstock::crash {
@@ -41,24 +40,6 @@ double seconds_since(std::chrono::steady_clock::time_point then) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
 }
 
-// One that nobody listens on, below those that the kernel gives to connecting sockets: a client
-// that knocks while the server is away would otherwise connect to itself now and then.
-std::uint16_t free_port(std::mt19937_64& random) {
-  for (int attempt = 0; attempt < 1000; ++attempt) {
-    const auto port = static_cast<std::uint16_t>(20'000 + random() % 12'000);
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const bool good = ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-    ::close(fd);
-    if (good) return port;
-  }
-  std::fprintf(stderr, "no port is free\n");
-  std::exit(1);
-}
-
 struct Settings {
   bool power_cuts = false;
   int cycles = 5;
@@ -72,7 +53,7 @@ class Run {
         random_(settings.seed),
         folder_((std::filesystem::current_path() / fmt::format("crash-{}", ::getpid())).string()),
         data_(folder_ + "/journal"),
-        stage_(free_port(random_)) {
+        stage_(testing::free_port()) {
     std::filesystem::create_directories(data_);
     if (!faults::Control::available()) return;
     control_.emplace(data_);
@@ -86,10 +67,11 @@ class Run {
   bool run() {
     if (start({}) && declare()) {
       start_clients();
-      for (done_ = 0; done_ < settings_.cycles && cycle(); ++done_) {
-      }
-      finish();
+      bool good = true;
+      for (done_ = 0; done_ < settings_.cycles && good; ++done_) good = cycle();
+      if (good) finish();
     }
+    stage_.over = true;  // when something is wrong, nobody waits for a server
     for (auto& thread : producers_) thread.join();
     for (auto& thread : consumers_) thread.join();
     return report();
@@ -139,8 +121,10 @@ class Run {
     const auto difference = image_->take_in(control_->recording());
     if (!difference.empty()) return refused("the recording is not what happened: " + difference);
     // Now and then the machine stays up, and what was not synced waits for a later cut.
-    if (random_() % 4 == 0) return true;
-    const auto survivors = faults::kSurvivors[random_() % faults::kSurvivors.size()];
+    const bool waited = std::exchange(uncut_, !uncut_ && random_() % 4 == 0);
+    if (uncut_) return true;
+    const auto survivors = waited ? faults::Survivors::nothing
+                                  : faults::kSurvivors[random_() % faults::kSurvivors.size()];
     ++cuts_[static_cast<std::size_t>(survivors)];
     changes_lost_ += image_->cut(survivors, random_);
     return true;
@@ -196,6 +180,8 @@ class Run {
     Death death;
     const bool last = done_ + 1 == settings_.cycles;
     if (deaths_ && !last && random_() % 3 != 0) death = deaths_->choose(random_);
+    // Whatever a start tells of what the last life left unsynced must be durable by then.
+    if (uncut_ && !last && random_() % 2 == 0) death = deaths_->choose_before_first_sync();
     if (death.plan.starts_with("reserve-")) forget_reserves();
     return start(death);
   }
@@ -328,6 +314,7 @@ class Run {
   Death death_;  // that this life of the server is to end with
   std::array<std::uint64_t, faults::kSurvivors.size()> cuts_{};
   std::uint64_t changes_lost_ = 0;
+  bool uncut_ = false;  // the last life's end left changes that are not durable
   std::unique_ptr<ServerProcess> server_;
   std::vector<std::thread> producers_, consumers_;
   int done_ = 0, killed_starting_ = 0, results_ = 0;

@@ -45,6 +45,12 @@ Death Deaths::choose(std::mt19937_64& random) {
   return {at, fmt::format("{}:{}:{}", point.name, number, when)};
 }
 
+Death Deaths::choose_before_first_sync() {
+  const int at = point_named("batch-sync");
+  ++tallies_[static_cast<std::size_t>(at)].planned;
+  return {at, "batch-sync:1:before"};
+}
+
 bool Deaths::ended(const Death& death) {
   ++lives_;
   const auto struck = recording_.struck.load();

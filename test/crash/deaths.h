@@ -24,6 +24,8 @@ class Deaths {
       : recording_(recording), data_(std::move(data)), segment_bytes_(segment_bytes) {}
 
   [[nodiscard]] Death choose(std::mt19937_64& random);
+  // So early that everything the server said came from what the life before had written.
+  [[nodiscard]] Death choose_before_first_sync();
   // A life ended; true when it ended as `death` said.
   bool ended(const Death& death);
 

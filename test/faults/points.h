@@ -49,6 +49,8 @@ struct Point {
   Kind file;
   Content content = Content::any;  // of the write; of a sync: of the last write before it
   Kind to = Kind::any;             // of a rename
+  // A short piece of work comes by only as its threads fall, or after a life was cut short.
+  bool by_chance = false;
 };
 
 inline constexpr Point kPoints[] = {
@@ -70,17 +72,17 @@ inline constexpr Point kPoints[] = {
     {"checkpoint-sync", Call::fdatasync, Kind::temporary},
     {"checkpoint-rename", Call::rename, Kind::temporary, Content::any, Kind::checkpoint},
     {"old-checkpoint-remove", Call::unlink, Kind::checkpoint},
-    {"segment-recycle", Call::rename, Kind::segment, Content::any, Kind::spare},
-    {"segment-remove", Call::unlink, Kind::segment},
+    {"segment-recycle", Call::rename, Kind::segment, Content::any, Kind::spare, true},
+    {"segment-remove", Call::unlink, Kind::segment, Content::any, Kind::any, true},
     {"reserve-allocate", Call::fallocate, Kind::spare},
     {"reserve-rename", Call::rename, Kind::spare, Content::any, Kind::reserve},
     // While it starts on what an earlier life left behind:
-    {"spare-remove", Call::unlink, Kind::spare},
-    {"temporary-remove", Call::unlink, Kind::temporary},
+    {"spare-remove", Call::unlink, Kind::spare, Content::any, Kind::any, true},
+    {"temporary-remove", Call::unlink, Kind::temporary, Content::any, Kind::any, true},
     {"checkpoint-read", Call::read, Kind::checkpoint},
     {"segment-read", Call::read, Kind::segment},
     {"recovery-sync", Call::fdatasync, Kind::segment, Content::none},
-    {"recovery-footer-sync", Call::fdatasync, Kind::segment, Content::other},
+    {"recovery-footer-sync", Call::fdatasync, Kind::segment, Content::other, Kind::any, true},
 };
 inline constexpr std::size_t kPointCount = std::size(kPoints);
 

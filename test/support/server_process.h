@@ -108,6 +108,9 @@ class ServerProcess {
     return testing::wait_for_end(std::exchange(pid_, -1));
   }
 
+  [[nodiscard]] ::pid_t process() const { return pid_; }
+  // False once its end was waited for.
+  [[nodiscard]] bool running() const { return pid_ > 0; }
   // Waits so long for its end; true when it came.
   [[nodiscard]] bool ended_within(std::chrono::milliseconds time) const {
     const int fd = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
