@@ -21,10 +21,10 @@ constexpr int kFileFlags = O_RDWR | O_NOFOLLOW | O_CLOEXEC;
 
 class PosixLock : public DirectoryLock {
  public:
-  explicit PosixLock(Descriptor fd) : fd_(std::move(fd)) {}
+  explicit PosixLock(std::unique_ptr<PosixFile> file) : file_(std::move(file)) {}
 
  private:
-  Descriptor fd_;  // closing it releases the lock
+  std::unique_ptr<PosixFile> file_;  // closing it releases the lock
 };
 
 class PosixDirectory : public Directory {
@@ -117,12 +117,13 @@ Result<std::unique_ptr<DirectoryLock>> PosixDirectory::lock() {
     return fail(ErrorCode::conflict, path_ + " is in use by process " + holder,
                 "stop that process, or choose another data directory");
   }
-  // The number is for people; the lock is what counts, so a failure to write it is not one to lock.
+  // For people; the lock is what counts. Half of a number would be the wrong one.
   const std::string text = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) != 0 ||
-      ::pwrite(fd, text.data(), text.size(), 0) != static_cast<::ssize_t>(text.size()))
-    return fail(os_error("write", full(kLockName), errno));
-  return std::make_unique<PosixLock>(std::move(owned));
+  if (::ftruncate(fd, 0) != 0) return fail(os_error("truncate", full(kLockName), errno));
+  auto file = std::make_unique<PosixFile>(std::move(owned), Descriptor(-1), full(kLockName));
+  if (auto written = file->write_at(0, as_bytes(text)); !written)
+    return fail(std::move(written).error());
+  return std::make_unique<PosixLock>(std::move(file));
 }
 
 Result<void> sync_parent_of(const std::string& path) {

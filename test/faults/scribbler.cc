@@ -4,7 +4,7 @@
 //   scribbler DIRECTORY STEP...
 //
 //   create:F  open:F  write:F:OFFSET:BYTES:LETTER  sync:F  allocate:F:BYTES  rename:F:TO  remove:F
-//   sync-directory  many:F (writes and syncs until it is killed)  die (SIGKILL)
+//   sync-directory  lock  many:F (writes and syncs until it is killed)  die (SIGKILL)
 //
 // Prints "ok" or the error for each step.
 #include <signal.h>
@@ -58,6 +58,10 @@ class Scribbler {
     const auto& what = words[0];
     if (what == "die") ::kill(::getpid(), SIGKILL);
     if (what == "sync-directory") return directory_.sync();
+    if (what == "lock") {
+      auto lock = directory_.lock();
+      return lock ? Result<void>{} : fail(lock.error());
+    }
     if (what == "rename") return directory_.rename(words.at(1), words.at(2));
     if (what == "remove") return directory_.remove(words.at(1));
     if (what == "create" || what == "open") {

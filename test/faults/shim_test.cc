@@ -205,6 +205,16 @@ TEST_F(ShimTest, ShortAndInterruptedWritesAreGoneOnWith) {
   EXPECT_EQ(control_.recording().struck, 2u);
 }
 
+TEST_F(ShimTest, TheLockFileTakesAShortOrInterruptedWriteToo) {
+  for (const auto* plan : {"write:1:short", "write:1:EINTR"}) {
+    control_.recording().planned_calls = 0;
+    EXPECT_EQ(run({"lock"}, plan), Steps{"ok"}) << plan;
+    const auto number = content("LOCK");
+    EXPECT_TRUE(number.ends_with('\n') && std::stoi(number) > 1) << number;
+  }
+  EXPECT_EQ(control_.recording().struck, 2u);
+}
+
 TEST_F(ShimTest, DeathComesBeforeOrAfterTheCall) {
   run(kDurableA, "fdatasync:1:before");
   cut(Survivors::contents);
