@@ -54,6 +54,7 @@ struct Answer {
   Outcome outcome = Outcome::unknown;
   std::vector<std::uint64_t> ids{};
   std::string trouble{};  // an answer that must not be
+  std::string refusal{};  // of a publish that may be tried again: the reason given
 };
 
 struct Taken {

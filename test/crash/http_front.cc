@@ -177,7 +177,7 @@ class HttpFront : public Front {
   }
   static Answer published(const Response& response) {
     if (response.status == 0) return {Outcome::unknown};
-    if (response.status == 503) return {Outcome::no};
+    if (response.status == 503) return {Outcome::no, {}, {}, "503 " + response.body};
     const auto value = wire::json::parse(response.body);
     if (response.status != 202 || !value) return unexpected(response);
     Answer answer{Outcome::yes};

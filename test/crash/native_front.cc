@@ -94,7 +94,7 @@ class NativeFront : public Front {
         return {Outcome::unknown};
       case ErrorCode::busy:
       case ErrorCode::conflict:
-        return {Outcome::no};
+        return {Outcome::no, {}, {}, failure.error.message};
       default:
         return {Outcome::no, {}, "the native protocol answered: " + failure.error.message};
     }
