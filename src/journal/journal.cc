@@ -9,6 +9,7 @@
 #include "journal/body_reader.h"
 #include "journal/checkpoint.h"
 #include "journal/gather.h"
+#include "journal/guardian.h"
 #include "journal/names.h"
 #include "journal/recovery.h"
 #include "journal/segment_writer.h"
@@ -61,6 +62,7 @@ class Journal::Impl {
   [[nodiscard]] const Layout& layout() const { return layout_; }
   Gather& gather() { return gather_; }
   Space& space() { return space_; }
+  Guardian& guardian() { return guardian_; }
   [[nodiscard]] LogPosition durable() const { return durable_; }
   [[nodiscard]] std::uint64_t max_transaction_bytes() const { return max_transaction_; }
   [[nodiscard]] const OpenReport& report() const { return report_; }
@@ -75,6 +77,13 @@ class Journal::Impl {
 
  private:
   [[nodiscard]] Result<void> recycle_dead(const std::vector<LiveSegment>& live);
+  [[nodiscard]] Result<RecordView> read_from_disk(LogPosition position, std::uint64_t limit);
+  using VisitHead = std::function<Result<void>(const RecordHead&)>;
+  [[nodiscard]] Result<void> visit_records(std::uint64_t number, std::uint64_t data_end,
+                                           const VisitHead& visit);
+  // Of a sealed segment. True: something in it was repaired, so what failed is worth another try.
+  [[nodiscard]] bool mend(const Error& error, std::uint64_t number, std::uint64_t from,
+                          std::uint64_t to);
 
   Directory& directory_;
   const Options options_;
@@ -86,7 +95,9 @@ class Journal::Impl {
   const std::uint64_t epoch_;
   const bool created_;
   const ChainLink link_at_open_;
-  Space space_;           // any thread
+  Space space_;        // any thread
+  Guardian guardian_;  // the owner's and the background's
+  const std::vector<std::uint64_t> sealed_at_open_;
   SegmentWriter writer_;  // the writer's thread
   Gather gather_;
   TailCache cache_;
@@ -117,6 +128,9 @@ Journal::Impl::Impl(Directory& directory, const Options& options,
       created_(found.segments.empty()),
       link_at_open_(recovered.link),
       space_(directory, layout_.segment_bytes(), options.spare_segments, options.reserve_bytes),
+      guardian_(directory, layout_, space_, options.clock == nullptr ? *own_clock_ : *options.clock,
+                options),
+      sealed_at_open_(std::move(recovered.sealed)),
       writer_(directory, space_, options.clock == nullptr ? *own_clock_ : *options.clock, layout_,
               recovered.epoch),
       gather_(layout_, recovered.start, std::move(recovered.footer),
@@ -129,10 +143,12 @@ Journal::Impl::Impl(Directory& directory, const Options& options,
       checkpoint_number_(recovered.checkpoint_number) {
   for (const auto& [number, data_end] : recovered.segments) segments_[number].data_end = data_end;
   checkpoint_covers_ = created_ ? durable_ : recovered.covers;
+  for (const auto& range : report_.repaired) statistics_.repaired_blocks += range.bytes / kBlock;
 }
 
 Result<void> Journal::Impl::start(const Survey& found) {
   if (auto done = space_.adopt(found.names); !done) return done;
+  if (auto done = guardian_.adopt(sealed_at_open_, found.names); !done) return done;
   if (created_) return writer_.open_segment(1);
   return writer_.resume(layout_.segment_of(durable_), link_at_open_, durable_);
 }
@@ -173,6 +189,8 @@ void Journal::Impl::complete(Batch& batch) {
   statistics_.sync_micros_last = batch.sync_micros;
   statistics_.sync_micros_total += batch.sync_micros;
   statistics_.sync_micros_max = std::max(statistics_.sync_micros_max, batch.sync_micros);
+  // Not earlier: a parity file proves that there is a segment behind its own.
+  if (batch.opens > 1) guardian_.add(batch.opens - 1);
   batch.written = true;
   batch.chunks.clear();
   batch.seals.reset();
@@ -205,7 +223,7 @@ Result<RecordView> Journal::Impl::read(LogPosition position) {
     if (found == segments_.end() || position >= durable_)
       return fail(ErrorCode::not_found, "no record at position " + std::to_string(position.value) +
                                             " of " + directory_.path());
-    return reader_.read(position, found->second.data_end);
+    return read_from_disk(position, found->second.data_end);
   }
   ++statistics_.cache_reads;
   const auto bytes = batch->buffer.view().subspan(position.value - batch->base.value);
@@ -221,6 +239,30 @@ Result<RecordView> Journal::Impl::read(LogPosition position) {
   }
   return fail(ErrorCode::corrupt, "no record at position " + std::to_string(position.value) +
                                       " of " + directory_.path() + ", or memory is damaged");
+}
+
+Result<RecordView> Journal::Impl::read_from_disk(LogPosition position, std::uint64_t limit) {
+  auto record = reader_.read(position, limit);
+  const auto number = layout_.segment_of(position);
+  const std::uint64_t offset = layout_.offset_of(position);
+  if (record || offset + kRecordHeaderBytes > limit) return record;
+  // First the header: until it holds nobody knows how far the record goes.
+  bool mended = mend(record.error(), number, offset, offset + kRecordHeaderBytes);
+  std::array<std::byte, kRecordHeaderBytes> bytes;
+  auto file = directory_.open(segment_name(number));
+  if (file && read_padded(**file, offset, bytes)) {
+    const auto end = offset + decode_record_header(bytes.data()).total_bytes();
+    mended = mend(record.error(), number, offset, std::min(end, limit)) || mended;
+  }
+  if (!mended) return record;
+  reader_.forget(number);
+  return reader_.read(position, limit);
+}
+
+bool Journal::Impl::mend(const Error& error, std::uint64_t number, std::uint64_t from,
+                         std::uint64_t to) {
+  if (error.code != ErrorCode::corrupt && error.code != ErrorCode::io) return false;
+  return guardian_.mend(number, from, to);
 }
 
 void Journal::Impl::add_live(LogPosition position, std::int64_t bytes) {
@@ -266,6 +308,7 @@ Result<void> Journal::Impl::write_checkpoint(ByteView state, const std::vector<L
 Result<void> Journal::Impl::recycle_dead(const std::vector<LiveSegment>& live) {
   const auto current = layout_.segment_of(durable_);
   std::vector<std::string> names;
+  std::vector<std::uint64_t> numbers;
   for (auto it = segments_.begin(); it != segments_.end() && it->first < current;) {
     const auto& [number, segment] = *it;
     if (segment.live_bytes > 0 ||
@@ -275,9 +318,11 @@ Result<void> Journal::Impl::recycle_dead(const std::vector<LiveSegment>& live) {
     }
     reader_.forget(number);
     names.push_back(segment_name(number));
+    numbers.push_back(number);
     if (memo_number_ == number) memo_ = nullptr;
     it = segments_.erase(it);
   }
+  if (auto done = guardian_.retire(numbers); !done) return done;
   return space_.recycle(names);
 }
 
@@ -299,27 +344,43 @@ Result<void> Journal::Impl::for_each_record(std::uint64_t number,
   const auto found = segments_.find(number);
   if (found == segments_.end() || number > layout_.segment_of(durable_))
     return fail(ErrorCode::not_found, "no segment " + std::to_string(number));
-  auto file = directory_.open(segment_name(number));
-  if (!file) return fail(std::move(file).error());
-  const auto pass = [&](const RecordHead& record) -> Result<void> {
+  const auto data_end = found->second.data_end;
+  LogPosition visited;
+  const auto once = [&](const RecordHead& record) -> Result<void> {
+    if (record.position <= visited) return {};
+    visited = record.position;
     return visit(record), Result<void>{};
   };
+  auto done = visit_records(number, data_end, once);
+  if (done || !mend(done.error(), number, 0, layout_.segment_bytes())) return done;
+  return visit_records(number, data_end, once);
+}
+
+Result<void> Journal::Impl::visit_records(std::uint64_t number, std::uint64_t data_end,
+                                          const VisitHead& visit) {
+  auto file = directory_.open(segment_name(number));
+  if (!file) return fail(std::move(file).error());
   auto trailer = read_trailer(layout_, **file, number);
   if (!trailer) return fail(std::move(trailer).error());
-  if (*trailer) {
+  if (!*trailer &&
+      guardian_.mend(number, layout_.segment_bytes() - kBlock, layout_.segment_bytes()))
+    trailer = read_trailer(layout_, **file, number);
+  if (trailer && *trailer) {
     auto entries = load_footer(layout_, **file, **trailer);
-    if (entries) return for_each_entry(layout_, number, *entries, pass);
+    if (!entries && mend(entries.error(), number, data_end, layout_.segment_bytes()))
+      entries = load_footer(layout_, **file, **trailer);
+    if (entries) return for_each_entry(layout_, number, *entries, visit);
     if (entries.error().code != ErrorCode::corrupt) return fail(std::move(entries).error());
   }
   auto header = read_segment_header(directory_, **file, number);
   if (!header) return fail(std::move(header).error());
   auto walk = walk_segment(layout_, **file, number, {header->first_epoch, header->previous_crc},
-                           found->second.data_end, [&](const RecordView& record) {
-                             return pass({record.position, record.kind, record.head,
-                                          static_cast<std::uint32_t>(record.body.size())});
+                           data_end, [&](const RecordView& record) {
+                             return visit({record.position, record.kind, record.head,
+                                           static_cast<std::uint32_t>(record.body.size())});
                            });
   if (!walk) return fail(std::move(walk).error());
-  if (walk->data_end < found->second.data_end)
+  if (walk->data_end < data_end)
     return fail(ErrorCode::corrupt,
                 segment_name(number) + ": offset " + std::to_string(walk->data_end) +
                     ": the batch is damaged",
@@ -340,6 +401,7 @@ Journal::Statistics Journal::Impl::statistics() const {
   result.disk_bytes = (result.segments + result.spare_segments) * layout_.segment_bytes();
   result.appended_bytes = appended_bytes_;
   result.disk_reads = reader_.disk_reads();
+  guardian_.count_into(result);
   return result;
 }
 
@@ -366,8 +428,8 @@ Recovered new_log(const Options& options) {
   OpenReport report;
   report.created = true;
   report.segments = 1;
-  return Recovered{layout,        1,     {}, begin, {}, FooterBuilder(layout, 1), 0, begin,
-                   {{1, kBlock}}, report};
+  return Recovered{layout,        1,  {},    begin, {}, FooterBuilder(layout, 1), 0, begin,
+                   {{1, kBlock}}, {}, report};
 }
 
 }  // namespace
@@ -469,6 +531,12 @@ Result<void> Journal::for_each_record(std::uint64_t segment,
 }
 Result<bool> Journal::prepare() {
   return impl_->space().prepare();
+}
+Time Journal::tend() {
+  return impl_->guardian().tend();
+}
+std::vector<Finding> Journal::take_findings() {
+  return impl_->guardian().take_findings();
 }
 void Journal::trim() {
   impl_->trim();

@@ -5,7 +5,8 @@
 //   gather in a batch; a batch is written and synced as one, so records appended between two seals
 //   survive together or not at all.
 // Threads: everything is called by the owner's thread, but for write(), which one other thread may
-//   call instead with the batch that seal() gave, and prepare(), which any one other may call.
+//   call instead with the batch that seal() gave, and prepare() and tend(), which any one other may
+//   call.
 // Lifetime: views given to a callback die when it returns.
 // Damage: a torn tail (only in the last, never confirmed batch) is cut and reported in OpenReport;
 // any
@@ -35,9 +36,18 @@ struct Options {
   // Disk kept from publishes, so that settles and checkpoints go on when it is full: this much for
   // a checkpoint, and one whole segment. 0 keeps neither.
   std::uint64_t reserve_bytes = 16ull << 20;
-  Clock* clock = nullptr;  // for the statistics; null takes the machine's
+  bool parity = true;  // made for sealed segments, by tend()
+  // Every segment is read over this often, by tend(); 0 never.
+  Duration scrub_interval = std::chrono::hours(24);
+  Clock* clock = nullptr;  // for statistics and scrubs; null takes the machine's
   // The identity of a log that open() creates; random when absent.
   std::optional<std::array<std::byte, 16>> log_id{};
+};
+
+// A piece of a file that was not as it was written.
+struct RepairedRange {
+  std::string file;
+  std::uint64_t offset = 0, bytes = 0;
 };
 
 // What recovery found; printed at start when anything but clean.
@@ -47,6 +57,20 @@ struct OpenReport {
   std::uint64_t torn_bytes = 0;  // cut from the tail, as far as known: never confirmed to anyone
   std::uint64_t records = 0;     // replayed after the checkpoint
   std::uint64_t segments = 0;
+  std::vector<RepairedRange> repaired;  // damage in sealed segments, undone with their parity
+};
+
+// Something that tend() or a read found, for whoever looks after the machine.
+struct Finding {
+  enum class Kind : std::uint8_t {
+    repaired,     // damage that the parity undid
+    damaged,      // damage beyond repair
+    unprotected,  // a parity file could not be written
+  };
+  Kind kind = Kind::damaged;
+  std::string file;
+  std::uint64_t offset = 0, bytes = 0;
+  std::string what;
 };
 
 // Receives the past, in order, while open() runs.
@@ -150,6 +174,15 @@ class Journal {
   // it again; false: enough are there, or the disk has no room for them now.
   [[nodiscard]] Result<bool> prepare();
 
+  // One bounded step of looking after sealed segments: makes a parity file that is missing, or
+  // reads on in the scrub, and repairs what it finds damaged. The thread of prepare(). Answers when
+  // it wants to be called next: at once when that is now or past, Time::max() when not before a
+  // segment is sealed. Never fails: what goes wrong is counted, told by take_findings(), and tried
+  // again later.
+  [[nodiscard]] Time tend();
+  // What was found since the last call, oldest first; the newest are dropped when nobody asks.
+  [[nodiscard]] std::vector<Finding> take_findings();
+
   // Gives cached memory back. For an idle owner.
   void trim();
 
@@ -165,6 +198,13 @@ class Journal {
     std::uint64_t batches = 0, records = 0, appended_bytes = 0, written_bytes = 0;
     std::uint64_t disk_reads = 0, cache_reads = 0, checkpoints = 0;
     std::uint64_t sync_micros_last = 0, sync_micros_max = 0, sync_micros_total = 0;
+    std::uint64_t parity_files = 0, parity_bytes = 0;
+    std::uint64_t parity_put_off = 0;     // for want of disk, or because it could not be written
+    std::uint64_t scrubbed_blocks = 0;    // of 4 KiB, read over
+    std::uint64_t repaired_blocks = 0;    // since the start, recovery included
+    std::uint64_t damaged_blocks = 0;     // known now, beyond repair
+    std::uint64_t scrubs = 0;             // complete ones
+    std::uint64_t last_scrub_micros = 0;  // when the last one ended, since 1970; 0 never
   };
   [[nodiscard]] Statistics statistics() const;
 

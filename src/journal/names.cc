@@ -18,14 +18,21 @@ std::optional<std::uint64_t> number_in(std::string_view name, std::string_view p
   return number;
 }
 
-}  // namespace
-
-std::string segment_name(std::uint64_t number) {
+std::string numbered(std::uint64_t number, const char* suffix) {
   std::array<char, 16> digits{};
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number, 16).ptr;
   const auto count = static_cast<std::size_t>(end - digits.data());
   return "journal-" + std::string(digits.size() - count, '0') + std::string(digits.data(), count) +
-         ".seg";
+         suffix;
+}
+
+}  // namespace
+
+std::string segment_name(std::uint64_t number) {
+  return numbered(number, ".seg");
+}
+std::string parity_name(std::uint64_t number) {
+  return numbered(number, ".par");
 }
 std::string spare_name(std::uint64_t number) {
   return "spare-" + std::to_string(number) + ".seg";
@@ -37,6 +44,10 @@ std::string checkpoint_name(std::uint64_t number) {
 std::optional<std::uint64_t> segment_number(std::string_view name) {
   if (name.size() != 8 + 16 + 4) return std::nullopt;
   return number_in(name, "journal-", ".seg", 16);
+}
+std::optional<std::uint64_t> parity_number(std::string_view name) {
+  if (name.size() != 8 + 16 + 4) return std::nullopt;
+  return number_in(name, "journal-", ".par", 16);
 }
 std::optional<std::uint64_t> spare_number(std::string_view name) {
   return number_in(name, "spare-", ".seg", 10);

@@ -1,10 +1,12 @@
 #include "journal/recovery.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/canary.h"
 #include "base/check.h"
 #include "journal/names.h"
+#include "journal/parity.h"
 
 namespace penstock::journal {
 
@@ -21,7 +23,9 @@ Result<Survey> survey(Directory& directory) {
   for (const auto& name : result.names) {
     if (const auto number = segment_number(name)) result.segments.push_back(*number);
     if (const auto number = checkpoint_number(name)) result.checkpoints.push_back(*number);
+    if (const auto number = parity_number(name)) result.parities.push_back(*number);
   }
+  std::ranges::sort(result.parities);
   std::ranges::sort(result.segments);
   std::ranges::sort(result.checkpoints);
   return result;
@@ -81,11 +85,24 @@ class Recovery {
   Result<void> choose_checkpoint();
   Result<void> choose_layout();
   Result<void> check_sequence();
+  Result<void> check_nothing_follows();
   Result<void> replay_live();
+  Result<void> replay_live_segment(std::uint64_t number);
   Result<void> replay_log();
   Result<void> replay_segment(std::uint64_t number, ChainLink& link);
   Result<void> check_tail(const File& file, std::uint64_t number, const Visited& visited);
   Result<void> settle_tail(std::vector<FooterChunk> chunks);
+
+  // Runs `step`, which reads the segment. When it meets damage that the parity can undo, once more.
+  template <class Step>
+  auto mending(std::uint64_t number, const Step& step) -> decltype(step()) {
+    auto done = step();
+    const bool damaged =
+        !done && (done.error().code == ErrorCode::corrupt || done.error().code == ErrorCode::io);
+    return damaged && mend(number) ? step() : std::move(done);
+  }
+  // True: something in the segment was repaired.
+  bool mend(std::uint64_t number);
 
   Result<OpenSegment> open_segment(std::uint64_t number);
   // By its footer, or by a scan when that is not there or damaged. `end`: where its batches must
@@ -124,10 +141,13 @@ class Recovery {
   std::uint64_t first_ = 1;  // the segment where replaying begins
   LogPosition covers_;
   bool live_done_ = false;
+  LogPosition replayed_;  // up to here, when a segment is read again
+  std::set<std::uint64_t> mended_;
   FooterBuilder tail_footer_{Layout({}, kMinSegmentBytes), 0};
   std::vector<FooterChunk> tail_chunks_;
   Visited tail_;
   std::map<std::uint64_t, std::uint64_t> ends_;
+  std::vector<std::uint64_t> sealed_;
   OpenReport report_;
 };
 
@@ -138,6 +158,19 @@ std::unexpected<Error> Recovery::corrupt(std::uint64_t segment, std::uint64_t of
   if (layout_)
     text += " (position " + std::to_string(layout_->position(segment, offset).value) + ")";
   return fail(ErrorCode::corrupt, text + ": " + what, verify_hint(directory_));
+}
+
+bool Recovery::mend(std::uint64_t number) {
+  if (!mended_.insert(number).second) return false;  // all of it was looked at
+  const auto ranges = mend_segment(directory_, layout_ ? &*layout_ : nullptr, number, true);
+  if (!ranges) return false;  // the damage is what is told, not that it stayed
+  bool any = false;
+  for (const auto& range : *ranges) {
+    if (range.repaired)
+      report_.repaired.push_back({segment_name(number), range.offset, range.bytes});
+    any = any || range.repaired;
+  }
+  return any;
 }
 
 // The newest whole one. An older one will do only with every segment behind it, which the checks
@@ -170,7 +203,7 @@ Result<void> Recovery::choose_layout() {
   const auto number = survey_.segments.front();
   auto file = directory_.open(segment_name(number));
   if (!file) return fail(std::move(file).error());
-  auto header = read_segment_header(directory_, **file, number);
+  auto header = mending(number, [&] { return read_segment_header(directory_, **file, number); });
   if (!header) return fail(std::move(header).error());
   layout_.emplace(header->log_id, header->segment_bytes);
   covers_ = layout_->position(1, kBlock);
@@ -192,6 +225,7 @@ Result<void> Recovery::check_sequence() {
     if (number != expected) return missing(expected, "later segments are there");
     ++expected;
   }
+  if (auto done = check_nothing_follows(); !done) return done;
   if (!checkpoint_) return {};
   for (const auto& live : checkpoint_->live)
     if (!exists(live.number))
@@ -199,10 +233,24 @@ Result<void> Recovery::check_sequence() {
   return {};
 }
 
+// A segment's parity is made when the next one has a durable batch, so it is never the last's.
+Result<void> Recovery::check_nothing_follows() {
+  for (const auto number : survey_.parities) {
+    if (number < last()) continue;
+    const auto parity = Parity::load(directory_, number);
+    if (!parity || parity->layout().log_id() != layout_->log_id()) continue;
+    return fail(ErrorCode::corrupt,
+                directory_.path() + "/" + segment_name(last() + 1) +
+                    " is missing: " + parity_name(number) + " was made after it was begun",
+                verify_hint(directory_));
+  }
+  return {};
+}
+
 Result<OpenSegment> Recovery::open_segment(std::uint64_t number) {
   auto file = directory_.open(segment_name(number));
   if (!file) return fail(std::move(file).error());
-  auto header = read_segment_header(directory_, **file, number);
+  auto header = mending(number, [&] { return read_segment_header(directory_, **file, number); });
   if (!header) return fail(std::move(header).error());
   if (header->log_id != layout_->log_id() || header->segment_bytes != layout_->segment_bytes())
     return corrupt(number, 0, "the segment belongs to another log");
@@ -219,19 +267,24 @@ Result<std::optional<std::uint64_t>> Recovery::end_said_by_next(std::uint64_t nu
     return fail(std::move(next).error());
   }
   const LogPosition end(next->header.previous_end);
-  if (layout_->segment_of(end) != number)
-    return corrupt(number + 1, 0, "its header names another predecessor");
-  return layout_->offset_of(end);
+  if (layout_->segment_of(end) == number) return layout_->offset_of(end);
+  if (mend(number + 1)) return end_said_by_next(number);
+  return corrupt(number + 1, 0, "its header names another predecessor");
 }
 
 Result<Visited> Recovery::visit(std::uint64_t number, const OpenSegment& segment,
                                 std::optional<std::uint64_t> end, const VisitHead& visit_head) {
   auto trailer = read_trailer(*layout_, *segment.file, number);
   if (!trailer) return fail(std::move(trailer).error());
-  if (*trailer && (!end || (*trailer)->data_end == *end)) {
+  const auto fits = [&] { return *trailer && (!end || (*trailer)->data_end == *end); };
+  if (!fits() && mend(number)) {
+    trailer = read_trailer(*layout_, *segment.file, number);
+    if (!trailer) return fail(std::move(trailer).error());
+  }
+  if (fits()) {
     see_epoch((*trailer)->last_epoch);
     end = (*trailer)->data_end;
-    auto entries = load_footer(*layout_, *segment.file, **trailer);
+    auto entries = mending(number, [&] { return load_footer(*layout_, *segment.file, **trailer); });
     if (entries) {
       if (auto done = for_each_entry(*layout_, number, *entries, visit_head); !done)
         return fail(std::move(done).error());
@@ -268,23 +321,32 @@ Recovery::LiveCursor Recovery::live_in(std::uint64_t segment) const {
 Result<void> Recovery::replay_live() {
   for (const auto number : survey_.segments) {
     if (number >= first_) break;
-    auto live = live_in(number);
     ends_[number] = layout_->segment_bytes() - kBlock;
-    if (live.offsets == nullptr) continue;  // nobody needs it: its damage would do no harm
-    auto segment = open_segment(number);
-    if (!segment) return fail(std::move(segment).error());
-    auto end = end_said_by_next(number);
-    if (!end) return fail(std::move(end).error());
-    auto visited = visit(number, *segment, *end, [&](const RecordHead& record) {
-      return live.take(layout_->offset_of(record.position)) ? replay_.live_record(record)
-                                                            : Result<void>{};
-    });
-    if (!visited) return fail(std::move(visited).error());
-    if (!live.finished())
-      return corrupt(number, (*live.offsets)[live.next],
-                     "the record that the checkpoint names is not there");
-    ends_[number] = visited->data_end;
+    // Nobody needs it: its damage would do no harm.
+    if (live_in(number).offsets == nullptr) continue;
+    auto done = mending(number, [&] { return replay_live_segment(number); });
+    if (!done) return done;
+    sealed_.push_back(number);
   }
+  return {};
+}
+
+Result<void> Recovery::replay_live_segment(std::uint64_t number) {
+  auto segment = open_segment(number);
+  if (!segment) return fail(std::move(segment).error());
+  auto end = end_said_by_next(number);
+  if (!end) return fail(std::move(end).error());
+  auto live = live_in(number);
+  auto visited = visit(number, *segment, *end, [&](const RecordHead& record) -> Result<void> {
+    if (!live.take(layout_->offset_of(record.position)) || record.position <= replayed_) return {};
+    replayed_ = record.position;
+    return replay_.live_record(record);
+  });
+  if (!visited) return fail(std::move(visited).error());
+  if (!live.finished())
+    return corrupt(number, (*live.offsets)[live.next],
+                   "the record that the checkpoint names is not there");
+  ends_[number] = visited->data_end;
   return {};
 }
 
@@ -302,9 +364,12 @@ Result<void> Recovery::replay_segment(std::uint64_t number, ChainLink& link) {
     const auto offset = layout_->offset_of(record.position);
     if (number == last())
       tail_footer_.add(offset, record.kind, record.head, record.body_bytes, tail_chunks_);
-    if (record.position < covers_)
-      return live.take(offset) ? replay_.live_record(record) : Result<void>{};
-    if (!live.finished()) return {};  // reported below
+    const bool covered = record.position < covers_;
+    if (covered && !live.take(offset)) return {};
+    if (record.position <= replayed_) return {};
+    if (!covered && !live.finished()) return {};  // reported below
+    replayed_ = record.position;
+    if (covered) return replay_.live_record(record);
     if (!live_done_) {
       live_done_ = true;
       if (auto done = replay_.live_done(); !done) return done;
@@ -317,11 +382,13 @@ Result<void> Recovery::replay_segment(std::uint64_t number, ChainLink& link) {
     return corrupt(number, (*live.offsets)[live.next],
                    "the record that the checkpoint names is not there");
   ends_[number] = visited->data_end;
-  link = visited->link;
   if (number == last()) {
     if (auto done = check_tail(*segment->file, number, *visited); !done) return done;
     tail_ = *visited;
+  } else {
+    sealed_.push_back(number);
   }
+  link = visited->link;
   return {};
 }
 
@@ -349,7 +416,8 @@ Result<void> Recovery::check_tail(const File& file, std::uint64_t number, const 
 Result<void> Recovery::replay_log() {
   ChainLink link;
   for (auto number = first_; number <= last(); ++number)
-    if (auto done = replay_segment(number, link); !done) return done;
+    if (auto done = mending(number, [&] { return replay_segment(number, link); }); !done)
+      return done;
   return live_done_ ? Result<void>{} : replay_.live_done();
 }
 
@@ -395,6 +463,7 @@ Result<Recovered> Recovery::run() {
                    checkpoint_ ? checkpoint_->number : 0,
                    covers_,
                    std::move(ends_),
+                   std::move(sealed_),
                    report_};
 }
 

@@ -1,8 +1,8 @@
 // Opening a log that is there: finds its end, tells a torn tail from damage, replays.
 //
 // Recovery writes nothing that it could not write again: footer chunks of the unsealed segment, and
-// a sync of what it read. The torn tail is not erased; the next batch, of a new epoch, takes its
-// place.
+// a sync of what it read, and what the parity of a sealed segment gives back. The torn tail is not
+// erased; the next batch, of a new epoch, takes its place.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,7 @@ struct Survey {
   std::vector<std::string> names;
   std::vector<std::uint64_t> segments;     // ascending
   std::vector<std::uint64_t> checkpoints;  // ascending
+  std::vector<std::uint64_t> parities;     // ascending
 };
 [[nodiscard]] Result<Survey> survey(Directory& directory);
 
@@ -40,6 +41,8 @@ struct Recovered {
   LogPosition covers;
   // Per segment that is there, where its batches end (offset).
   std::map<std::uint64_t, std::uint64_t> segments;
+  // Those that are needed and get no more batches, but for the last.
+  std::vector<std::uint64_t> sealed;
   OpenReport report;
 };
 

@@ -182,15 +182,23 @@ Result<void> Space::make_file(const std::string& name, std::uint64_t bytes, bool
   return filled;
 }
 
+std::uint64_t Space::wanted_bytes() const {
+  const std::scoped_lock guard(mutex_);
+  std::uint64_t wanted = 0;
+  if (reserve_bytes_ > 0 && !have_segment_) wanted += segment_bytes_;
+  if (reserve_bytes_ > 0 && !have_checkpoint_) wanted += reserve_bytes_;
+  if (spares_.size() < kSparesKept) wanted += (kSparesKept - spares_.size()) * segment_bytes_;
+  return wanted;
+}
+
+bool Space::can_spare(std::uint64_t bytes) const {
+  const auto free = directory_.free_bytes();
+  return free && *free >= wanted_bytes() + segment_bytes_ + bytes;
+}
+
 void Space::refresh() {
   if (reserve_bytes_ == 0) return;
-  std::uint64_t wanted = 0;
-  {
-    const std::scoped_lock guard(mutex_);
-    if (!have_segment_) wanted += segment_bytes_;
-    if (!have_checkpoint_) wanted += reserve_bytes_;
-    if (spares_.size() < kSparesKept) wanted += (kSparesKept - spares_.size()) * segment_bytes_;
-  }
+  const auto wanted = wanted_bytes();
   const auto free = wanted == 0 ? Result<std::uint64_t>(0) : directory_.free_bytes();
   // When the file system does not answer, writing will tell.
   if (free) room_.store(*free >= wanted, std::memory_order_relaxed);

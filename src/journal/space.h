@@ -38,12 +38,17 @@ class Space {
   void refresh();
   // Whether anything but a settle may be appended.
   [[nodiscard]] bool room() const { return room_.load(std::memory_order_relaxed); }
+  // Whether the file system has `bytes` beyond what segments and reserves are going to need. For
+  // what the log can do without.
+  [[nodiscard]] bool can_spare(std::uint64_t bytes) const;
   [[nodiscard]] std::uint64_t spare_count() const;
 
  private:
   enum class Missing : std::uint8_t { none, reserve_segment, reserve_checkpoint, spare };
   [[nodiscard]] Missing missing() const;
   [[nodiscard]] std::string fresh_name();
+  // Bytes of the files that are to be there and are not.
+  [[nodiscard]] std::uint64_t wanted_bytes() const;
   [[nodiscard]] Result<void> adopt_reserve(const char* name, std::uint64_t bytes, bool& have);
   // A new file with all its bytes written, or only allocated, and synced.
   [[nodiscard]] Result<void> make_file(const std::string& name, std::uint64_t bytes, bool written);

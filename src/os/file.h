@@ -27,7 +27,11 @@ class File {
   // Reserves disk blocks so that writes up to `bytes` cannot fail for want of space. The file is at
   // least that long afterwards; what was not written reads as zeros.
   [[nodiscard]] virtual Result<void> allocate(std::uint64_t bytes) = 0;
+  // Advice: the next read of what was synced there is to ask the disk, not a cache. Any thread.
+  virtual void drop_cached(std::uint64_t offset, std::uint64_t bytes) const;
 };
+
+inline void File::drop_cached(std::uint64_t /*offset*/, std::uint64_t /*bytes*/) const {}
 
 // Held while one process owns a directory; released by its destructor, or by the process's death.
 class DirectoryLock {

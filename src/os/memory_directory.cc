@@ -18,8 +18,15 @@ struct MemoryDirectory::Node {
   std::set<std::uint64_t> dirty_set;
   bool size_changed = false;
   bool reads_fail = false;
+  std::set<std::uint64_t> bad_sectors;
 
+  [[nodiscard]] bool readable(std::uint64_t offset, std::uint64_t bytes) const {
+    const auto bad = bad_sectors.lower_bound(offset / kSector);
+    return !reads_fail &&
+           (bytes == 0 || bad == bad_sectors.end() || *bad * kSector >= offset + bytes);
+  }
   void touch(std::uint64_t sector) {
+    if (!bad_sectors.empty()) bad_sectors.erase(sector);
     if (dirty_set.insert(sector).second) dirty.push_back(sector);
   }
   void resize(std::uint64_t size) {
@@ -89,7 +96,8 @@ class MemoryFile : public File {
   }
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into) const override {
     const std::scoped_lock guard(directory_.mutex_);
-    if (node_->reads_fail) return fail(ErrorCode::io, "read " + name_ + ": Input/output error");
+    if (!node_->readable(offset, into.size()))
+      return fail(ErrorCode::io, "read " + name_ + ": Input/output error");
     if (offset >= node_->current.size()) return 0;
     const auto count = std::min<std::uint64_t>(into.size(), node_->current.size() - offset);
     if (count > 0) std::memcpy(into.data(), node_->current.data() + offset, count);
@@ -267,10 +275,21 @@ void MemoryDirectory::fail_reads_of(const std::string& name) {
   current_.at(name)->reads_fail = true;
 }
 
+void MemoryDirectory::fail_reads_of(const std::string& name, std::uint64_t offset,
+                                    std::uint64_t bytes) {
+  const std::scoped_lock guard(mutex_);
+  auto& bad = current_.at(name)->bad_sectors;
+  for (auto sector = offset / kSector; sector * kSector < offset + bytes; ++sector)
+    bad.insert(sector);
+}
+
 void MemoryDirectory::clear_faults() {
   const std::scoped_lock guard(mutex_);
   cut_at_ = 0, fail_at_ = 0, fail_sticky_ = false;
-  for (const auto& [name, node] : current_) node->reads_fail = false;
+  for (const auto& [name, node] : current_) {
+    node->reads_fail = false;
+    node->bad_sectors.clear();
+  }
 }
 
 void MemoryDirectory::crash(Survivors survivors, Random& random) {

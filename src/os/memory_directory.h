@@ -61,6 +61,8 @@ class MemoryDirectory : public Directory {
   void fail_at(std::uint64_t operation, ErrorCode code, bool sticky = false);
   // Every read of this file fails with Error::io.
   void fail_reads_of(const std::string& name);
+  // Every read that touches these bytes fails with Error::io, until they are written again.
+  void fail_reads_of(const std::string& name, std::uint64_t offset, std::uint64_t bytes);
   void clear_faults();
   void crash(Survivors survivors, Random& random);
   // The process died, the machine did not: all is there to be read, and what was dirty still is.

@@ -73,6 +73,12 @@ Result<void> PosixFile::allocate(std::uint64_t bytes) {
   return fail(os_error("allocate", path_, errno));
 }
 
+void PosixFile::drop_cached(std::uint64_t offset, std::uint64_t bytes) const {
+  // Advice that is not taken costs nothing but freshness.
+  static_cast<void>(::posix_fadvise(fd_.get(), static_cast<::off_t>(offset),
+                                    static_cast<::off_t>(bytes), POSIX_FADV_DONTNEED));
+}
+
 // For file systems that cannot reserve: what is written has its blocks.
 Result<void> PosixFile::fill_with_zeros(std::uint64_t bytes) {
   static constexpr std::array<std::byte, 65536> kZeros{};

@@ -35,6 +35,7 @@ class PosixFile : public File {
   Result<void> sync() override;
   Result<std::uint64_t> size() const override;
   Result<void> allocate(std::uint64_t bytes) override;
+  void drop_cached(std::uint64_t offset, std::uint64_t bytes) const override;
 
  private:
   [[nodiscard]] Result<void> fill_with_zeros(std::uint64_t bytes);

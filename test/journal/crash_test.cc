@@ -2,6 +2,7 @@
 #include <set>
 
 #include "journal/journal.h"
+#include "journal/parity.h"
 #include "test/journal/fixture.h"
 
 namespace penstock::journal {
@@ -34,7 +35,9 @@ class CrashWorkload {
   void run(int steps) {
     Life life(disk_, options_);
     ASSERT_TRUE(life) << life.error.message;
+    EXPECT_TRUE(life->report().repaired.empty());
     check(life);
+    check_parity();
     for (int i = 0; i < steps; ++i) step(life);
     if (random_.below(2) == 0) {
       life->close();
@@ -83,6 +86,24 @@ class CrashWorkload {
     }
   }
 
+  // Parity is of what is there, whenever the power failed.
+  void check_parity() {
+    for (const auto& [name, bytes] : disk_.snapshot()) {
+      const auto number = parity_number(name);
+      if (!number) continue;
+      ++parities_checked;
+      const auto parity = Parity::load(disk_, *number);
+      ASSERT_TRUE(parity) << parity.error().message;
+      ASSERT_FALSE(parity->worn());
+      const auto segment = disk_.open(segment_name(*number));
+      ASSERT_TRUE(segment) << name << " without its segment";
+      ASSERT_TRUE(examine(*parity, **segment, 0, options_.segment_bytes).damaged.empty()) << name;
+      for (std::uint64_t stripe = 0; stripe < parity->geometry().stripes(); ++stripe)
+        ASSERT_TRUE(parity->parity_of(stripe));
+    }
+  }
+  static inline int parities_checked = 0;
+
  private:
   void step(Life& life) {
     const auto dice = random_.below(20);
@@ -98,6 +119,7 @@ class CrashWorkload {
       confirm(life);
     } else if (dice == 17) {
       static_cast<void>(life->prepare());
+      for (int n = 0; n < 3; ++n) static_cast<void>(life->tend());
     } else if (dice == 18) {
       release_some(life);
     } else {
@@ -177,6 +199,7 @@ TEST_P(JournalCrash, never_loses_what_was_confirmed_over_many_lives) {
     live_and_die(GetParam(), seed, 12);
     if (HasFatalFailure()) return;
   }
+  EXPECT_GT(CrashWorkload::parities_checked, 100);
 }
 
 TEST_P(JournalCrash, at_every_operation_of_a_life_and_again_in_the_recovery) {

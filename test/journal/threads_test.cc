@@ -70,6 +70,7 @@ TEST(JournalThreads, append_seal_and_read_go_on_while_another_thread_writes) {
   options.tail_cache_bytes = 64 << 10;
   options.spare_segments = 2;
   options.reserve_bytes = 64 << 10;
+  options.scrub_interval = std::chrono::milliseconds(1);  // without end
   std::vector<std::pair<LogPosition, int>> written;
   {
     Life life(disk, options);
@@ -77,6 +78,7 @@ TEST(JournalThreads, append_seal_and_read_go_on_while_another_thread_writes) {
     std::jthread preparer([&](const std::stop_token& stop) {
       while (!stop.stop_requested()) {
         EXPECT_TRUE(life->prepare());
+        static_cast<void>(life->tend());
         std::this_thread::yield();
       }
     });
@@ -109,6 +111,9 @@ TEST(JournalThreads, append_seal_and_read_go_on_while_another_thread_writes) {
     }
     while (life->durable() != life->appended()) turn(true);
     if (busy) turn(true);
+    const auto statistics = life->statistics();
+    EXPECT_EQ(statistics.damaged_blocks + statistics.repaired_blocks, 0u);
+    EXPECT_TRUE(life->take_findings().empty());
     life->close();
   }
   Life life(disk, options);
