@@ -143,6 +143,9 @@ void Broker::settle_down() {
 Result<bool> Broker::prepare() {
   return impl_->journal_->prepare();
 }
+Time Broker::tend() {
+  return impl_->journal_->tend();
+}
 void Broker::maintain() {
   impl_->maintain();
 }
@@ -156,6 +159,10 @@ void Broker::close() {
 void Broker::watch(std::function<void(const Happening&)> watcher) {
   impl_->watchers_.push_back(std::move(watcher));
   impl_->engine_.set_watched(true);
+}
+
+void Broker::watch_disk(std::function<void(const journal::Finding&)> watcher) {
+  impl_->disk_watchers_.push_back(std::move(watcher));
 }
 
 Broker::Statistics Broker::statistics() const {

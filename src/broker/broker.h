@@ -1,8 +1,8 @@
 // One engine, one journal: commands in, durable replies out.
 //
 // Threads:  one owner thread calls everything; write() with the batch that seal() gave may be
-//           called by one other thread instead. `driver.h` has the loop for a process without a
-//           loop of its own.
+//           called by one other thread instead, and prepare() and tend() by one more. `driver.h`
+//           has the loop for a process without a loop of its own.
 // Lifetime: a session's sink outlives the session. Commands copy what they keep.
 // Order:    replies to one session come in the order in which they became known; a reply never
 // comes
@@ -97,6 +97,8 @@ class Broker {
   void settle_down();
   // Writes spare segments ahead; any one other thread.
   [[nodiscard]] Result<bool> prepare();
+  // One step of making parity and scrubbing, as Journal::tend(); the same other thread.
+  [[nodiscard]] Time tend();
   // A checkpoint, a cleaning step, when due; call it when there is a moment.
   void maintain();
   // Leases stay, everything is committed, the journal is marked clean.
@@ -104,6 +106,9 @@ class Broker {
 
   // ---- watching
   void watch(std::function<void(const Happening&)> watcher);
+  // Told, from maintain(), what was found on the disk: what was repaired, and what cannot be. The
+  // happenings are "journal_repaired", "journal_damaged" and "journal_unprotected".
+  void watch_disk(std::function<void(const journal::Finding&)> watcher);
   struct Statistics {
     journal::Journal::Statistics journal;
     std::uint64_t messages = 0, results = 0, sessions = 0, waiting_takes = 0, timers = 0;

@@ -51,6 +51,7 @@ class Broker::Impl {
 
   // maintain.cc
   void maintain();
+  void tell_findings();
   [[nodiscard]] bool checkpoint_due() const;
   void write_checkpoint();
   void clean();
@@ -89,6 +90,7 @@ class Broker::Impl {
   std::deque<Pending> pending_;
   BlockedPublishes blocked_;
   std::vector<std::function<void(const Happening&)>> watchers_;
+  std::vector<std::function<void(const journal::Finding&)>> disk_watchers_;
   bool more_timers_ = false;
   bool in_flight_ = false;
 

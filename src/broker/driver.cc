@@ -199,15 +199,18 @@ class Driver::Impl {
   }
 
   void prepare() {
-    for (bool more = true;;) {
+    for (Time next{};;) {
       {
         std::unique_lock lock(mutex_);
-        if (!more && !stopping_) prepare_wake_.wait(lock);
+        const auto now = broker_->now();
+        if (next > now && !stopping_)
+          prepare_wake_.wait_for(lock, std::min<Duration>(next - now, kLongestNap));
         if (stopping_) return;
       }
       auto made = broker_->prepare();
       if (!made) fatal("prepare a journal segment", made.error().message, made.error().hint);
-      more = *made;
+      next = broker_->tend();
+      if (*made) next = {};
     }
   }
 

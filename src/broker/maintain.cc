@@ -13,9 +13,32 @@ constexpr std::uint64_t kCleanAtOnceBytes = 1ull << 20;  // copied in one step
 constexpr std::size_t kCleanAtOnceItems = 10'000;        // looked at in one step
 constexpr double kWorthCleaning = 0.25;
 
+std::string_view kind_of(journal::Finding::Kind kind) {
+  switch (kind) {
+    case journal::Finding::Kind::repaired:
+      return "journal_repaired";
+    case journal::Finding::Kind::damaged:
+      return "journal_damaged";
+    case journal::Finding::Kind::unprotected:
+      return "journal_unprotected";
+  }
+  return {};
+}
+
 }  // namespace
 
+void Broker::Impl::tell_findings() {
+  for (const auto& finding : journal_->take_findings()) {
+    for (const auto& watcher : disk_watchers_) watcher(finding);
+    const auto detail =
+        finding.file + " at offset " + std::to_string(finding.offset) + ": " + finding.what;
+    const Happening happening{kind_of(finding.kind), {}, {}, detail, clock_.now()};
+    for (const auto& watcher : watchers_) watcher(happening);
+  }
+}
+
 void Broker::Impl::maintain() {
+  tell_findings();
   if (in_flight_) return;
   if (checkpoint_due()) write_checkpoint();
   clean();

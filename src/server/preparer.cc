@@ -2,7 +2,14 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 namespace penstock::server {
+namespace {
+
+constexpr Duration kLongestNap = std::chrono::hours(1);
+
+}  // namespace
 
 Preparer::Preparer(broker::Broker& broker) : broker_(broker), thread_([this] { run(); }) {}
 
@@ -17,21 +24,27 @@ void Preparer::poke() {
   if (!pending_.exchange(true)) poked_.release();
 }
 
+void Preparer::wait_until(Time next) {
+  if (next == Time::max()) {
+    poked_.acquire();
+  } else if (const Time now = broker_.now();
+             next <= now || !poked_.try_acquire_for(std::min<Duration>(next - now, kLongestNap))) {
+    return;
+  }
+  pending_.store(false);
+}
+
 void Preparer::run() {
   bool failed = false;
-  while (true) {
-    poked_.acquire();
-    pending_.store(false);
-    while (!stopping_.load()) {
-      const Result<bool> more = broker_.prepare();
-      if (!more && !failed) {
-        spdlog::warn("cannot prepare journal segments: {}; publishing goes on, more slowly",
-                     more.error().message);
-      }
-      failed = !more;
-      if (failed || !*more) break;
+  while (!stopping_.load()) {
+    const Result<bool> more = broker_.prepare();
+    if (!more && !failed) {
+      spdlog::warn("cannot prepare journal segments: {}; publishing goes on, more slowly",
+                   more.error().message);
     }
-    if (stopping_.load()) return;
+    failed = !more;
+    const Time next = broker_.tend();
+    if (failed || !*more) wait_until(next);
   }
 }
 

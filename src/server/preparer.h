@@ -1,5 +1,5 @@
-// Keeps the journal's spare segments written ahead, on a thread of its own: writing a segment takes
-// a tenth of a second, and no client should wait for it.
+// Keeps the journal's spare segments written ahead and its sealed segments protected, on a thread
+// of its own: writing a segment takes a tenth of a second, and no client should wait for it.
 //
 // Threads:  poke() by the owner; the work runs on the preparer's thread.
 // Lifetime: the broker outlives the preparer, whose destructor waits for a segment under way.
@@ -23,6 +23,7 @@ class Preparer {
 
  private:
   void run();
+  void wait_until(Time next);
 
   broker::Broker& broker_;
   std::binary_semaphore poked_{0};

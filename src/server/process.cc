@@ -66,6 +66,12 @@ Result<void> write_ready_file(const std::string& path, std::string_view text) {
 }
 
 void log_recovery(const journal::OpenReport& report) {
+  for (const journal::RepairedRange& range : report.repaired) {
+    spdlog::warn(
+        "{} at offset {}: {} byte(s) were damaged and have been repaired from the parity; "
+        "look at the disk",
+        range.file, range.offset, range.bytes);
+  }
   if (report.created || report.clean) return;
   if (report.torn_bytes != 0) {
     spdlog::warn(

@@ -65,6 +65,7 @@ class Server::Impl {
       return fail(std::move(opened).error().at(fmt::format("data directory {}", settings_.data)));
     }
     broker_ = std::move(*opened);
+    broker_->watch_disk([this](const journal::Finding& finding) { log_finding(finding); });
     fronts_.emplace(*broker_, settings_, [this] { return status_lines(*gateway_); });
     gateway_.emplace(loop_, *clock_, fronts_->table(), settings_.gateway);
     for (const net::Address& address : settings_.listen) {
@@ -139,6 +140,29 @@ class Server::Impl {
     }
     if (now >= grace_end_) grace_end_ = Time::max();
     if (gateway_->connections() == 0 && broker_loop_->idle()) loop_.stop();
+  }
+
+  void log_finding(const journal::Finding& finding) const {
+    const auto place =
+        fmt::format("{}/{} at offset {}", settings_.data, finding.file, finding.offset);
+    switch (finding.kind) {
+      case journal::Finding::Kind::repaired:
+        spdlog::warn(
+            "{}: {} byte(s) were damaged and have been repaired from the parity; look at "
+            "the disk",
+            place, finding.bytes);
+        return;
+      case journal::Finding::Kind::damaged:
+        spdlog::error(
+            "{}: {} byte(s) are damaged: {}; stop the server and run `penstock verify {}` "
+            "to see what is affected",
+            place, finding.bytes, finding.what, settings_.data);
+        return;
+      case journal::Finding::Kind::unprotected:
+        spdlog::warn("{}/{} cannot be written: {}; its segment has no parity until that works",
+                     settings_.data, finding.file, finding.what);
+        return;
+    }
   }
 
   const Settings settings_;

@@ -41,6 +41,14 @@ Result<void> duration(Duration& into, const std::string& text) {
   return {};
 }
 
+Result<void> on_or_off(bool& into, const std::string& text) {
+  if (text != "on" && text != "off") {
+    return fail(ErrorCode::invalid, fmt::format("{} is neither on nor off", quoted(text)));
+  }
+  into = text == "on";
+  return {};
+}
+
 Result<void> set_data(Settings& settings, Values values) {
   if (values[0].empty()) return fail(ErrorCode::invalid, "the path is empty");
   settings.data = values[0];
@@ -135,6 +143,12 @@ constexpr SettingRow kRows[] = {
     {"disk_reserve", "BYTES", "disk kept from publishes, so that settling goes on", false,
      [](Settings& s, Values v) { return bytes(s.broker.journal.reserve_bytes, v[0]); },
      [](const Settings& s) { return format_bytes(s.broker.journal.reserve_bytes); }},
+    {"parity", "ON|OFF", "whether full journal files get parity, to repair damage with", false,
+     [](Settings& s, Values v) { return on_or_off(s.broker.journal.parity, v[0]); },
+     [](const Settings& s) { return std::string(s.broker.journal.parity ? "on" : "off"); }},
+    {"scrub_interval", "DURATION", "how often all full journal files are read over; 0s: never",
+     false, [](Settings& s, Values v) { return duration(s.broker.journal.scrub_interval, v[0]); },
+     [](const Settings& s) { return format_duration(s.broker.journal.scrub_interval); }},
 };
 
 const SettingRow* find_row(std::string_view name) {

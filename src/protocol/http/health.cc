@@ -28,6 +28,14 @@ void write_journal(JsonText& json, const journal::Journal::Statistics& journal) 
   json.key("sync_micros_last").integer(journal.sync_micros_last);
   json.key("sync_micros_max").integer(journal.sync_micros_max);
   json.key("sync_micros_total").integer(journal.sync_micros_total);
+  json.key("parity_files").integer(journal.parity_files);
+  json.key("parity_bytes").integer(journal.parity_bytes);
+  json.key("parity_put_off").integer(journal.parity_put_off);
+  json.key("scrubbed_blocks").integer(journal.scrubbed_blocks);
+  json.key("repaired_blocks").integer(journal.repaired_blocks);
+  json.key("damaged_blocks").integer(journal.damaged_blocks);
+  json.key("scrubs").integer(journal.scrubs);
+  json.key("last_scrub_micros").integer(journal.last_scrub_micros);
   json.end_object();
 }
 
