@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "journal/names.h"
 
 namespace penstock::journal {
@@ -257,8 +258,12 @@ void Guardian::install() {
       done = directory_.remove(kParityTemporary);
     }
   }
-  if (done) done = directory_.sync();
-  if (done) return;
+  if (done) {
+    // The error of a sync is told once, to whoever asks first: it may be the owner's renames.
+    if (auto synced = directory_.sync(); !synced)
+      fatal("journal " + directory_.path(), synced.error().message);
+    return;
+  }
   put_off(clock_.now(), parity_name(number), done.error());
   static_cast<void>(directory_.remove(kParityTemporary));  // mostly it is not there
 }
