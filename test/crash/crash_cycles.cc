@@ -71,7 +71,9 @@ class Run {
       for (done_ = 0; done_ < settings_.cycles && good; ++done_) good = cycle();
       if (good) finish();
     }
-    stage_.over = true;  // when something is wrong, nobody waits for a server
+    // Also when something is wrong: then nobody works on, or waits for a server.
+    stage_.publishing = false;
+    stage_.over = true;
     for (auto& thread : producers_) thread.join();
     for (auto& thread : consumers_) thread.join();
     return report();
