@@ -75,14 +75,14 @@ Result<void> write_checkpoint_file(Directory& directory, const Checkpoint& heade
   const auto crc = crc32c(live_bytes, crc32c(state, crc32c(covered)));
   Bytes fixed;
   Encoder(fixed).integer(kMagic).integer(kFormatVersion).integer(crc).bytes(covered);
-  if (auto written = write_pieces(directory, fixed, state, live_bytes); !written) {
-    // The half-written file must not take the space that is wanting; the first error is what
-    // counts.
+  auto written = write_pieces(directory, fixed, state, live_bytes);
+  if (written) written = directory.rename(kCheckpointTemporary, checkpoint_name(header.number));
+  if (!written) {
+    // The file must not take the space that is wanting, nor its name stand in the way of the next
+    // try; the first error is what counts.
     static_cast<void>(directory.remove(kCheckpointTemporary));
     return fail(std::move(written).error().at("write checkpoint"));
   }
-  if (auto done = directory.rename(kCheckpointTemporary, checkpoint_name(header.number)); !done)
-    return fail(std::move(done).error().at("write checkpoint"));
   return directory.sync();
 }
 

@@ -320,5 +320,23 @@ TEST(JournalSpace, a_checkpoint_that_finds_no_space_is_an_error_and_leaves_nothi
   EXPECT_TRUE(life->write_checkpoint(as_bytes("s"), {}));
 }
 
+TEST(JournalSpace, a_checkpoint_without_space_at_any_step_does_not_stand_in_the_way_of_the_next) {
+  for (std::uint64_t step = 1;; ++step) {
+    MemoryDirectory disk;
+    Life life(disk);
+    life.put("a", "");
+    life->commit();
+    disk.fail_at(disk.operations() + step, ErrorCode::full);
+    const auto written = life->write_checkpoint(as_bytes("s"), {});
+    disk.clear_faults();
+    if (written) break;
+    EXPECT_EQ(written.error().code, ErrorCode::full) << step;
+    EXPECT_FALSE(disk.exists(kCheckpointTemporary)) << step;
+    const auto again = life->write_checkpoint(as_bytes("s"), {});
+    EXPECT_TRUE(again) << step << ": " << again.error().message;
+    ASSERT_LT(step, 50u);
+  }
+}
+
 }  // namespace
 }  // namespace penstock::journal
