@@ -27,11 +27,11 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test sim crash power-cuts faults demo run bench bench-peers format format-check \
+.PHONY: help setup configure build test sim crash verify-exhaustive power-cuts faults demo run bench bench-peers format format-check \
   tidy install asan tsan clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install the missing Debian packages
 	@tools/setup
@@ -56,6 +56,10 @@ sim: configure ## simulate lives and crashes of the broker from seeds (SEEDS=200
 crash: configure ## kill the server under load and look for anything lost (CYCLES=50, SEED=n to replay the choices)
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles
 	@cd build/release && test/crash/crash_cycles $(CYCLES) $(SEED)
+
+verify-exhaustive: configure ## damage every byte of a segment of 1 MiB, in every way: verify must find it
+	@cmake --build --preset release -j $(JOBS) --target test_journal
+	@PENSTOCK_EXHAUSTIVE=1 build/release/test/journal/test_journal --gtest_filter='*JournalExhaustive*'
 
 power-cuts: configure ## the same, and what was not durable goes with the process (CYCLES=50, SEED=n)
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles

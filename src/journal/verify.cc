@@ -1,11 +1,14 @@
 #include "journal/verify.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 
 #include "journal/audit.h"
 #include "journal/checkpoint.h"
+#include "journal/mended_file.h"
 #include "journal/names.h"
+#include "journal/parity.h"
 #include "journal/recovery.h"
 
 namespace penstock::journal {
@@ -19,6 +22,15 @@ class Verify {
  private:
   Result<void> check_checkpoints();
   Result<void> choose_layout();
+  // Puts files aside that have the name of a segment and are none.
+  Result<void> check_strays();
+  [[nodiscard]] Result<std::string> stray(std::uint64_t number);
+  Result<void> check_parities();
+  Result<void> check_parity(std::uint64_t number);
+  Result<void> mend(const Parity& parity, File& segment);
+  Result<void> put_parity_aside(std::uint64_t number);
+  void report_mended(std::uint64_t number);
+  Result<bool> check_size(std::uint64_t number);
   Result<void> check_segments();
   Result<void> check_segment(std::uint64_t number);
   Result<void> check_live();
@@ -26,13 +38,19 @@ class Verify {
                               std::size_t first_problem);
   Result<void> quarantine_copy(const std::string& name, const File& file);
   void report_audit(std::uint64_t number, bool there, const Audit& audit);
-  void add(const std::string& file, std::uint64_t offset, LogPosition position, std::string what,
-           std::string affected) {
+  VerifyProblem& add(const std::string& file, std::uint64_t offset, LogPosition position,
+                     std::string what, std::string affected) {
     report_.problems.push_back({file, offset, position, std::move(what), std::move(affected)});
+    return report_.problems.back();
   }
   [[nodiscard]] bool exists(std::uint64_t number) const {
     return std::ranges::binary_search(survey_.segments, number);
   }
+  [[nodiscard]] bool needed(std::uint64_t number) const {
+    return number >= first_ || live_in(number) != nullptr;
+  }
+  // The segment as its parity says it was; null when it is not there.
+  Result<std::unique_ptr<File>> open_mended(std::uint64_t number);
   // The header of a segment, if it is there and whole.
   Result<std::optional<SegmentHeader>> header_of(std::uint64_t number);
   [[nodiscard]] const LiveSegment* live_in(std::uint64_t number) const;
@@ -46,6 +64,9 @@ class Verify {
   std::optional<ChainLink> link_;
   LogPosition previous_end_;
   std::vector<LiveSegment> live_kept_;
+  std::map<std::uint64_t, MendedBlocks> mended_;
+  std::map<std::uint64_t, std::vector<DamagedRange>> ranges_;
+  std::uint64_t proven_ = 0;  // the last segment of which a parity file says that it was there
   VerifyReport report_;
 };
 
@@ -75,10 +96,17 @@ Result<void> Verify::check_checkpoints() {
   return {};
 }
 
-Result<std::optional<SegmentHeader>> Verify::header_of(std::uint64_t number) {
-  if (!exists(number)) return std::nullopt;
+Result<std::unique_ptr<File>> Verify::open_mended(std::uint64_t number) {
+  if (!exists(number)) return nullptr;
   auto file = directory_.open(segment_name(number));
   if (!file) return fail(std::move(file).error());
+  return std::make_unique<MendedFile>(std::move(*file), mended_[number]);
+}
+
+Result<std::optional<SegmentHeader>> Verify::header_of(std::uint64_t number) {
+  auto file = open_mended(number);
+  if (!file) return fail(std::move(file).error());
+  if (!*file) return std::nullopt;
   auto header = read_segment_header(directory_, **file, number);
   if (!header && header.error().code == ErrorCode::corrupt) return std::nullopt;
   if (!header) return fail(std::move(header).error());
@@ -99,6 +127,12 @@ Result<void> Verify::choose_layout() {
     layout_.emplace((*header)->log_id, (*header)->segment_bytes);
     return {};
   }
+  for (const auto number : survey_.parities) {
+    const auto parity = Parity::load(directory_, number);
+    if (!parity) continue;
+    layout_ = parity->layout();
+    return {};
+  }
   return fail(ErrorCode::corrupt, directory_.path() + ": no segment has a header that holds",
               "restore the directory from a backup");
 }
@@ -114,7 +148,8 @@ void Verify::report_audit(std::uint64_t number, bool there, const Audit& audit) 
   const auto at = [&](std::uint64_t offset) { return layout_->position(number, offset); };
   if (!there) add(name, 0, at(0), "the segment is missing", "every record in it");
   if (there && audit.header_damaged)
-    add(name, 0, at(0), "the segment's header is damaged", "nothing else, by itself");
+    add(name, 0, at(0), "the segment's header is damaged",
+        audit.records > 0 ? "nothing else, by itself" : "every record that was in it, if any was");
   for (const auto& hole : audit.holes) {
     if (!there) break;
     add(name, hole.from, at(hole.from), hole.why,
@@ -123,9 +158,11 @@ void Verify::report_audit(std::uint64_t number, bool there, const Audit& audit) 
             " records in there are whole");
   }
   // A repaired or damaged segment gets a new footer anyway.
+  const auto footer = audit.chunks.empty() ? layout_->segment_bytes() - kBlock
+                                           : chunk_offset(*layout_, audit.chunks.size() - 1);
   if (there && audit.footer_damaged && audit.holes.empty())
-    add(name, layout_->segment_bytes() - kBlock, at(layout_->segment_bytes() - kBlock),
-        "the footer is damaged or missing", "nothing: it is made from the batches");
+    add(name, footer, at(footer), "the footer from here on is damaged or missing",
+        "nothing: it is made from the batches");
 }
 
 Result<void> Verify::quarantine_copy(const std::string& name, const File& file) {
@@ -149,6 +186,8 @@ Result<void> Verify::repair_segment(std::uint64_t number, const File* file, cons
   auto repaired = directory_.create(kRepairTemporary);
   if (!repaired) return fail(std::move(repaired).error());
   if (auto done = write_repaired(*layout_, file, audit, **repaired); !done) return done;
+  // It is of the damaged segment: it must not make that of the repaired one.
+  if (auto done = put_parity_aside(number); !done) return done;
   if (auto done = directory_.rename(kRepairTemporary, name); !done) return done;
   if (auto done = directory_.sync(); !done) return done;
   for (auto i = first_problem; i < report_.problems.size(); ++i)
@@ -162,11 +201,10 @@ Result<void> Verify::check_segment(std::uint64_t number) {
     link_.reset();
     return {};  // not needed, and so not read: what it holds may be anything
   }
-  std::unique_ptr<File> file;
-  if (exists(number)) {
-    auto opened = directory_.open(segment_name(number));
-    if (!opened) return fail(std::move(opened).error());
-    file = std::move(*opened);
+  auto opened = open_mended(number);
+  if (!opened) return fail(std::move(opened).error());
+  const auto file = std::move(*opened);
+  if (file != nullptr) {
     ++report_.segments;
     report_.bytes_read += layout_->segment_bytes();
   }
@@ -181,6 +219,9 @@ Result<void> Verify::check_segment(std::uint64_t number) {
   auto audit = audit_segment(*layout_, file.get(), context);
   if (!audit) return fail(std::move(audit).error().at(segment_name(number)));
   const auto first_problem = report_.problems.size();
+  report_mended(number);
+  auto whole_size = check_size(number);
+  if (!whole_size) return fail(std::move(whole_size).error());
   report_audit(number, file != nullptr, *audit);
   report_.batches += audit->batches;
   report_.records += audit->records;
@@ -194,15 +235,150 @@ Result<void> Verify::check_segment(std::uint64_t number) {
   }
   link_ = audit->link;
   previous_end_ = layout_->position(number, audit->data_end);
-  if (!repair_ || (file != nullptr && audit->healthy())) return {};
+  const bool lost = std::ranges::any_of(ranges_[number], std::not_fn(&DamagedRange::repaired));
+  if (!repair_ || (file != nullptr && audit->healthy() && *whole_size && !lost)) return {};
   return repair_segment(number, file.get(), *audit, first_problem);
+}
+
+// ---- what the parity says
+
+Result<void> Verify::check_parities() {
+  for (const auto number : survey_.parities) {
+    const auto first_problem = report_.problems.size();
+    if (auto done = check_parity(number); !done) return done;
+    if (!repair_ || report_.problems.size() == first_problem) continue;
+    // It is derived: the next start makes it anew.
+    if (auto done = put_parity_aside(number); !done) return done;
+    for (auto i = first_problem; i < report_.problems.size(); ++i)
+      report_.problems[i].repaired = true;
+  }
+  return {};
+}
+
+Result<void> Verify::check_parity(std::uint64_t number) {
+  const auto name = parity_name(number);
+  const auto bad = [&](std::uint64_t offset, const char* what) {
+    add(name, offset, {}, what, "nothing, by itself: it is made anew at the next start")
+        .repairable = true;
+  };
+  ++report_.parity_files;
+  auto parity = Parity::load(directory_, number);
+  if (!parity && parity.error().code != ErrorCode::corrupt) return fail(std::move(parity).error());
+  if (!parity) return bad(0, "the parity's header or table is damaged"), Result<void>{};
+  const auto geometry = parity->geometry();
+  report_.bytes_read += geometry.file_bytes();
+  if (parity->layout().log_id() != layout_->log_id())
+    return bad(0, "the parity is of another log"), Result<void>{};
+  proven_ = std::max(proven_, number + 1);
+  if (!needed(number) || !exists(number)) return {};
+  auto segment = directory_.open(segment_name(number));
+  if (!segment) return fail(std::move(segment).error());
+  if (!parity->belongs_to(*layout_, **segment))
+    return bad(0, "the parity is of another life of the segment"), Result<void>{};
+  if (auto done = mend(*parity, **segment); !done) return done;
+  if (parity->worn()) bad(0, "one copy of the parity's header or table is damaged");
+  for (std::uint64_t stripe = 0; stripe < geometry.stripes(); ++stripe)
+    if (!parity->parity_of(stripe))
+      bad(geometry.parity_at() + stripe * kBlock, "a block of the parity is damaged");
+  return {};
+}
+
+Result<void> Verify::mend(const Parity& parity, File& segment) {
+  auto& blocks = mended_[parity.number()];
+  auto& ranges = ranges_[parity.number()];
+  for (std::uint64_t at = 0; at < layout_->segment_bytes(); at += kExamineBytes) {
+    auto examined = examine(parity, segment, at, at + kExamineBytes);
+    if (repair_)
+      if (auto done = write_back(parity, segment, examined); !done) return done;
+    add_ranges(examined, ranges);
+    for (auto& block : examined.damaged)
+      if (!block.bytes.empty()) blocks.emplace(block.offset, std::move(block.bytes));
+  }
+  return {};
+}
+
+void Verify::report_mended(std::uint64_t number) {
+  for (const auto& range : ranges_[number]) {
+    auto& problem = add(segment_name(number), range.offset, layout_->position(number, range.offset),
+                        std::to_string(range.bytes) + " bytes are damaged",
+                        range.repaired ? "nothing: the parity brings them back"
+                                       : "more than the parity brings back; what that means is "
+                                         "told below, or nothing where the segment is unused");
+    problem.repairable = range.repaired;
+    problem.repaired = range.repaired && repair_;
+    if (range.repaired) report_.repairable_blocks += range.bytes / kBlock;
+  }
+}
+
+Result<void> Verify::put_parity_aside(std::uint64_t number) {
+  const auto name = parity_name(number);
+  auto done = directory_.rename(name, name + ".damaged");
+  if (!done && done.error().code == ErrorCode::not_found) return {};
+  return done ? directory_.sync() : done;
+}
+
+// False: the file has not the size of a segment. What is missing reads as zeros.
+Result<bool> Verify::check_size(std::uint64_t number) {
+  if (!exists(number)) return true;
+  auto file = directory_.open(segment_name(number));
+  if (!file) return fail(std::move(file).error());
+  const auto size = (*file)->size();
+  if (!size) return fail(size.error());
+  if (*size == layout_->segment_bytes()) return true;
+  const auto offset = std::min(*size, layout_->segment_bytes());
+  add(segment_name(number), offset, layout_->position(number, offset),
+      "the file has " + std::to_string(*size) + " bytes and not " +
+          std::to_string(layout_->segment_bytes()),
+      *size < layout_->segment_bytes() ? "what was behind its end; what that means is told below"
+                                       : "nothing");
+  return false;
+}
+
+// ---- files that have the name of a segment
+
+// What is wrong with the last of the segments, when it is none; empty when it may be one.
+Result<std::string> Verify::stray(std::uint64_t number) {
+  auto file = open_mended(number);
+  if (!file) return fail(std::move(file).error());
+  Bytes block(kBlock);
+  if (auto done = read_padded(**file, 0, block); !done) return fail(std::move(done).error());
+  const auto header = decode_segment_header(block).header;
+  if (header && header->number == number) return {};
+  if (!exists(number - 1)) return "the header is not a segment's, and none is before it";
+  if (!header) return {};
+  auto before = open_mended(number - 1);
+  if (!before) return fail(std::move(before).error());
+  const auto trailer = read_trailer(*layout_, **before, number - 1);
+  if (!trailer) return fail(trailer.error());
+  // A segment is begun when the one before it is sealed.
+  if (*trailer) return {};
+  return "the file is a copy of segment " + std::to_string(header->number);
+}
+
+Result<void> Verify::check_strays() {
+  while (!survey_.segments.empty() && survey_.segments.back() > std::max(first_, proven_)) {
+    const auto number = survey_.segments.back();
+    auto what = stray(number);
+    if (!what) return fail(std::move(what).error());
+    if (what->empty()) return {};
+    const auto name = segment_name(number);
+    auto& problem = add(name, 0, layout_->position(number, 0), std::move(*what),
+                        "nothing: it is no segment of the log");
+    survey_.segments.pop_back();
+    if (!repair_) continue;
+    if (auto done = directory_.rename(name, name + ".damaged"); !done) return done;
+    if (auto done = directory_.sync(); !done) return done;
+    problem.repaired = true;
+  }
+  return {};
 }
 
 Result<void> Verify::check_segments() {
   std::vector<std::uint64_t> numbers = survey_.segments;
   if (checkpoint_)
     for (const auto& live : checkpoint_->live) numbers.push_back(live.number);
-  const auto last = survey_.segments.empty() ? first_ : std::max(first_, survey_.segments.back());
+  const auto there = survey_.segments.empty() ? first_ : survey_.segments.back();
+  const auto last = std::max({first_, there, proven_});
   for (auto number = first_; number <= last; ++number) numbers.push_back(number);
   std::ranges::sort(numbers);
   numbers.erase(std::ranges::unique(numbers).begin(), numbers.end());
@@ -243,8 +419,9 @@ Result<VerifyReport> Verify::run() {
   if (repair_ && std::ranges::find(survey_.names, kRepairTemporary) != survey_.names.end())
     if (auto done = directory_.remove(kRepairTemporary); !done)
       return fail(std::move(done).error());
-  for (const auto step : {&Verify::check_checkpoints, &Verify::choose_layout,
-                          &Verify::check_segments, &Verify::check_live})
+  for (const auto step :
+       {&Verify::check_checkpoints, &Verify::choose_layout, &Verify::check_parities,
+        &Verify::check_strays, &Verify::check_segments, &Verify::check_live})
     if (auto done = (this->*step)(); !done) return fail(std::move(done).error().at("verify"));
   return std::move(report_);
 }

@@ -78,6 +78,22 @@ TEST(JournalCheckpoint, recycles_segments_without_live_records_and_keeps_the_oth
   EXPECT_EQ(life.body(kept[0]), pattern(1, 2000));
 }
 
+TEST(JournalCheckpoint, gives_the_old_name_of_a_recycled_segment_up_for_good_before_it_is_used) {
+  MemoryDirectory disk;
+  {
+    Life life(disk);
+    for (const auto position : fill(life, 3)) life->release(position, 2000);
+    ASSERT_TRUE(life->write_checkpoint({}, {}));
+    ASSERT_FALSE(disk.exists(segment_name(1)));
+  }
+  // Else the next content of the file could come up under the old name, beside an older checkpoint.
+  SeededRandom random(1);
+  disk.crash(MemoryDirectory::Survivors::nothing, random);
+  EXPECT_FALSE(disk.exists(segment_name(1)));
+  EXPECT_FALSE(disk.exists(segment_name(2)));
+  EXPECT_TRUE(disk.exists(segment_name(3)));
+}
+
 TEST(JournalCheckpoint, never_recycles_a_segment_that_the_owner_still_retains) {
   MemoryDirectory disk;
   Life life(disk);

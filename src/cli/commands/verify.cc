@@ -29,14 +29,16 @@ void print_json(const journal::VerifyReport& report) {
                         {"position", problem.position.value},
                         {"what", problem.what},
                         {"affected", problem.affected},
+                        {"repairable", problem.repairable},
                         {"repaired", problem.repaired}});
   }
   const boost::json::object all{
-      {"healthy", report.healthy()},     {"problems", std::move(problems)},
-      {"segments", report.segments},     {"checkpoints", report.checkpoints},
-      {"batches", report.batches},       {"records", report.records},
-      {"bytes_read", report.bytes_read}, {"records_saved", report.records_saved},
-      {"live_lost", report.live_lost},   {"torn_bytes", report.torn_bytes}};
+      {"healthy", report.healthy()},         {"problems", std::move(problems)},
+      {"segments", report.segments},         {"checkpoints", report.checkpoints},
+      {"batches", report.batches},           {"records", report.records},
+      {"bytes_read", report.bytes_read},     {"records_saved", report.records_saved},
+      {"live_lost", report.live_lost},       {"torn_bytes", report.torn_bytes},
+      {"parity_files", report.parity_files}, {"repairable_blocks", report.repairable_blocks}};
   fmt::print("{}\n", boost::json::serialize(all));
 }
 
@@ -46,9 +48,11 @@ void print_text(const journal::VerifyReport& report, const Options& options) {
     if (!problem.affected.empty()) fmt::print("  affects: {}\n", problem.affected);
     if (options.repair) fmt::print("  {}\n", problem.repaired ? "repaired" : "left as it is");
   }
-  fmt::print("{}: {} segment(s), {} checkpoint(s), {} batch(es), {} record(s), {} read\n",
-             report.healthy() ? "healthy" : "damaged", report.segments, report.checkpoints,
-             report.batches, report.records, format_bytes(report.bytes_read));
+  fmt::print(
+      "{}: {} segment(s), {} with parity, {} checkpoint(s), {} batch(es), {} record(s), {} "
+      "read\n",
+      report.healthy() ? "healthy" : "damaged", report.segments, report.parity_files,
+      report.checkpoints, report.batches, report.records, format_bytes(report.bytes_read));
   if (report.torn_bytes != 0) {
     fmt::print(
         "the last run ended within a write: the next start cuts {}, which nobody was told is "
