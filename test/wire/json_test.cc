@@ -48,6 +48,26 @@ TEST(Json, IsBoundedInDepthAndSize) {
   EXPECT_EQ(error_of("[1,2,3]", {.max_bytes = 6}), "JSON: 7 bytes, at most 6B are allowed");
 }
 
+TEST(Json, IsCheckedAsItIsParsed) {
+  for (const std::string_view text :
+       {"null", " [1, {\"a\": 2}] ", "", "[", "1 2", "{\"a\":1,}", "\"\xff\"", "1e999", "[[[]]]"}) {
+    const auto parsed = parse(text, {.max_bytes = 14, .max_depth = 2});
+    const auto checked = check(text, {.max_bytes = 14, .max_depth = 2});
+    ASSERT_EQ(parsed.has_value(), checked.has_value()) << text;
+    if (!parsed) {
+      EXPECT_EQ(parsed.error().message, checked.error().message);
+    }
+  }
+}
+
+TEST(Json, RefusesANumberThatItCouldOnlyWriteBackAsInfinity) {
+  for (const std::string_view text : {"1e999", "[1,{\"a\":-1e400}]", "1e99999999999"}) {
+    EXPECT_NE(error_of(text).find("JSON: exponent overflow at byte "), std::string::npos) << text;
+    EXPECT_FALSE(check(text)) << text;
+  }
+  EXPECT_EQ(error_of("[1e308,1e-999]"), "");
+}
+
 TEST(Json, WritesAnyTextAsAStringThatReadsBack) {
   std::string out;
   append_string(out, std::string_view("a\"\\\n\x01\x7f\xc3\xa4\0", 9));

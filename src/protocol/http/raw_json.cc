@@ -1,45 +1,16 @@
 #include "protocol/http/raw_json.h"
 
 #include <algorithm>
-#include <boost/json/basic_parser_impl.hpp>
 #include <cstdint>
 #include <string>
 
 #include "base/text.h"
+#include "wire/json/json.h"
 
 namespace penstock::protocol::http {
 namespace {
 
 constexpr std::string_view kSpaces = " \t\r\n";
-
-// Takes every value and keeps none.
-struct Nothing {
-  static constexpr std::size_t max_object_size = SIZE_MAX;
-  static constexpr std::size_t max_array_size = SIZE_MAX;
-  static constexpr std::size_t max_key_size = SIZE_MAX;
-  static constexpr std::size_t max_string_size = SIZE_MAX;
-
-  using Text = boost::json::string_view;
-  using Code = boost::json::error_code;
-  bool on_document_begin(Code&) { return true; }
-  bool on_document_end(Code&) { return true; }
-  bool on_object_begin(Code&) { return true; }
-  bool on_object_end(std::size_t, Code&) { return true; }
-  bool on_array_begin(Code&) { return true; }
-  bool on_array_end(std::size_t, Code&) { return true; }
-  bool on_key_part(Text, std::size_t, Code&) { return true; }
-  bool on_key(Text, std::size_t, Code&) { return true; }
-  bool on_string_part(Text, std::size_t, Code&) { return true; }
-  bool on_string(Text, std::size_t, Code&) { return true; }
-  bool on_number_part(Text, Code&) { return true; }
-  bool on_int64(std::int64_t, Text, Code&) { return true; }
-  bool on_uint64(std::uint64_t, Text, Code&) { return true; }
-  bool on_double(double, Text, Code&) { return true; }
-  bool on_bool(bool, Code&) { return true; }
-  bool on_null(Code&) { return true; }
-  bool on_comment_part(Text, Code&) { return true; }
-  bool on_comment(Text, Code&) { return true; }
-};
 
 void skip_spaces(std::string_view& in) {
   in.remove_prefix(std::min(in.find_first_not_of(kSpaces), in.size()));
@@ -81,19 +52,6 @@ std::unexpected<Error> unknown_field(std::string_view name,
 
 }  // namespace
 
-Result<void> check_json(std::string_view text) {
-  boost::json::basic_parser<Nothing> parser{boost::json::parse_options{}};
-  boost::json::error_code error;
-  const auto used = parser.write_some(false, text.data(), text.size(), error);
-  if (!error && used == text.size()) return {};
-  const auto why = error == boost::json::error::too_deep     ? "is more than 32 levels deep"
-                   : error == boost::json::error::incomplete ? "ends too early"
-                                                             : "is wrong";
-  return fail(ErrorCode::invalid,
-              std::string("the JSON ") + why + " at byte " + std::to_string(used),
-              "send one JSON value (RFC 8259)");
-}
-
 void RawObject::add(std::string_view name, std::string_view value) {
   for (std::size_t i = 0; i < count_; ++i) {
     if (fields_[i].name == name) return void(fields_[i].value = value);  // the last one counts
@@ -105,7 +63,10 @@ Result<RawObject> RawObject::read(std::string_view text, std::span<const std::st
   RawObject object;
   skip_spaces(text);
   if (text.empty()) return object;
-  if (auto good = check_json(text); !good) return fail(std::move(good.error()));
+  // The body was received within its own limit.
+  if (auto good = wire::json::check(text, {.max_bytes = SIZE_MAX}); !good)
+    return fail(ErrorCode::invalid, std::move(good.error().message),
+                "send one JSON object (RFC 8259)");
   if (text.front() != '{') return fail(ErrorCode::invalid, "the body must be a JSON object");
   for (;;) {
     text.remove_prefix(1);  // the brace, or the comma

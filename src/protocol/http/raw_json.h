@@ -38,7 +38,4 @@ class RawObject {
   std::size_t count_ = 0;
 };
 
-// Whether `text` is one JSON value, at most 32 levels deep; the error names the byte.
-[[nodiscard]] Result<void> check_json(std::string_view text);
-
 }  // namespace penstock::protocol::http

@@ -2,6 +2,9 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+
+#include "wire/json/json.h"
 
 namespace penstock::protocol::resp {
 namespace {
@@ -102,6 +105,18 @@ Result<std::string_view> read_error_text(std::string_view text) {
                 "the error text is longer than " + std::to_string(kErrorTextBytesMax) + " bytes");
   if (!is_valid_utf8(text)) return fail(ErrorCode::invalid, "the error text is not UTF-8");
   return text;
+}
+
+Result<void> check_json(std::string_view text, char kind) {
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (kind != 0 && (first == std::string_view::npos || text[first] != kind)) {
+    const std::string name = kind == '[' ? "a JSON array" : "a JSON object";
+    return fail(ErrorCode::invalid, "not " + name + ": " + quoted(text));
+  }
+  // The command was received within its own limit.
+  if (auto good = wire::json::check(text, {.max_bytes = SIZE_MAX}); !good)
+    return fail(ErrorCode::invalid, std::move(good.error().message));
+  return {};
 }
 
 }  // namespace penstock::protocol::resp

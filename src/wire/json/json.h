@@ -28,6 +28,9 @@ struct Limits {
 // name given twice, the last one counts. An error names the position: "JSON: syntax error at byte
 // 17".
 [[nodiscard]] Result<boost::json::value> parse(std::string_view text, const Limits& limits = {});
+// Whether parse() would take it, and with the same error if not; builds nothing in memory. For JSON
+// that is passed on as it came.
+[[nodiscard]] Result<void> check(std::string_view text, const Limits& limits = {});
 // Without spaces; what parse() reads back.
 [[nodiscard]] std::string to_text(const boost::json::value& value);
 // Appends `text` as a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD.
