@@ -1,3 +1,4 @@
+#include "base/text.h"
 #include "broker/broker_impl.h"
 
 namespace penstock::broker {
@@ -80,10 +81,9 @@ void Broker::redrive(SessionId session, Tag tag, std::string_view queue, std::ui
 void Broker::queue(SessionId session, Tag tag, std::string_view name) {
   const auto* queue = impl_->engine_.state().find_queue(name);
   if (queue == nullptr)
-    return impl_->answer(
-        session, tag,
-        Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`",
-              "declare it, or publish to it: that creates it with the defaults"});
+    return impl_->answer(session, tag,
+                         Error{ErrorCode::not_found, "there is no queue " + quoted(name),
+                               "declare it, or publish to it: that creates it with the defaults"});
   OwnedQueues answer;
   answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
   impl_->answer(session, tag, std::move(answer));
@@ -97,9 +97,8 @@ void Broker::queues(SessionId session, Tag tag) {
 void Broker::browse(SessionId session, Tag tag, std::string_view name, std::uint32_t limit) {
   const auto* queue = impl_->engine_.state().find_queue(name);
   if (queue == nullptr)
-    return impl_->answer(
-        session, tag,
-        Error{ErrorCode::not_found, "there is no queue `" + std::string(name) + "`", {}});
+    return impl_->answer(session, tag,
+                         Error{ErrorCode::not_found, "there is no queue " + quoted(name), {}});
   impl_->answer(session, tag, impl_->browse(*queue, limit));
 }
 void Broker::task(SessionId session, Tag tag, MessageId id, Time wait_until) {

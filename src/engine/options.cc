@@ -152,12 +152,12 @@ Result<void> set_option(QueueOptions& options, std::string_view name, std::strin
     auto set = field.set(options, value);
     if (set) return set;
     return fail(ErrorCode::invalid,
-                fmt::format("queue option {}: `{}`: {}", name, value, set.error().message),
+                fmt::format("queue option {}: {}: {}", name, quoted(value), set.error().message),
                 fmt::format("{} takes {}: {}", name, field.type, field.meaning));
   }
   std::string known;
   for (const auto& field : kFields) known.append(known.empty() ? "" : ", ").append(field.name);
-  return fail(ErrorCode::invalid, fmt::format("there is no queue option `{}`", name),
+  return fail(ErrorCode::invalid, fmt::format("there is no queue option {}", quoted(name)),
               "the options are " + known);
 }
 
@@ -170,7 +170,7 @@ Result<flow::Backoff> parse_backoff(std::string_view text) {
   auto rest = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
   if (rest.ends_with(":nojitter")) rest.remove_suffix(9), backoff.jitter = false;
   const auto expected = [&] {
-    return fail(ErrorCode::invalid, fmt::format("`{}` is not a backoff", text),
+    return fail(ErrorCode::invalid, fmt::format("{} is not a backoff", quoted(text)),
                 "none, fixed:2s or exponential:1s:60s, with :nojitter behind if wanted");
   };
   if (kind == "fixed") {

@@ -10,7 +10,7 @@ namespace penstock::engine {
 namespace {
 
 std::unexpected<Error> no_queue(std::string_view name) {
-  return fail(ErrorCode::not_found, fmt::format("there is no queue `{}`", name),
+  return fail(ErrorCode::not_found, fmt::format("there is no queue {}", quoted(name)),
               "declare it, or publish to it: that creates it with the defaults");
 }
 

@@ -108,13 +108,13 @@ TEST(RespReply, IsWrittenForVersion3WithItsOwnTypes) {
             "*3\r\n_\r\n_\r\n~1\r\n#t\r\n>2\r\n,0.1\r\n=8\r\ntxt:a\r\nb\r\n*0\r\n");
 }
 
-TEST(RespReply, NeverLetsTextBreakTheFraming) {
-  const std::string_view evil("ERR x\r\n+OK\r\n\0y", 14);
+TEST(RespReply, NeverLetsTextBreakTheFramingOrReachATerminal) {
+  const std::string_view evil("ERR x\r\n+OK\r\n\0\x1by", 15);
   const auto out = written(Version::resp2, [&](ReplyWriter& w) {
     w.error(evil);
     w.simple(evil);
   });
-  EXPECT_EQ(out, "-ERR x  +OK   y\r\n+ERR x  +OK   y\r\n");
+  EXPECT_EQ(out, "-ERR x  +OK    y\r\n+ERR x  +OK    y\r\n");
 }
 
 TEST(RespReply, WritesNumbersSoThatTheyReadBackExactly) {

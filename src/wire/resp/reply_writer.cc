@@ -30,7 +30,8 @@ void ReplyWriter::line(char marker, std::string_view text) {
   const auto from = out_.size();
   out_.append(text);
   for (auto at = from; at < out_.size(); ++at) {
-    if (out_[at] == '\r' || out_[at] == '\n' || out_[at] == '\0') out_[at] = ' ';
+    const auto byte = static_cast<unsigned char>(out_[at]);
+    if (byte < 0x20 || byte == 0x7f) out_[at] = ' ';
   }
   out_.append("\r\n");
 }

@@ -4,9 +4,8 @@
 // What
 //   RESP2 has no type for is written as the type that Redis falls back to.
 // Threads:  one caller at a time. Lifetime: the buffer outlives the writer.
-// Promise:  no text given can break the framing: bulk strings carry their length, and CR, LF and
-// NUL
-//   become spaces in errors and simple strings.
+// Promise:  no text given can break the framing, or speak to a terminal: bulk strings carry their
+//   length, and control characters become spaces in errors and simple strings.
 #pragma once
 
 #include <cstdint>
