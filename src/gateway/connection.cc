@@ -23,6 +23,7 @@ Connection::~Connection() {
   // The conversation first: its end may still ask its host something.
   conversation_.reset();
   drop_held(held_.size() - held_begin_);
+  account_output();
 }
 
 // ---- protocol::Host
@@ -71,6 +72,8 @@ void Connection::on_deadline(Time now) {
       ++hall_.statistics.input_timeouts;
     return kill();
   }
+  if (now >= starved_until_) evict_others(now);
+  if (dead()) return;
   if (now >= wish_) {
     wish_ = Time::max();
     if (conversation_) {
@@ -101,20 +104,26 @@ void Connection::kill() {
 }
 
 void Connection::schedule() {
-  hall_.deadlines.set(*this, std::min({wish_, input_limit_, write_limit_}));
+  hall_.deadlines.set(*this, std::min({wish_, input_limit_, write_limit_, starved_until_}));
 }
 
 // ---- input
 
 bool Connection::wants_bytes() const {
   if (peer_ended_ || dead()) return false;
-  if (phase_ == Phase::talking) return conversation_->wants_input() && !conversation_->finished();
-  return true;
+  if (phase_ != Phase::talking) return true;
+  return conversation_->wants_input() && !conversation_->finished() && !waits_for_reader();
+}
+
+// While much waits for peers that do not read, they are asked to read before they ask for more.
+bool Connection::waits_for_reader() const {
+  return stuck_charged_ != 0 && hall_.stuck_bytes > hall_.options.output_budget_bytes / 2;
 }
 
 void Connection::read_some() {
   for (int reads = 0; reads < kReadsPerTurn && wants_bytes(); ++reads) {
-    if (!hall_.budget.may_read(this, held_.size(), kReadBytes)) return starve();
+    if (!hall_.budget.may_read(this, held_charged_, kReadBytes)) return starve();
+    starved_until_ = Time::max();
     const net::Transfer got = stream_->read(hall_.read_buffer);
     if (got.state == State::would_block) return;
     if (got.state == State::broken) {
@@ -135,6 +144,7 @@ void Connection::take_in(ByteView fresh) {
   if (held_.empty()) {
     const std::size_t taken = converse(fresh);
     if (taken < fresh.size() && !dead()) hold(fresh.subspan(taken));
+    account_held();
   } else {
     hold(fresh);
     feed_held();
@@ -150,7 +160,8 @@ std::size_t Connection::converse(ByteView input) {
   if (phase_ == Phase::sniffing && !begin_conversation(input)) return 0;
   hall_.worked = true;
   std::size_t taken = 0;
-  while (taken < input.size() && conversation_->wants_input() && !conversation_->finished()) {
+  while (taken < input.size() && conversation_->wants_input() && !conversation_->finished() &&
+         !waits_for_reader()) {
     const std::size_t count = conversation_->receive(input.subspan(taken));
     CHECK(count <= input.size() - taken);
     if (count == 0) break;
@@ -158,7 +169,7 @@ std::size_t Connection::converse(ByteView input) {
   }
   if (taken != 0) message_since_ = Time::max();  // what is left, if anything, is another message
   if (conversation_->finished()) return input.size();
-  input_waits_ = taken < input.size() && !conversation_->wants_input();
+  input_waits_ = taken < input.size() && (!conversation_->wants_input() || waits_for_reader());
   return taken;
 }
 
@@ -202,8 +213,14 @@ void Connection::drop_held(std::size_t count) {
 }
 
 void Connection::account_held() {
-  const std::size_t now = held_.capacity();
+  const std::size_t now = held_.capacity() + (conversation_ ? conversation_->held_bytes() : 0);
   if (now == held_charged_) return;
+  if (held_charged_ == 0) {
+    held_since_ = hall_.clock.now();
+    hall_.holding.push_back(*this);
+  } else if (now == 0) {
+    HoldingHook::unlink();
+  }
   const bool less = now < held_charged_;
   hall_.budget.change(this, held_charged_, now);
   held_charged_ = now;
@@ -220,10 +237,34 @@ void Connection::account_held() {
 // Those that hold half a message come first: they give memory back.
 void Connection::starve() {
   ++hall_.statistics.budget_pauses;
-  if (held_.empty()) {
+  if (held_charged_ == 0) {
     hall_.starved.push_back(*this);
   } else {
     hall_.starved.push_front(*this);
+  }
+  if (starved_until_ != Time::max()) return;
+  starved_until_ = hall_.clock.now() + hall_.options.starve_timeout;
+  schedule();
+}
+
+// Memory that does not come free by itself is taken from those who have had it for longest, in one
+// go until there is room for all who wait, or half of it is free. Whoever waits for the server, and
+// not for its peer, is left alone.
+void Connection::evict_others(Time now) {
+  starved_until_ = Time::max();
+  if (!StarvedHook::is_linked()) return;
+  starved_until_ = now + hall_.options.starve_timeout;
+  if (now < hall_.next_eviction) return;  // what was given up a moment ago is for this one, too
+  hall_.next_eviction = now + hall_.options.starve_timeout / 2;
+  const auto wanted = hall_.starved.size() * kReadBytes;
+  std::uint64_t left = hall_.budget.used();
+  for (Connection& holder : hall_.holding) {
+    if (holder.held_since_ + hall_.options.starve_timeout > now) break;
+    if (hall_.budget.has_room_at(left, wanted)) break;
+    if (holder.input_waits_ || holder.dead()) continue;
+    ++hall_.statistics.input_evictions;
+    left -= holder.held_charged_;
+    holder.kill();
   }
 }
 
@@ -271,22 +312,48 @@ void Connection::read_on() {
 void Connection::flush() {
   while (!write_armed_ && !dead()) {
     const ByteView output = conversation_->output();
-    if (output.empty()) return;
+    if (output.empty()) {
+      write_since_ = Time::max();
+      return;
+    }
     const net::Transfer put = stream_->write(output);
     if (put.state == State::ready) {
       hall_.statistics.sent_bytes += put.count;
+      written_ += put.count;
       write_limit_ = Time::max();
       conversation_->sent(put.count);
     } else if (put.state == State::would_block) {
       ++hall_.statistics.output_pauses;
       write_armed_ = true;
       stream_->wait_writable();
-      write_limit_ = hall_.clock.now() + hall_.options.write_timeout;
+      if (write_since_ == Time::max()) {
+        write_since_ = hall_.clock.now();
+        written_ = 0;
+      }
+      write_limit_ = output_due(hall_.options, write_since_, written_);
       schedule();
     } else {
       ++hall_.statistics.broken;
       kill();
     }
+  }
+}
+
+// What waits for a peer that does not read. The one that has been waited for longest goes when all
+// of it together is too much.
+void Connection::account_output() {
+  const bool stuck = write_armed_ && conversation_ && !dead();
+  const std::size_t now = stuck ? conversation_->output().size() : 0;
+  hall_.stuck_bytes = hall_.stuck_bytes - stuck_charged_ + now;
+  if (stuck_charged_ == 0 && now != 0) hall_.stuck.push_back(*this);
+  if (stuck_charged_ != 0 && now == 0) StuckHook::unlink();
+  stuck_charged_ = now;
+  if (now == 0) return;
+  while (hall_.stuck_bytes > hall_.options.output_budget_bytes) {
+    Connection& longest = hall_.stuck.front();
+    ++hall_.statistics.output_evictions;
+    longest.kill();
+    longest.account_output();
   }
 }
 
@@ -297,10 +364,13 @@ void Connection::serve() {
   tell_end_of_input();
   if (phase_ == Phase::talking) {
     flush();
+    account_output();
     if (!dead() && conversation_->finished() && conversation_->output().empty()) linger();
   }
   // Room for more was made by writing, so no event will come to say it.
-  if (input_waits_ && phase_ == Phase::talking && conversation_->wants_input()) wake();
+  if (input_waits_ && phase_ == Phase::talking && conversation_->wants_input() &&
+      !waits_for_reader())
+    wake();
   read_on();
 }
 

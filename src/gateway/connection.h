@@ -26,8 +26,12 @@ class Connection;
 using ListHook = boost::intrusive::link_mode<boost::intrusive::auto_unlink>;
 struct ReadyTag;
 struct StarvedTag;
+struct HoldingTag;
+struct StuckTag;
 using ReadyHook = boost::intrusive::list_base_hook<boost::intrusive::tag<ReadyTag>, ListHook>;
 using StarvedHook = boost::intrusive::list_base_hook<boost::intrusive::tag<StarvedTag>, ListHook>;
+using HoldingHook = boost::intrusive::list_base_hook<boost::intrusive::tag<HoldingTag>, ListHook>;
+using StuckHook = boost::intrusive::list_base_hook<boost::intrusive::tag<StuckTag>, ListHook>;
 
 // What the connections of a gateway share.
 struct Hall {
@@ -44,6 +48,10 @@ struct Hall {
   Deadlines deadlines{};
   List<ReadyHook> ready{};      // to be served this turn
   List<StarvedHook> starved{};  // wait for the budget, in the order of asking
+  List<HoldingHook> holding{};  // hold part of a message, the oldest first
+  Time next_eviction{};
+  List<StuckHook> stuck{};  // their peers do not take all of their output, the longest first
+  std::uint64_t stuck_bytes = 0;
   bool draining = false;
   bool worked = false;  // a conversation was called in this serve_ready()
 };
@@ -52,7 +60,9 @@ class Connection final : public protocol::Host,
                          public net::StreamWatcher,
                          public Deadline,
                          public ReadyHook,
-                         public StarvedHook {
+                         public StarvedHook,
+                         public HoldingHook,
+                         public StuckHook {
  public:
   Connection(Hall& hall, std::unique_ptr<net::Stream> stream);
   ~Connection() override;
@@ -90,6 +100,7 @@ class Connection final : public protocol::Host,
   };
 
   [[nodiscard]] bool wants_bytes() const;
+  [[nodiscard]] bool waits_for_reader() const;
   void read_some();
   void take_in(ByteView fresh);
   void feed_held();
@@ -100,10 +111,12 @@ class Connection final : public protocol::Host,
   void account_held();
   void tell_end_of_input();
   void flush();
+  void account_output();
   void limit_input();
   void discard();
   void read_on();
   void starve();
+  void evict_others(Time now);
   void linger();
   void schedule();
 
@@ -118,6 +131,11 @@ class Connection final : public protocol::Host,
   Time message_since_ = Time::max();  // the half message in held_ began then
   Time input_limit_ = Time::max();    // of sniffing, of half a message, of lingering
   Time write_limit_ = Time::max();    // of output that the peer does not take
+  Time write_since_ = Time::max();    // it has not taken all of it since then
+  std::uint64_t written_ = 0;         // since then
+  std::size_t stuck_charged_ = 0;     // of the output budget
+  Time starved_until_ = Time::max();  // then others are given up for this one
+  Time held_since_{};
   Phase phase_ = Phase::sniffing;
   bool watch_input_ = true;  // the conversation does not do it itself
   bool read_armed_ = false;

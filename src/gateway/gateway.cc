@@ -20,7 +20,7 @@ class Gateway::Impl {
               .options = options_,
               .read_buffer = read_buffer_,
               .statistics = statistics_,
-              .budget = InputBudget(options_.input_budget_bytes)} {}
+              .budget = InputBudget(options_.input_budget_bytes, kReadBytes)} {}
 
   Result<net::Address> listen(const net::Address& address) {
     auto listener = net::Listener::open(

@@ -38,6 +38,9 @@ class Conversation {
   // The least number of bytes that receive() needs to make progress; lets the gateway size its
   // buffer.
   [[nodiscard]] virtual bool wants_input() const = 0;
+  // Memory for input that was consumed and is part of a message that has not ended yet: the gateway
+  // counts it as it counts what was not consumed.
+  [[nodiscard]] virtual std::size_t held_bytes() const { return 0; }
   // True when the connection is to be closed once output() is empty.
   [[nodiscard]] virtual bool finished() const = 0;
   // The peer closed its side; nothing more comes in.

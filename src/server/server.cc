@@ -33,6 +33,7 @@ std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gat
       {"input_timeouts", s.input_timeouts},     {"write_timeouts", s.write_timeouts},
       {"input_overflows", s.input_overflows},   {"input_pauses", s.input_pauses},
       {"output_pauses", s.output_pauses},       {"budget_pauses", s.budget_pauses},
+      {"input_evictions", s.input_evictions},   {"output_evictions", s.output_evictions},
       {"accept_pauses", s.accept_pauses},       {"input_held_bytes", gateway.held_input_bytes()},
       {"received_bytes", s.received_bytes},     {"sent_bytes", s.sent_bytes},
   };

@@ -122,6 +122,9 @@ constexpr SettingRow kRows[] = {
     {"input_budget", "BYTES", "memory for requests half received, of all connections", false,
      [](Settings& s, Values v) { return bytes(s.gateway.input_budget_bytes, v[0]); },
      [](const Settings& s) { return format_bytes(s.gateway.input_budget_bytes); }},
+    {"output_budget", "BYTES", "memory for answers that clients do not read, of all connections",
+     false, [](Settings& s, Values v) { return bytes(s.gateway.output_budget_bytes, v[0]); },
+     [](const Settings& s) { return format_bytes(s.gateway.output_budget_bytes); }},
     {"max_queues", "N", "queues that may exist", false,
      [](Settings& s, Values v) { return number(s.broker.max_queues, v[0], 1); },
      [](const Settings& s) { return fmt::format("{}", s.broker.max_queues); }},
@@ -288,6 +291,9 @@ Result<void> validate(const Settings& settings) {
   }
   if (settings.gateway.input_budget_bytes < (1u << 20)) {
     return fail(ErrorCode::invalid, "input_budget: it is at least 1MiB");
+  }
+  if (settings.gateway.output_budget_bytes < (1u << 20)) {
+    return fail(ErrorCode::invalid, "output_budget: it is at least 1MiB");
   }
   return {};
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gateway/input_budget.h"
+#include "gateway/options.h"
 
 namespace penstock::gateway {
 namespace {
@@ -58,8 +59,34 @@ TEST(Deadlines, ForgetWhatIsDestroyed) {
   EXPECT_TRUE(fired.empty());
 }
 
+TEST(OutputDue, IsNotPutOffByTakingALittleNowAndThen) {
+  const Options options;
+  const Time since = time_from_micros(1'000'000);
+  EXPECT_EQ(output_due(options, since, 0), since + options.write_timeout);
+  EXPECT_EQ(output_due(options, since, 100), since + options.write_timeout);
+  EXPECT_EQ(output_due(options, since, 10 * kOutputBytesPerSecondMin),
+            since + options.write_timeout + std::chrono::seconds(10));
+}
+
+TEST(InputBudget, KeepsAQuarterForThoseThatHoldLittle) {
+  InputBudget budget(100, 10);
+  const int one = 0;
+  const int other = 0;
+  budget.change(&one, 0, 70);
+  EXPECT_TRUE(budget.may_read(&other, 5, 30));
+  EXPECT_TRUE(budget.may_read(&one, 70, 5));
+  EXPECT_FALSE(budget.has_room_at(70, 10));
+  EXPECT_TRUE(budget.has_room_at(60, 10));
+  EXPECT_TRUE(budget.has_room_at(50, 1000));
+  // Somebody may always go on; but only one.
+  EXPECT_TRUE(budget.may_read(&one, 70, 20));
+  EXPECT_FALSE(budget.may_read(&other, 20, 20));
+  EXPECT_TRUE(budget.may_read(&other, 0, 30));
+  budget.change(&one, 70, 0);
+}
+
 TEST(InputBudget, LetsExactlyOneHolderGoBeyondWhenNothingIsLeft) {
-  InputBudget budget(100);
+  InputBudget budget(100, 1000);
   int a = 0, b = 0, c = 0;
   EXPECT_TRUE(budget.may_read(&a, 0, 50));
   budget.change(&a, 0, 60);

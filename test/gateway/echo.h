@@ -15,7 +15,8 @@ class Echo;
 struct EchoRoom {
   std::size_t max_output = 64u << 10;
   std::size_t max_line = 1u << 20;
-  Duration reminder{0};  // says "tick" after so long, once
+  Duration reminder{0};       // says "tick" after so long, once
+  bool keeps_halves = false;  // takes half lines in, as a parser of its own would
   std::set<Echo*> here;
 };
 
@@ -32,9 +33,14 @@ class Echo final : public protocol::Conversation {
     while (wants_input()) {
       const std::string_view rest = as_text(input.subspan(taken));
       const std::size_t end = rest.find('\n');
-      if (end == std::string_view::npos) break;
+      if (end == std::string_view::npos) {
+        if (!room_.keeps_halves) break;
+        half_ += rest;
+        return input.size();
+      }
       taken += end + 1;
-      line(rest.substr(0, end));
+      line(half_.append(rest.substr(0, end)));
+      half_ = std::string();
     }
     return taken;
   }
@@ -50,6 +56,7 @@ class Echo final : public protocol::Conversation {
     return !ending_ && output_.size() - sent_ < room_.max_output;
   }
   bool finished() const override { return ending_ && waiting_ == 0; }
+  std::size_t held_bytes() const override { return half_.empty() ? 0 : half_.capacity(); }
   void on_end_of_input() override {
     output_ += "bye\n";
     ending_ = true;
@@ -76,6 +83,7 @@ class Echo final : public protocol::Conversation {
 
   EchoRoom& room_;
   protocol::Host& host_;
+  std::string half_;
   std::string output_;
   std::size_t sent_ = 0;
   int waiting_ = 0;

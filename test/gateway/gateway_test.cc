@@ -293,6 +293,79 @@ TEST_F(GatewayTest, HoldsHalfMessagesOfAllConnectionsUnderOneBudget) {
       << "an idle one holds a buffer";
 }
 
+TEST_F(GatewayTest, CountsWhatAConversationTookOfHalfAMessage) {
+  room_.keeps_halves = true;
+  open();
+  SocketClient client(address_);
+  client.send("LINE " + std::string(200'000, 'x'));
+  EXPECT_TRUE(eventually([this] { return gateway_->held_input_bytes() >= 200'000; }));
+  client.send("\n");
+  EXPECT_EQ(client.read_until("\n").size(), 200'006u);
+  EXPECT_EQ(ask([this] { return gateway_->held_input_bytes(); }), 0u);
+}
+
+TEST_F(GatewayTest, ServesSmallMessagesWhileLargeOnesFillTheBudget) {
+  room_.keeps_halves = true;
+  open({.input_budget_bytes = 16u << 20, .max_input_bytes = 4u << 20});
+  std::vector<std::unique_ptr<SocketClient>> hoarders;
+  const std::string half = "LINE " + std::string(1'500'000, 'x');
+  std::vector<std::string_view> unsent(20, half);
+  for (std::size_t n = 0; n < unsent.size(); ++n)
+    hoarders.push_back(std::make_unique<SocketClient>(address_));
+  for (int round = 0; round < 10'000 && statistics().budget_pauses == 0; ++round) {
+    for (std::size_t n = 0; n < unsent.size(); ++n)
+      unsent[n].remove_prefix(hoarders[n]->send_some(unsent[n]));
+  }
+  ASSERT_GT(statistics().budget_pauses, 0u);
+  EXPECT_LE(ask([this] { return gateway_->held_input_bytes(); }), 16u << 20);
+  SocketClient healthy(address_);
+  healthy.send("STILL\n");
+  EXPECT_EQ(healthy.read_until("\n"), "STILL\n");
+  EXPECT_EQ(statistics().input_evictions, 0u);
+}
+
+TEST_F(GatewayTest, GivesUpTheOldestHalfMessagesForThoseWhoWaitForTheirMemory) {
+  open({.input_budget_bytes = 1u << 20, .max_input_bytes = 1u << 20});
+  std::vector<std::unique_ptr<SocketClient>> hoarders;
+  for (int i = 0; i < 30; ++i) {
+    hoarders.push_back(std::make_unique<SocketClient>(address_));
+    hoarders.back()->send("LINE " + std::string(40'000, 'x'));
+    const auto want = std::min<std::uint64_t>((hoarders.size() - 1) * 40'000, 900'000);
+    ASSERT_TRUE(eventually([&] { return gateway_->held_input_bytes() >= want; }));
+  }
+  SocketClient healthy(address_);
+  healthy.send("STILL\n");
+  ASSERT_TRUE(eventually([this] { return gateway_->statistics().budget_pauses >= 1; }));
+  EXPECT_EQ(statistics().input_evictions, 0u) << "before their time";
+  advance(Options{}.starve_timeout + 1s);
+  EXPECT_EQ(healthy.read_until("\n"), "STILL\n");
+  EXPECT_GT(statistics().input_evictions, 0u);
+  EXPECT_LE(statistics().input_evictions, 16u) << "more than it takes";
+  EXPECT_TRUE(hoarders.front()->is_closed());
+  EXPECT_LT(ask([this] { return gateway_->held_input_bytes(); }), 1u << 20);
+}
+
+TEST_F(GatewayTest, GivesUpThoseWhoHaveNotReadForLongestWhenTheirOutputIsTooMuch) {
+  room_.max_output = 512u << 10;
+  open({.output_budget_bytes = 1u << 20});
+  std::vector<std::unique_ptr<SocketClient>> deaf;
+  const std::string lines = [] {
+    std::string text;
+    while (text.size() < 60'000) text += "LINE " + std::string(1000, 'x') + "\n";
+    return text;
+  }();
+  for (std::uint64_t n = 0; n < 40 && statistics().output_evictions == 0; ++n) {
+    deaf.push_back(std::make_unique<SocketClient>(address_, 4096));
+    while (statistics().input_pauses <= n && statistics().output_evictions == 0)
+      deaf.back()->send_some(lines);
+  }
+  ASSERT_GT(statistics().output_evictions, 0u);
+  EXPECT_LT(ask([this] { return gateway_->connections(); }), deaf.size());
+  SocketClient healthy(address_);
+  healthy.send("STILL\n");
+  EXPECT_EQ(healthy.read_until("\n"), "STILL\n");
+}
+
 TEST_F(GatewayTest, GivesUpAPeerThatStopsInTheMiddleOfAMessage) {
   open();
   SocketClient idle(address_), half(address_);

@@ -308,6 +308,18 @@ TEST_F(HttpTest, AnIdleConnectionHoldsNoSession) {
   EXPECT_EQ(broker_->statistics().sessions, 1u);
 }
 
+TEST_F(HttpTest, TellsWhatItHoldsOfABodyUntilItIsComplete) {
+  const std::string body(300'000, 'x');
+  const auto text = request("POST /v1/queues/q/messages", body);
+  peer().give(std::string_view(text).substr(0, 200'000), 10'000);
+  EXPECT_GE(peer_->conversation().held_bytes(), 190'000u);
+  EXPECT_LE(peer_->conversation().held_bytes(), 400'000u);
+  peer().give(std::string_view(text).substr(200'000), 10'000);
+  EXPECT_EQ(peer_->conversation().held_bytes(), 0u);
+  settle();
+  EXPECT_EQ(responses(peer_->take_output()).front().status, 202);
+}
+
 TEST(HttpDeadlines, ABodyBuysTimeByItsBytes) {
   const Settings settings;
   const auto begin = time_from_micros(1'000'000);

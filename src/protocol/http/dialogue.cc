@@ -9,6 +9,8 @@ namespace {
 
 // What a quiet connection may keep of its buffers.
 constexpr std::size_t kBytesKept = 64u << 10;
+// What a request may keep of its body while it waits to be answered, which can take minutes.
+constexpr std::size_t kBodyBytesKept = 4u << 10;
 
 }  // namespace
 
@@ -97,7 +99,7 @@ void Dialogue::on_request() {
   if (exchange_.state_ == State::streaming) return begin_events();
   if (exchange_.state_ == State::idle) return after_answer();
   // The broker has copied what it keeps.
-  if (parser_.body().size() > kBytesKept) (void)parser_.take_body();
+  if (parser_.body().size() > kBodyBytesKept) (void)parser_.take_body();
 }
 
 void Dialogue::on_malformed() {

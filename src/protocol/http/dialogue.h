@@ -33,6 +33,7 @@ class Dialogue final : public Conversation, private ReplyTaker, private EventHub
   [[nodiscard]] ByteView output() const override;
   void sent(std::size_t count) override;
   [[nodiscard]] bool wants_input() const override;
+  [[nodiscard]] std::size_t held_bytes() const override { return parser_.held_bytes(); }
   [[nodiscard]] bool finished() const override { return closing_; }
   void on_end_of_input() override;
   void on_time(Time now) override;

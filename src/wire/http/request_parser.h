@@ -72,6 +72,10 @@ class RequestParser {
 
   // After failed.
   [[nodiscard]] const Failure& failure() const { return failure_; }
+  // Memory of the body received so far, while it is not complete.
+  [[nodiscard]] std::size_t held_bytes() const {
+    return phase_ == Phase::body || phase_ == Phase::failed ? body_.capacity() : 0;
+  }
   // Whether part of a message has arrived: a time-out then is worth a 408.
   [[nodiscard]] bool in_message() const { return phase_ == Phase::body || !head_reader_.empty(); }
 
