@@ -4,15 +4,19 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
 
 #include "base/text.h"
 #include "penstock/task.hpp"
+#include "wire/json/json.h"
 
 namespace penstock::detail {
 namespace {
 
 namespace json = boost::json;
 
+// A message's size bounds the text.
+constexpr wire::json::Limits kTaskJson{.max_bytes = SIZE_MAX};
 constexpr std::size_t kShownBytesMax = 40;  // of a wrong value, in an error
 
 // "argument 2: size.width", "result: [3]"
@@ -156,10 +160,9 @@ std::uint64_t json_unsigned(const JsonPlace& place, const json::value& value, st
 }
 
 json::value parse_json(std::string_view text, std::string_view what) {
-  json::error_code problem;
-  json::value parsed = json::parse({text.data(), text.size()}, problem);
-  if (problem) throw InvalidInput(fmt::format("{}: not JSON: {}", what, problem.message()));
-  return parsed;
+  auto parsed = wire::json::parse(text, kTaskJson);
+  if (!parsed) throw InvalidInput(fmt::format("{}: not JSON: {}", what, parsed.error().message));
+  return std::move(*parsed);
 }
 
 Arguments::Arguments(std::string_view payload, std::size_t count)
@@ -171,9 +174,9 @@ Arguments::Arguments(std::string_view payload, std::size_t count)
       throw ArgumentError(fmt::format("the task takes {} arguments, got none", count));
     return;
   }
-  json::error_code problem;
-  root_ = json::parse({payload.data(), payload.size()}, problem, json::storage_ptr(&memory_));
-  if (problem) throw ArgumentError("the task's payload is not JSON: " + problem.message());
+  auto parsed = wire::json::parse(payload, kTaskJson, json::storage_ptr(&memory_));
+  if (!parsed) throw ArgumentError("the task's payload is not JSON: " + parsed.error().message);
+  root_ = std::move(*parsed);
   if (!root_.is_object()) throw ArgumentError("the task's payload is not {\"args\":[...]}");
   const auto& object = root_.get_object();
   if (const auto* args = object.if_contains("args"); args != nullptr) {

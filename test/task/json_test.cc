@@ -73,6 +73,7 @@ TEST(Json, CarriesPlainTypes) {
   expect_round_trip(std::numeric_limits<std::uint64_t>::max(), "18446744073709551615");
   expect_round_trip(0.1, "0.1");
   expect_round_trip(1e300, "1e+300");
+  expect_round_trip(1.8400000391254226e26, "1.8400000391254226e+26");
   expect_round_trip('a', "97");
   expect_round_trip(std::monostate{}, "null");
 }

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <charconv>
+#include <cmath>
 
 namespace penstock::wire::json {
 namespace {
@@ -66,6 +69,28 @@ TEST(Json, RefusesANumberThatItCouldOnlyWriteBackAsInfinity) {
     EXPECT_FALSE(check(text)) << text;
   }
   EXPECT_EQ(error_of("[1e308,1e-999]"), "");
+}
+
+TEST(Json, ReadsNumbersAsTheyWereWrittenToTheLastBit) {
+  // Each was one unit off in the last place.
+  for (const std::string_view text : {"1.8400000391254226E26", "1.8400000391254227E26"}) {
+    double expected = 0;
+    std::from_chars(text.data(), text.data() + text.size(), expected);
+    const auto value = parse(text);
+    ASSERT_TRUE(value);
+    EXPECT_EQ(value->get_double(), expected);
+  }
+  std::uint64_t bits = 1;
+  for (int i = 0; i < 20'000; ++i) {
+    bits = bits * 6364136223846793005 + 1442695040888963407;
+    const auto number = std::bit_cast<double>(bits);
+    if (!std::isfinite(number)) continue;
+    char text[40];
+    const auto end = std::to_chars(text, text + sizeof text, number).ptr;
+    const auto value = parse({text, static_cast<std::size_t>(end - text)});
+    ASSERT_TRUE(value);
+    ASSERT_EQ(value->to_number<double>(), number);
+  }
 }
 
 TEST(Json, WritesAnyTextAsAStringThatReadsBack) {

@@ -21,7 +21,7 @@ LAYERS = {
     "protocol": ("base", "flow", "wire", "broker", *VOCABULARY),
     "client": ("base", "os", "flow", "wire", "net"),
     "gateway": ("base", "os", "flow", "wire", "net", "broker", "protocol", *VOCABULARY),
-    "task": ("base", "os", "flow", "broker", "client", "penstock", *VOCABULARY),
+    "task": ("base", "os", "flow", "wire", "broker", "client", "penstock", *VOCABULARY),
     "server": ("base", "os", "flow", "wire", "engine", "net", "journal", "broker", "protocol",
                "client", "gateway", "task", "penstock"),
     "cli": ("base", "os", "flow", "wire", "engine", "net", "journal", "broker", "protocol",

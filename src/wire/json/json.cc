@@ -1,9 +1,7 @@
 #include "wire/json/json.h"
 
 #include <algorithm>
-#include <boost/json/parser.hpp>
 #include <boost/json/serialize.hpp>
-#include <cmath>
 
 #include "base/text.h"
 
@@ -37,37 +35,11 @@ std::string range_text(std::string_view type, const std::string& min, const std:
   return "be " + std::string(type) + " from " + min + " to " + max;
 }
 
-// No deeper than the parser went.
-bool is_finite(const bj::value& value) {
-  if (const auto* number = value.if_double()) return std::isfinite(*number);
-  if (const auto* array = value.if_array()) return std::ranges::all_of(*array, is_finite);
-  if (const auto* object = value.if_object()) {
-    return std::ranges::all_of(*object, [](const auto& field) { return is_finite(field.value()); });
-  }
-  return true;
-}
-
 std::string plain(double value) {
   return to_text(bj::value(value));
 }
 
 }  // namespace
-
-Result<bj::value> parse(std::string_view text, const Limits& limits) {
-  if (text.size() > limits.max_bytes) return fail(check(text, limits).error());
-  bj::parse_options options;
-  options.max_depth = limits.max_depth;
-  unsigned char scratch[2048];
-  bj::parser parser({}, options, scratch);
-  bj::error_code error;
-  const auto at = parser.write_some(text.data(), text.size(), error);
-  const bool whole = !error && at == text.size();
-  auto value = whole ? parser.release() : bj::value();
-  if (whole && is_finite(value)) return value;
-  // Told by the one that tells it to everybody, so that a text has one fault.
-  if (auto good = check(text, limits); !good) return fail(std::move(good.error()));
-  return fail(ErrorCode::invalid, "JSON: the text cannot be read");
-}
 
 std::string to_text(const bj::value& value) {
   return bj::serialize(value);

@@ -7,6 +7,7 @@
 //   ("[0,0,0..."), so the size limit is the memory limit.
 #pragma once
 
+#include <boost/json/storage_ptr.hpp>
 #include <boost/json/value.hpp>
 #include <cstdint>
 #include <optional>
@@ -27,7 +28,10 @@ struct Limits {
 // One JSON text (RFC 8259), the whole of `text`: valid UTF-8, no comments, no trailing commas. Of a
 // name given twice, the last one counts. An error names the position: "JSON: syntax error at byte
 // 17".
-[[nodiscard]] Result<boost::json::value> parse(std::string_view text, const Limits& limits = {});
+// A number with a fraction or an exponent is the double next to it, as written by any shortest
+// writer. The value lives in `memory`, which is the heap when none is given.
+[[nodiscard]] Result<boost::json::value> parse(std::string_view text, const Limits& limits = {},
+                                               boost::json::storage_ptr memory = {});
 // Whether parse() would take it, and with the same error if not; builds nothing in memory. For JSON
 // that is passed on as it came.
 [[nodiscard]] Result<void> check(std::string_view text, const Limits& limits = {});
