@@ -17,6 +17,8 @@ QUICK ?=
 SEEDS ?= 20000
 FIRST ?= 1
 LENGTH ?= 3
+# For how many seconds `make fuzz` runs each target; TARGET names one.
+TIME ?= 60
 # Which tests `make test`, `make asan` and `make tsan` run: a regular expression over test names.
 TESTS ?= .
 
@@ -27,8 +29,8 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test sim crash verify-exhaustive power-cuts faults demo run bench bench-peers format format-check \
-  tidy install asan tsan clean
+.PHONY: help setup configure build test sim crash verify-exhaustive power-cuts faults fuzz demo run bench \
+  bench-peers format format-check tidy install asan tsan clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +70,12 @@ power-cuts: configure ## the same, and what was not durable goes with the proces
 faults: configure ## let every call of the server fail, one after the other (SAMPLE=60 for some; takes an hour)
 	@cmake --build --preset release -j $(JOBS) --target fault_runs
 	@cd build/release && test/faults/fault_runs $(if $(SAMPLE),--sample $(SAMPLE) $(or $(SEED),1))
+
+fuzz: ## fuzz the decoders under sanitizers (TIME=60 seconds each, TARGET=http_requests for one)
+	@tools/setup packages.txt packages-fuzz.txt
+	@cmake --preset fuzz --log-level=WARNING >/dev/null
+	@cmake --build --preset fuzz -j $(JOBS) --target $(if $(TARGET),fuzz_$(TARGET),fuzzers)
+	@fuzz/run $(TIME) $(TARGET)
 
 demo: build ## see it work: notifications from publish to delivery
 	@$(PROGRAM) demo notifications

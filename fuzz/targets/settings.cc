@@ -1,0 +1,41 @@
+// The configuration file.
+#include "server/settings.h"
+
+#include <string>
+
+#include "base/check.h"
+#include "fuzz/support/fuzz.h"
+
+namespace penstock::fuzz {
+namespace {
+
+using namespace server;
+
+std::vector<std::string> shown(const Settings& settings) {
+  std::vector<std::string> all;
+  for (const auto& row : setting_rows()) all.push_back(row.show(settings));
+  return all;
+}
+
+}  // namespace
+
+void fuzz_one(ByteView input) {
+  const auto text = as_text(input);
+  Settings settings;
+  if (const auto read = read_text(settings, text, "penstock.toml"); !read) {
+    CHECK(!read.error().message.empty());
+    return;
+  }
+  // What is shown is what would be read back.
+  Settings again;
+  for (const auto& row : setting_rows()) {
+    const auto value = row.show(settings);
+    const auto values = row.list ? split_list(value) : std::vector<std::string>{value};
+    if (row.list && value.empty()) continue;
+    CHECK(apply_setting(again, row, values));
+  }
+  CHECK(shown(again) == shown(settings));
+  if (const auto good = validate(settings); !good) CHECK(!good.error().message.empty());
+}
+
+}  // namespace penstock::fuzz
