@@ -58,6 +58,7 @@ TEST(Settings, NameTheKeyAndTheLineOfWhatIsWrong) {
   EXPECT_TRUE(error_of("data = ").starts_with("penstock.toml:1: "));
   EXPECT_TRUE(error_of("segment = \"3MiB\"").contains("power of two"));
   EXPECT_TRUE(error_of("log_level = \"loud\"").contains("debug, info, warning, error"));
+  EXPECT_TRUE(error_of("parity = \"maybe\"").contains("neither on nor off"));
 }
 
 TEST(Settings, SayWhichFileIsMissing) {
