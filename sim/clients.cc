@@ -12,7 +12,8 @@ using engine::Outcome;
 namespace {
 
 constexpr const char* kQueues[] = {"a", "b"};
-constexpr const char* kKinds[] = {"publish", "take", "settle", "extend", "queue", "task"};
+constexpr const char* kKinds[] = {"publish", "take", "settle", "extend",
+                                  "queue",   "task", "redrive"};
 std::string short_name(const std::string& body) {
   return body.substr(0, body.find('-'));
 }
@@ -108,7 +109,7 @@ void Clients::act() {
     case 18:
       return look_at_task();
     default:
-      if (random_.one_in(4)) reconnect();
+      return random_.one_in(2) ? redrive() : random_.one_in(2) ? reconnect() : void();
   }
 }
 
@@ -242,6 +243,18 @@ void Clients::extend() {
   broker_->extend(client.session, ask(std::move(asked)), {&token, 1}, lease);
 }
 
+void Clients::redrive() {
+  Asked asked(Asked::Kind::redrive);
+  auto& client = some_client(asked);
+  asked.queue = kAllQueues[2 + random_.below(2)];
+  const auto queue = asked.queue;
+  // Any message may have died unseen, and come back now: with a new life, and no time to expire.
+  for (auto& [body, message] : ledger_.messages())
+    if (queue == message.queue + ".dead") message.may_move = true;
+  broker_->redrive(client.session, ask(std::move(asked)), queue,
+                   static_cast<std::uint32_t>(1 + random_.below(8)));
+}
+
 void Clients::look() {
   Asked asked(Asked::Kind::queue);
   auto& client = some_client(asked);
@@ -336,6 +349,8 @@ void Clients::hear() {
 }
 
 void Clients::hear_one(Asked& asked, const Answer& answer) {
+  // There may be no dead letters yet, and so no queue of them.
+  if (asked.kind == Asked::Kind::redrive) return;
   if (answer.kind == Answer::Kind::error)
     violated("answers", fmt::format("an error for a command that is right: {}", answer.reason));
   switch (asked.kind) {
@@ -363,6 +378,8 @@ void Clients::hear_one(Asked& asked, const Answer& answer) {
     }
     case Asked::Kind::queue:
       return hear_queue(asked, answer);
+    case Asked::Kind::redrive:
+      return;
     case Asked::Kind::task:
       if (answer.task != engine::TaskState::done || answer.result != asked.result)
         violated("results",

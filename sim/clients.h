@@ -32,7 +32,7 @@ class Clients {
 
  private:
   struct Asked {
-    enum class Kind : std::uint8_t { publish, take, settle, extend, queue, task };
+    enum class Kind : std::uint8_t { publish, take, settle, extend, queue, task, redrive };
     explicit Asked(Kind k) : kind(k) {}
     Kind kind;
     std::size_t client = 0;
@@ -67,6 +67,7 @@ class Clients {
   void take();
   void settle();
   void extend();
+  void redrive();
   void reconnect();
   void look();
   void look_at_task();
