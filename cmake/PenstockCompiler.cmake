@@ -29,6 +29,10 @@ target_compile_options(penstock_flags INTERFACE
 target_compile_definitions(penstock_flags INTERFACE _GLIBCXX_ASSERTIONS BOOST_ASIO_NO_DEPRECATED
   BOOST_ASIO_DISABLE_CONCEPTS)
 target_link_options(penstock_flags INTERFACE -Wl,-z,relro,-z,now)
+if(PENSTOCK_COVERAGE)
+  add_compile_options(--coverage -fprofile-update=atomic)
+  add_link_options(--coverage)
+endif()
 if(PENSTOCK_SANITIZE)
   add_compile_options(-fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all
     -fno-omit-frame-pointer -O1 -g)
