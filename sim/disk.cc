@@ -206,7 +206,8 @@ class SimFile final : public File {
   }
 
   Result<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into) const override {
-    if (disk_.faults.unreadable.contains(name_))
+    if (++disk_.reads_ == disk_.faults.fail_read_at) disk_.failed_ = true;
+    if (disk_.reads_ == disk_.faults.fail_read_at)
       return fail(ErrorCode::io, "read " + name_ + ": Input/output error");
     if (offset >= content().size) return 0;
     const auto wanted = std::min<std::uint64_t>(into.size(), content().size - offset);

@@ -17,7 +17,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -129,14 +128,15 @@ class SimDisk final : public Directory {
     std::uint64_t cut_power_at = 0;  // the change is begun but not synced, a sync not done
     std::uint64_t fail_at = 0;
     ErrorCode fail_with = ErrorCode::io;
-    bool sticky = false;               // and all operations after it
-    std::set<std::string> unreadable;  // reads of these files fail
+    bool sticky = false;             // and all operations after it
+    std::uint64_t fail_read_at = 0;  // reads are counted apart
   };
   Faults faults;
   std::uint64_t capacity_bytes = 1ull << 40;
   [[nodiscard]] std::uint64_t used_bytes() const { return used_bytes_; }
   // Whether fail_at came to pass.
   [[nodiscard]] bool failed() const { return failed_; }
+  [[nodiscard]] std::uint64_t reads() const { return reads_; }
 
   // The disk said that the sync numbered `back` (0 = the last) was done, and lied: what it covered
   // goes back to what it was, where nothing was written since. Only of the latest few syncs.
@@ -168,7 +168,9 @@ class SimDisk final : public Directory {
   std::deque<Inode> inodes_;
   std::deque<std::vector<Written>> synced_;
   std::uint64_t operations_ = 0, used_bytes_ = 0;
-  bool locked_ = false, failed_ = false;
+  mutable std::uint64_t reads_ = 0;
+  mutable bool failed_ = false;
+  bool locked_ = false;
 };
 
 }  // namespace penstock::sim

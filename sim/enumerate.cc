@@ -17,6 +17,8 @@ std::string Enumeration::run(const Script& script, bool aged, bool pipelined) {
   auto problem = play(script, pipelined);
   if (problem.empty()) problem = crash_everywhere();
   if (problem.empty() && options_.damage) problem = check_damage();
+  if (problem.empty() && script.size() <= options_.failures_up_to)
+    problem = fail_everywhere(script, pipelined);
   if (problem.empty()) return {};
   return fmt::format("script {} ({} log, {}):\n{}", text_of(script), aged ? "aged" : "young",
                      pipelined ? "pipelined" : "one by one", problem);
@@ -38,7 +40,6 @@ std::string Enumeration::commit(broker::Broker& broker) {
   return play_->hear();
 }
 
-// Pipelined: each operation is issued while the batch of the one before is on its way.
 std::string Enumeration::play(const Script& script, bool pipelined) {
   moments_.clear();
   lies_.clear();
@@ -48,13 +49,20 @@ std::string Enumeration::play(const Script& script, bool pipelined) {
   SimDisk disk(store_, stock_->image);
   auto opened = broker::Broker::open(disk, clock, random, script_options(clock));
   if (!opened) return "the stock does not open: " + opened.error().message;
-  auto& broker = **opened;
-  Play play(*stock_, broker, clock);
+  Play play(*stock_, **opened, clock);
   play_ = &play;
   clock_ = &clock;
-  std::string what = "at the beginning";
-  disk.after_operation = [&] { record(disk, what); };
-  record(disk, what);
+  what_ = "at the beginning";
+  disk.after_operation = [&] { record(disk, what_); };
+  record(disk, what_);
+  if (auto wrong = play_on(disk, play, **opened, script, pipelined); !wrong.empty()) return wrong;
+  states_ = play.states;
+  return {};
+}
+
+// Pipelined: each operation is issued while the batch of the one before is on its way.
+std::string Enumeration::play_on(SimDisk& disk, Play& play, broker::Broker& broker,
+                                 const Script& script, bool pipelined) {
   journal::Batch* in_flight = nullptr;
   const auto finish = [&]() -> std::string {
     if (in_flight == nullptr) return {};
@@ -64,8 +72,8 @@ std::string Enumeration::play(const Script& script, bool pipelined) {
     return play.hear();
   };
   for (std::size_t n = 0; n < script.size(); ++n) {
-    what = fmt::format("in step {}, {}", n + 1, name_of(script[n]));
-    const bool alone = script[n] == Op::checkpoint || !pipelined;
+    what_ = fmt::format("in step {}, {}", n + 1, name_of(script[n]));
+    const bool alone = script[n] == Op::checkpoint || script[n] == Op::protect || !pipelined;
     if (alone)
       if (auto wrong = finish(); !wrong.empty()) return wrong;
     play.issue(script[n]);
@@ -76,22 +84,78 @@ std::string Enumeration::play(const Script& script, bool pipelined) {
       if (auto wrong = finish(); !wrong.empty()) return wrong;
       in_flight = broker.seal();
     }
-    if (!broker.prepare()) return "prepare failed";
+    // What calls it ends the process, too.
+    if (auto prepared = broker.prepare(); !prepared)
+      throw ProcessDeath{"prepare", prepared.error().message};
   }
   if (auto wrong = finish(); !wrong.empty()) return wrong;
   if (auto wrong = commit(broker); !wrong.empty()) return wrong;
-  what = "at the end";
-  record(disk, what);
+  what_ = "at the end";
+  if (disk.after_operation) record(disk, what_);
   if (play.confirmed + 1 < play.states.size()) return "a command was not answered";
-  last_image_ = disk.state().image(std::vector<bool>(disk.state().pending.size(), false));
+  const auto durable = [&disk] {
+    return disk.state().image(std::vector<bool>(disk.state().pending.size(), false));
+  };
+  last_image_ = durable();
   for (std::size_t back = 0; back < disk.syncs_remembered(); ++back)
     lies_.push_back(disk.lie(back));
   if (!pipelined) {
-    what = "while closing";
+    what_ = "while closing";
     broker.close();
-    last_image_ = disk.state().image(std::vector<bool>(disk.state().pending.size(), false));
+    last_image_ = durable();
   }
-  states_ = play.states;
+  return {};
+}
+
+std::string Enumeration::fail_everywhere(const Script& script, bool pipelined) {
+  for (const bool reads : {false, true}) {
+    for (std::uint64_t n = 1;; ++n) {
+      SimDisk::Faults faults;
+      (reads ? faults.fail_read_at : faults.fail_at) = n;
+      bool came_to_pass = false;
+      if (auto wrong = fail_at(faults, script, pipelined, came_to_pass); !wrong.empty())
+        return fmt::format("{} {} failed\n{}", reads ? "read" : "operation", n, wrong);
+      if (!came_to_pass) break;
+      ++(reads ? counters_.failed_reads : counters_.failed_operations);
+    }
+  }
+  return {};
+}
+
+// It may die of it, or go on; but what it said before must be true after.
+std::string Enumeration::fail_at(const SimDisk::Faults& faults, const Script& script,
+                                 bool pipelined, bool& came_to_pass) {
+  moments_.clear();
+  SimClock clock;
+  clock.set(stock_->now);
+  SimRandom random(2);
+  SimDisk disk(store_, stock_->image);
+  disk.faults = faults;
+  std::optional<Play> play;
+  try {
+    auto opened = broker::Broker::open(disk, clock, random, script_options(clock));
+    if (opened) {
+      play.emplace(*stock_, **opened, clock);
+      play_ = &*play;
+      auto wrong = play_on(disk, *play, **opened, script, pipelined);
+      // A body that could not be read is missing in an answer, and counted.
+      const bool excused = (*opened)->statistics().damaged_reads > 0;
+      if (!wrong.empty() && !excused) return wrong;
+    } else if (!disk.failed()) {
+      return "it did not open: " + opened.error().message;
+    }
+  } catch (const ProcessDeath& death) {
+    if (!disk.failed()) return "it died: " + death.what + ": " + death.why;
+  }
+  came_to_pass = disk.failed();
+  states_ = play ? play->states : std::vector<Model>{stock_->model};
+  const Moment end{disk.state(), play ? play->confirmed : 0, states_.size() - 1, clock.now(),
+                   what_};
+  for (const bool kept : {false, true}) {
+    const auto image = end.disk.image(std::vector<bool>(end.disk.pending.size(), kept));
+    const auto found = recover(image, end.now, nullptr);
+    if (!allowed(end, found.text)) return explain(end, found);
+  }
   return {};
 }
 
@@ -312,6 +376,13 @@ std::string Enumeration::check_rot(const Image& image, bool clean) {
       damaged[name] = std::move(rotten);
       ++counters_.rotten;
       const auto found = recover(damaged, end.now, nullptr);
+      if (name.ends_with(".seg") && image.contains(name.substr(0, name.size() - 3) + "par")) {
+        ++counters_.rot_under_parity;
+        if (found.text != states_.back().describe(end.now))
+          return fmt::format("a bit flipped in {}, sector {}, and its parity did not help\n{}",
+                             name, sector, explain(end, found));
+        continue;
+      }
       if (found.problem.find(name) != std::string::npos || found.damaged_reads > 0) {
         ++counters_.rot_found;
         continue;

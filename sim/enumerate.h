@@ -21,6 +21,8 @@ struct EnumerationOptions {
   std::uint64_t crash_recovery_every = 1;
   // Rot and lying syncs are tried at the end of each script, too.
   bool damage = true;
+  // Every operation of the disk fails once, in scripts of up to so many operations.
+  std::size_t failures_up_to = 2;
 };
 
 struct EnumerationCounters {
@@ -28,8 +30,8 @@ struct EnumerationCounters {
   std::uint64_t images = 0;      // made
   std::uint64_t recoveries = 0;  // of images that had not been seen before
   std::uint64_t inside_recovery = 0;
-  std::uint64_t kills = 0;
-  std::uint64_t rotten = 0, rot_found = 0, rot_harmless = 0;
+  std::uint64_t kills = 0, failed_operations = 0, failed_reads = 0;
+  std::uint64_t rotten = 0, rot_found = 0, rot_harmless = 0, rot_under_parity = 0;
   std::uint64_t lies = 0, lies_found = 0;
 };
 
@@ -55,7 +57,15 @@ class Enumeration {
   };
 
   void record(const SimDisk& disk, const std::string& what);
+  // From the stock to the end, recording every moment.
   [[nodiscard]] std::string play(const Script& script, bool pipelined);
+  // With a broker that is open. `close`: in the end.
+  [[nodiscard]] std::string play_on(SimDisk& disk, Play& play, broker::Broker& broker,
+                                    const Script& script, bool pipelined);
+  // Each operation of the disk, and each read, fails once; then the process is started again.
+  [[nodiscard]] std::string fail_everywhere(const Script& script, bool pipelined);
+  [[nodiscard]] std::string fail_at(const SimDisk::Faults& faults, const Script& script,
+                                    bool pipelined, bool& came_to_pass);
   [[nodiscard]] std::string commit(broker::Broker& broker);
   [[nodiscard]] std::string crash_everywhere();
   [[nodiscard]] std::string crash_at(const Moment& moment);
@@ -85,6 +95,7 @@ class Enumeration {
   std::vector<Model> states_;
   Play* play_ = nullptr;
   SimClock* clock_ = nullptr;
+  std::string what_;  // is being done
   Image last_image_;
   std::size_t before_last_batch_ = 0;  // what was known to be durable when the last one was written
   std::vector<Image> lies_;

@@ -129,9 +129,11 @@ int run_enumeration(std::size_t length, const EnumerationOptions& options, Shard
       "{} scripts, stopped at {} moments, in {:.1f} s: {} images made, {} different ones "
       "recovered, {} more with a second crash inside the recovery\n",
       c.scripts, c.moments, watch.seconds(), c.images, c.recoveries, c.inside_recovery);
-  fmt::print("  {} kills with the page cache intact\n", c.kills);
-  fmt::print("  {} flipped bits: {} reported, {} without effect; {} lying syncs: {} reported\n",
-             c.rotten, c.rot_found, c.rot_harmless, c.lies, c.lies_found);
+  fmt::print("  {} kills with the page cache intact; {} operations and {} reads failed\n", c.kills,
+             c.failed_operations, c.failed_reads);
+  fmt::print("  {} flipped bits: {} reported, {} without effect, {} under parity, all undone\n",
+             c.rotten, c.rot_found, c.rot_harmless, c.rot_under_parity);
+  fmt::print("  {} lying syncs: {} reported\n", c.lies, c.lies_found);
   fmt::print("  {:.0f} recoveries a minute\n",
              60 * static_cast<double>(recovered) / watch.seconds());
   return problem.empty() ? 0 : 1;
@@ -205,6 +207,8 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 4));
   enumeration->add_option("--subsets", options.all_subsets_up_to,
                           "try all subsets of up to so many pending changes");
+  enumeration->add_option("--failures", options.failures_up_to,
+                          "let every operation of the disk fail in scripts of up to so many steps");
   enumeration->add_option("--inside", options.crash_recovery_every,
                           "crash inside one recovery in so many; 0 = never");
   sharded(enumeration);

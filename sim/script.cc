@@ -14,7 +14,7 @@ constexpr std::uint64_t kSegmentBytes = 64 << 10;
 constexpr std::size_t kLargeBody = 15'000;
 constexpr std::string_view kNames[kOps] = {"publish", "batch",  "keyed",      "take",   "ack",
                                            "nack",    "reject", "commit",     "finish", "declare",
-                                           "remove",  "roll",   "checkpoint", "expire"};
+                                           "remove",  "roll",   "checkpoint", "expire", "protect"};
 
 // One broker, one session, one command after the other, each to its end.
 struct Desk {
@@ -341,6 +341,10 @@ void Play::issue(Op op) {
       return publish("r", {large(body("L"))});
     case Op::checkpoint:
       broker_.maintain();
+      return;
+    case Op::protect:
+      while (broker_.tend() <= clock_.now()) {
+      }
       return;
     case Op::expire:
       publish("q", {body("e")}, {}, clock_.now() + 5ms);

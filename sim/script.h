@@ -29,8 +29,9 @@ enum class Op : std::uint8_t {
   roll,        // large messages: the log begins a new segment
   checkpoint,  // maintenance: a checkpoint, and segments are used again
   expire,      // a message comes, and its time runs out
+  protect,     // sealed segments get their parity
 };
-inline constexpr std::size_t kOps = 14;
+inline constexpr std::size_t kOps = 15;
 [[nodiscard]] std::string_view name_of(Op op);
 using Script = std::vector<Op>;
 [[nodiscard]] std::string text_of(const Script& script);

@@ -173,7 +173,10 @@ class World {
       const auto more = broker_->prepare();
       if (!more) fatal("prepare", more.error().message);  // as the thread that calls it does
       prepared_ = prepared_ || !*more;
-      if (!*more) return;
+      if (!*more) break;
+    }
+    // Parity, and now and then some of the scrub.
+    for (int step = 0; step < 4 && broker_->tend() <= clock_.now(); ++step) {
     }
   }
 
@@ -248,6 +251,7 @@ class World {
     options.journal.tail_cache_bytes = options_.tail_cache_bytes;
     options.journal.spare_segments = options_.spare_segments;
     options.journal.clock = &clock_;
+    options.journal.scrub_interval = std::chrono::seconds(2);
     options.journal.log_id.emplace();
     options.journal.log_id->fill(std::byte{9});
     options.max_message_bytes = 16 << 10;
