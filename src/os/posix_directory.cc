@@ -119,10 +119,12 @@ Result<std::unique_ptr<DirectoryLock>> PosixDirectory::lock() {
   }
   // For people; the lock is what counts. Half of a number would be the wrong one.
   const std::string text = std::to_string(::getpid()) + "\n";
-  if (::ftruncate(fd, 0) != 0) return fail(os_error("truncate", full(kLockName), errno));
   auto file = std::make_unique<PosixFile>(std::move(owned), Descriptor(-1), full(kLockName));
+  // Written before it is cut: a full disk would not give back the block that cutting it frees.
   if (auto written = file->write_at(0, as_bytes(text)); !written)
     return fail(std::move(written).error());
+  if (::ftruncate(fd, static_cast<::off_t>(text.size())) != 0)
+    return fail(os_error("truncate", full(kLockName), errno));
   return std::make_unique<PosixLock>(std::move(file));
 }
 

@@ -238,9 +238,12 @@ long failed(Event* event) {
   return -1;
 }
 
+// Whether it needs a block that the file does not have.
 bool grows(int fd, std::uint64_t end) {
+  constexpr std::uint64_t kBlock = 4096;
   struct stat status {};
-  return ::fstat(fd, &status) == 0 && end > static_cast<std::uint64_t>(status.st_size);
+  return ::fstat(fd, &status) == 0 &&
+         end > (static_cast<std::uint64_t>(status.st_size) + kBlock - 1) / kBlock * kBlock;
 }
 bool is_full() {
   return recording->disk_full.load(std::memory_order_relaxed) != 0;
