@@ -60,7 +60,10 @@ std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint
 Broker::Impl::Attempt Broker::Impl::attempt(const engine::Publish& publish) {
   const std::span one(&publish, 1);
   // Asked for as a whole, so that all of it lies in one batch: it survives together or not at all.
-  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue)) return {std::move(*full)};
+  // A repeat of what was taken adds nothing, and "refused" would say that it was not taken.
+  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue);
+      full && !engine_.adds_nothing(publish))
+    return {std::move(*full)};
   ids_.clear();
   auto published = engine_.publish(clock_.now(), one, ids_);
   if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {

@@ -43,6 +43,8 @@ class Engine {
   using PublishAnswer = std::variant<std::uint32_t, Refusal, Error>;  // the count of duplicates
   // Appends the ids, one per message, to `ids`.
   [[nodiscard]] PublishAnswer publish(Time now, std::span<const Publish> publishes, IdList& ids);
+  // Whether each of its messages has a key that was taken already: then it needs no room.
+  [[nodiscard]] bool adds_nothing(const Publish& publish);
 
   // ---- consuming (take.cc)
   // Answered through effects(), now or later. A queue that is waited for and not there is created.

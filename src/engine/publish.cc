@@ -131,6 +131,13 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
   return refusal;
 }
 
+bool Engine::adds_nothing(const Publish& publish) {
+  const Queue* queue = state_.find_queue(publish.queue);
+  return queue != nullptr && std::ranges::all_of(publish.messages, [&](const auto& input) {
+           return !input.key.empty() && state_.find_key(hash_key(queue->id, input.key)) != 0;
+         });
+}
+
 Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publishes, IdList& ids) {
   auto& plans = plans_;
   plans.clear();

@@ -54,5 +54,21 @@ TEST_F(FullDiskTest, AFullQueueIsWorkedOffToTheEndOneByOne) {
   EXPECT_EQ(bodies(take("q", 10)), (std::vector<std::string>{"room"}));
 }
 
+TEST_F(FullDiskTest, ARepeatOfAKeyIsAnsweredWithTheFirstIdAlthoughThereIsNoRoom) {
+  declare("q", {{"dedup_window", "1h"}});
+  auto keyed = input("a");
+  keyed.key = "order-1";
+  const auto first = send("q", {keyed});
+  ASSERT_EQ(first.kind, "published");
+  directory.set_capacity(6 << 20);
+  fill();
+  const auto again = send("q", {keyed});
+  EXPECT_EQ(again.ids, first.ids) << again.kind;
+  EXPECT_EQ(again.duplicates, 1u);
+  auto other = keyed;
+  other.key = "order-2";
+  EXPECT_EQ(send("q", {keyed, other}).kind, "refused") << "a part of it is new";
+}
+
 }  // namespace
 }  // namespace penstock::broker
