@@ -34,7 +34,8 @@ constexpr int kProducers = 5, kConsumers = 6;
 constexpr auto kDrainTime = std::chrono::seconds(90);
 constexpr auto kPatience = milliseconds(400);  // with a point that a life may not come by
 constexpr std::size_t kResultsLookedAt = 1000;
-constexpr int kLongRun = 100;  // cycles in which every point must be come by
+// Cycles in which every point must be come by; and those that chance has to lead to.
+constexpr int kLongRun = 100, kVeryLongRun = 1000;
 
 double seconds_since(std::chrono::steady_clock::time_point then) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - then).count();
@@ -118,6 +119,7 @@ class Run {
   }
   // The process is gone: looks at what it left, and takes away what a power cut could take.
   bool after_death() {
+    if (control_) control_->recording().disk_full = 0;
     if (deaths_) deaths_->ended(death_);
     if (!image_) return true;
     const auto difference = image_->take_in(control_->recording());
@@ -169,6 +171,11 @@ class Run {
 
   // A while of work, an end, a new start. The end comes at the planned point, or at any time.
   bool cycle() {
+    // Now and then on a full disk: then publishes are refused, and the reserves are used.
+    const bool full = control_ && (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
+                                   death_.plan.starts_with("reserve-remove"));
+    if (full) control_->recording().disk_full = 1;
+    full_lives_ += full;
     if (death_.point >= 0) {
       if (!server_->ended_within(kPatience))
         (void)server_->end(SIGKILL);
@@ -184,7 +191,8 @@ class Run {
     if (deaths_ && !last && random_() % 3 != 0) death = deaths_->choose(random_);
     // Whatever a start tells of what the last life left unsynced must be durable by then.
     if (uncut_ && !last && random_() % 2 == 0) death = deaths_->choose_before_first_sync();
-    if (death.plan.starts_with("reserve-")) forget_reserves();
+    if (death.plan.starts_with("reserve-allocate") || death.plan.starts_with("reserve-rename"))
+      forget_reserves();
     return start(death);
   }
   // They are made once in the life of a directory; what is missing is made again.
@@ -297,11 +305,12 @@ class Run {
       fmt::print("  no deaths at points: the shim was not built\n");
       return;
     }
+    fmt::print("  lives on a full disk {}\n", full_lives_);
     fmt::print("  deaths at points {}, at any time {}\n{}", deaths_->at_points(),
                static_cast<std::uint64_t>(done_ + killed_starting_) - deaths_->at_points(),
                done_ < kLongRun ? "" : deaths_->table());
     if (done_ < kLongRun) return;
-    for (const auto& name : deaths_->never_reached())
+    for (const auto& name : deaths_->never_reached(done_ >= kVeryLongRun))
       stage_.ledger.violation("the server never came by the point " + name);
   }
 
@@ -319,7 +328,7 @@ class Run {
   bool uncut_ = false;  // the last life's end left changes that are not durable
   std::unique_ptr<ServerProcess> server_;
   std::vector<std::thread> producers_, consumers_;
-  int done_ = 0, killed_starting_ = 0, results_ = 0;
+  int done_ = 0, killed_starting_ = 0, full_lives_ = 0, results_ = 0;
 };
 
 }  // namespace

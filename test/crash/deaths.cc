@@ -71,10 +71,11 @@ std::string Deaths::table() const {
   return text;
 }
 
-std::vector<std::string> Deaths::never_reached() const {
+std::vector<std::string> Deaths::never_reached(bool also_by_chance) const {
   std::vector<std::string> names;
   for (std::size_t at = 0; at < faults::kPointCount; ++at)
-    if (recording_.reached[at] == 0) names.emplace_back(kPoints[at].name);
+    if (recording_.reached[at] == 0 && (also_by_chance || !kPoints[at].by_chance))
+      names.emplace_back(kPoints[at].name);
   return names;
 }
 

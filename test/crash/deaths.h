@@ -33,7 +33,7 @@ class Deaths {
   // One line for each point: how often the server came by, and died there.
   [[nodiscard]] std::string table() const;
   // The points that were never come by.
-  [[nodiscard]] std::vector<std::string> never_reached() const;
+  [[nodiscard]] std::vector<std::string> never_reached(bool also_by_chance) const;
 
  private:
   [[nodiscard]] int choose_point(std::mt19937_64& random) const;

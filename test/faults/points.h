@@ -76,6 +76,8 @@ inline constexpr Point kPoints[] = {
     {"segment-remove", Call::unlink, Kind::segment, Content::any, Kind::any, true},
     {"reserve-allocate", Call::fallocate, Kind::spare},
     {"reserve-rename", Call::rename, Kind::spare, Content::any, Kind::reserve},
+    {"reserve-use", Call::rename, Kind::reserve, Content::any, Kind::spare, true},
+    {"reserve-remove", Call::unlink, Kind::reserve, Content::any, Kind::any, true},
     // While it starts on what an earlier life left behind:
     {"spare-remove", Call::unlink, Kind::spare, Content::any, Kind::any, true},
     {"temporary-remove", Call::unlink, Kind::temporary, Content::any, Kind::any, true},
