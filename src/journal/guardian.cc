@@ -261,7 +261,7 @@ void Guardian::install() {
   if (done) {
     // The error of a sync is told once, to whoever asks first: it may be the owner's renames.
     if (auto synced = directory_.sync(); !synced)
-      fatal("journal " + directory_.path(), synced.error().message);
+      fatal("journal " + directory_.path(), synced.error().message, synced.error().hint);
     return;
   }
   put_off(clock_.now(), parity_name(number), done.error());
