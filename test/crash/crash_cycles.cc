@@ -174,8 +174,11 @@ class Run {
     // Now and then on a full disk: then publishes are refused, and the reserves are used.
     const bool full = control_ && (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
                                    death_.plan.starts_with("reserve-remove"));
-    if (full) control_->recording().disk_full = 1;
-    full_lives_ += full;
+    if (full && has_reserves()) {
+      control_->recording().freed_bytes = 0;
+      control_->recording().disk_full = 1;
+      ++full_lives_;
+    }
     if (death_.point >= 0) {
       if (!server_->ended_within(kPatience))
         (void)server_->end(SIGKILL);
@@ -194,6 +197,14 @@ class Run {
     if (death.plan.starts_with("reserve-allocate") || death.plan.starts_with("reserve-rename"))
       forget_reserves();
     return start(death);
+  }
+  // Settling on a full disk is promised by space that was set aside while there was some.
+  [[nodiscard]] bool has_reserves() const {
+    bool spare = false;
+    for (const auto& entry : std::filesystem::directory_iterator(data_))
+      spare |= entry.path().filename().string().starts_with("spare-");
+    return spare && std::filesystem::exists(data_ + "/reserve.seg") &&
+           std::filesystem::exists(data_ + "/reserve.ckp");
   }
   // They are made once in the life of a directory; what is missing is made again.
   void forget_reserves() {

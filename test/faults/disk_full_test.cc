@@ -50,6 +50,7 @@ class Disk {
   // Takes whatever is free, and what became free since the last time.
   void fill() {
     if (control_) {
+      control_->recording().freed_bytes = 0;
       control_->recording().disk_full = 1;
       return;
     }

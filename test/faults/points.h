@@ -33,7 +33,9 @@ enum class Kind : std::uint8_t {
   spare,
   reserve,
   checkpoint,
-  temporary,
+  temporary,  // of a checkpoint
+  parity,
+  parity_temporary,
   lock,
   other,
   directory,  // the data directory itself
@@ -78,6 +80,11 @@ inline constexpr Point kPoints[] = {
     {"reserve-rename", Call::rename, Kind::spare, Content::any, Kind::reserve},
     {"reserve-use", Call::rename, Kind::reserve, Content::any, Kind::spare, true},
     {"reserve-remove", Call::unlink, Kind::reserve, Content::any, Kind::any, true},
+    {"parity-create", Call::create, Kind::parity_temporary, Content::any, Kind::any, true},
+    {"parity-write", Call::write, Kind::parity_temporary, Content::any, Kind::any, true},
+    {"parity-sync", Call::fdatasync, Kind::parity_temporary, Content::any, Kind::any, true},
+    {"parity-rename", Call::rename, Kind::parity_temporary, Content::any, Kind::parity, true},
+    {"parity-remove", Call::unlink, Kind::parity, Content::any, Kind::any, true},
     // While it starts on what an earlier life left behind:
     {"spare-remove", Call::unlink, Kind::spare, Content::any, Kind::any, true},
     {"temporary-remove", Call::unlink, Kind::temporary, Content::any, Kind::any, true},
@@ -93,7 +100,9 @@ inline constexpr std::size_t kPointCount = std::size(kPoints);
   if (name.starts_with("spare-") && name.ends_with(".seg")) return Kind::spare;
   if (name.starts_with("reserve.")) return Kind::reserve;
   if (name.starts_with("checkpoint-") && name.ends_with(".ckp")) return Kind::checkpoint;
+  if (name.starts_with("journal-") && name.ends_with(".par")) return Kind::parity;
   if (name == "checkpoint.tmp") return Kind::temporary;
+  if (name == "parity.tmp") return Kind::parity_temporary;
   return name == "LOCK" ? Kind::lock : Kind::other;
 }
 

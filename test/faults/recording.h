@@ -36,9 +36,10 @@ static_assert(sizeof(Event) == 48);
 struct Recording {
   std::uint64_t magic;
   std::atomic<std::uint32_t> keeps_changes;  // set by the test: whether events are wanted
-  std::atomic<std::uint32_t> disk_full;      // set by the test: nothing may grow
+  std::atomic<std::uint32_t> disk_full;      // set by the test: nothing may grow, but into
   std::atomic<std::uint32_t> struck;         // how often the planned fault came to pass
   std::atomic<std::uint32_t> overflowed;     // more happened than there is room for
+  std::atomic<std::int64_t> freed_bytes;     // what was freed since; the test sets it back
   std::atomic<std::uint64_t> planned_calls;  // of the plan's kind so far; the test sets it back
   std::atomic<std::uint64_t> moment;
   std::atomic<std::uint64_t> used_bytes;  // of events

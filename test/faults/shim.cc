@@ -238,15 +238,20 @@ long failed(Event* event) {
   return -1;
 }
 
-// Whether it needs a block that the file does not have.
-bool grows(int fd, std::uint64_t end) {
-  constexpr std::uint64_t kBlock = 4096;
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 &&
-         end > (static_cast<std::uint64_t>(status.st_size) + kBlock - 1) / kBlock * kBlock;
-}
 bool is_full() {
   return recording->disk_full.load(std::memory_order_relaxed) != 0;
+}
+// On a full disk: whether the file cannot grow to `end`, for want of blocks that others gave back.
+bool has_no_room(int fd, std::uint64_t end) {
+  constexpr std::int64_t kBlock = 4096;
+  struct stat status {};
+  if (!is_full() || ::fstat(fd, &status) != 0) return false;
+  const auto blocks = [](std::int64_t bytes) { return (bytes + kBlock - 1) / kBlock * kBlock; };
+  const auto need = blocks(static_cast<std::int64_t>(end)) - blocks(status.st_size);
+  if (need <= 0) return false;
+  if (recording->freed_bytes.fetch_sub(need) >= need) return false;
+  recording->freed_bytes += need;
+  return true;
 }
 long full() {
   errno = ENOSPC;
@@ -311,7 +316,7 @@ ssize_t write_at(int fd, const void* data, std::size_t size, off_t offset) {
   const auto content = content_of(data, size);
   const auto action = decide(Call::write, node->kind, content);
   if (action == Action::fail) return failed(nullptr);
-  if (is_full() && grows(fd, static_cast<std::uint64_t>(offset) + size)) return full();
+  if (has_no_room(fd, static_cast<std::uint64_t>(offset) + size)) return full();
   node->written = content;
   Event* event =
       add_event(Call::write, node->inode, static_cast<std::uint64_t>(offset), size, data, size);
@@ -362,8 +367,11 @@ int remove_in_directory(int directory, const char* name, int flags) {
   const auto action = decide(Call::unlink, kind_of(name));
   if (action == Action::fail) return static_cast<int>(failed(nullptr));
   Event* event = add_event(Call::unlink, 0, 0, 0, name, std::strlen(name) + 1);
+  struct stat status {};
+  const bool frees = ::fstatat(directory, name, &status, 0) == 0;
   const auto result = ::syscall(SYS_unlinkat, directory, name, flags);
   if (result == 0) removed(name);
+  if (result == 0 && frees) recording->freed_bytes += status.st_size;
   return static_cast<int>(finish(action, event, result));
 }
 
@@ -372,7 +380,7 @@ int set_size(Call call, int fd, std::uint64_t size, const auto& work) {
   if (node == nullptr) return static_cast<int>(work());
   const auto action = decide(call, node->kind);
   if (action == Action::fail) return static_cast<int>(failed(nullptr));
-  if (is_full() && grows(fd, size)) return static_cast<int>(full());
+  if (has_no_room(fd, size)) return static_cast<int>(full());
   Event* event = add_event(call, node->inode, 0, size, "", 0);
   return static_cast<int>(finish(action, event, work()));
 }
@@ -445,7 +453,8 @@ int fstatvfs(int fd, struct statvfs* into) noexcept {
   static const auto next = reinterpret_cast<Function>(::dlsym(RTLD_NEXT, "fstatvfs"));
   const int result = next(fd, into);
   if (result == 0 && faults::recording != nullptr && faults::is_directory(fd) && faults::is_full())
-    into->f_bavail = 0;
+    into->f_bavail =
+        static_cast<fsblkcnt_t>(faults::recording->freed_bytes.load()) / into->f_frsize;
   return result;
 }
 
