@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 namespace penstock::engine {
 namespace {
@@ -14,6 +15,12 @@ std::uint64_t tick_at_or_after(Time when) {
 }
 std::uint64_t tick_before(Time now) {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(micros(now), 0) / 1000);
+}
+
+// A time at the end of all times was rounded up to a tick beyond it.
+Time time_of(std::uint64_t tick) {
+  constexpr std::uint64_t kLast = std::numeric_limits<std::int64_t>::max() / 1000;
+  return time_from_micros(static_cast<std::int64_t>(std::min(tick, kLast)) * 1000);
 }
 
 }  // namespace
@@ -36,7 +43,7 @@ void TimerWheel::cancel(std::uint32_t timer) {
 }
 
 Time TimerWheel::when(std::uint32_t timer) const {
-  return time_from_micros(static_cast<std::int64_t>(nodes_[timer].tick) * 1000);
+  return time_of(nodes_[timer].tick);
 }
 
 void TimerWheel::link(std::uint32_t index) {
@@ -141,11 +148,10 @@ std::uint64_t TimerWheel::next_tick() const {
 }
 
 Time TimerWheel::next() const {
-  if (heads_[tick_ & kSlotMask] != 0)
-    return time_from_micros(static_cast<std::int64_t>(tick_) * 1000);
+  if (heads_[tick_ & kSlotMask] != 0) return time_of(tick_);
   const auto tick = next_tick();
   if (tick == kNever) return Time::max();
-  return time_from_micros(static_cast<std::int64_t>(tick) * 1000);
+  return time_of(tick);
 }
 
 }  // namespace penstock::engine

@@ -25,6 +25,12 @@ TEST(TimerWheel, FiresAtItsTickAndNeverBefore) {
   EXPECT_EQ(wheel.size(), 0u);
 }
 
+TEST(TimerWheel, KeepsATimerAtTheEndOfAllTimesInTheFuture) {
+  TimerWheel wheel(at(1'000));
+  const auto timer = wheel.set(Time::max(), TimerKind::message_due, 1);
+  EXPECT_GT(wheel.when(timer), at(1'000));
+}
+
 TEST(TimerWheel, FiresATimerSetForAPastTimeAtOnce) {
   TimerWheel wheel(at(1'000));
   (void)wheel.set(at(10), TimerKind::message_due, 1);
