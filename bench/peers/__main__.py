@@ -84,8 +84,8 @@ def measure(bench, given, say):
 
 def circumstances(bench, found):
     shared = found["others_share"]
-    apart = (", from which all that is measured was kept apart by real-time priority "
-             "(`chrt -r 1 make bench-peers`)" if found["real_time"] else "")
+    apart = (" (its disk too; the processors were had first, by real-time priority: "
+             "`chrt -r 1 make bench-peers`)" if found["real_time"] else "")
     return (
         f"Measured {found['date']} by `make bench-peers` on {found['cores']} cores "
         f"({found['processor']}), {found['memory_gb']} GB, Linux {found['kernel']}, "
