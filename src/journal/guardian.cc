@@ -271,8 +271,7 @@ void Guardian::install() {
 // ---- the scrub
 
 void Guardian::begin_pass(Time now) {
-  pass_.emplace();
-  pass_->began = now;
+  pass_.emplace(now);
   const std::scoped_lock guard(mutex_);
   const auto each = std::max<std::uint64_t>(1, layout_.segment_bytes() / kExamineBytes) + 1;
   const auto steps = static_cast<std::int64_t>(1 + entries_.size() * each);

@@ -69,6 +69,7 @@ class Guardian {
   };
   // One reading of everything.
   struct Pass {
+    explicit Pass(Time now) : began(now) {}
     Time began;
     Duration pace{};
     std::uint64_t number = 0;  // of the segment under way, or the last one done
