@@ -199,7 +199,7 @@ class Driver::Impl {
   }
 
   void prepare() {
-    for (Time next{};;) {
+    for (Time next{}, tend_at{};;) {
       {
         std::unique_lock lock(mutex_);
         const auto now = broker_->now();
@@ -209,8 +209,11 @@ class Driver::Impl {
       }
       auto made = broker_->prepare();
       if (!made) fatal("prepare a journal segment", made.error().message, made.error().hint);
-      next = broker_->tend();
-      if (*made) next = {};
+      if (const auto now = broker_->now(); now >= tend_at) {
+        tend_at = now + Broker::kTendPace;
+        next = broker_->tend();
+      }
+      next = *made ? Time{} : std::max(next, tend_at);
     }
   }
 

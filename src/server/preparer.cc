@@ -36,6 +36,7 @@ void Preparer::wait_until(Time next) {
 
 void Preparer::run() {
   bool failed = false;
+  Time next{}, tend_at{};
   while (!stopping_.load()) {
     const Result<bool> more = broker_.prepare();
     if (!more && !failed) {
@@ -43,8 +44,11 @@ void Preparer::run() {
                    more.error().message);
     }
     failed = !more;
-    const Time next = broker_.tend();
-    if (failed || !*more) wait_until(next);
+    if (const Time now = broker_.now(); now >= tend_at) {
+      tend_at = now + broker::Broker::kTendPace;
+      next = broker_.tend();
+    }
+    if (failed || !*more) wait_until(std::max(next, tend_at));
   }
 }
 
