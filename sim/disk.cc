@@ -351,6 +351,7 @@ void SimDisk::make_durable(std::uint32_t inode) {
   });
   durable_.inodes[inode] = std::move(content);
   if (written.empty()) return;
+  ++syncs_;
   synced_.push_back(std::move(written));
   if (synced_.size() > kSyncsRemembered) synced_.pop_front();
 }

@@ -140,6 +140,7 @@ class SimDisk final : public Directory {
 
   // The disk said that the sync numbered `back` (0 = the last) was done, and lied: what it covered
   // goes back to what it was, where nothing was written since. Only of the latest few syncs.
+  [[nodiscard]] std::uint64_t syncs() const { return syncs_; }
   [[nodiscard]] std::size_t syncs_remembered() const { return synced_.size(); }
   [[nodiscard]] Image lie(std::size_t back) const;
 
@@ -167,7 +168,7 @@ class SimDisk final : public Directory {
   std::map<std::string, std::uint32_t> names_;
   std::deque<Inode> inodes_;
   std::deque<std::vector<Written>> synced_;
-  std::uint64_t operations_ = 0, used_bytes_ = 0;
+  std::uint64_t operations_ = 0, used_bytes_ = 0, syncs_ = 0;
   mutable std::uint64_t reads_ = 0;
   mutable bool failed_ = false;
   bool locked_ = false;

@@ -34,6 +34,7 @@ std::string Enumeration::commit(broker::Broker& broker) {
   while (auto* batch = broker.seal()) {
     before_last_batch_ = play_->confirmed;
     broker.write(*batch);
+    sync_of_last_batch_ = disk_->syncs();
     broker.complete(*batch);
     if (auto wrong = play_->hear(); !wrong.empty()) return wrong;
   }
@@ -63,11 +64,13 @@ std::string Enumeration::play(const Script& script, bool pipelined) {
 // Pipelined: each operation is issued while the batch of the one before is on its way.
 std::string Enumeration::play_on(SimDisk& disk, Play& play, broker::Broker& broker,
                                  const Script& script, bool pipelined) {
+  disk_ = &disk;
   journal::Batch* in_flight = nullptr;
   const auto finish = [&]() -> std::string {
     if (in_flight == nullptr) return {};
     before_last_batch_ = play.confirmed;
     broker.write(*in_flight);
+    sync_of_last_batch_ = disk_->syncs();
     broker.complete(*std::exchange(in_flight, nullptr));
     return play.hear();
   };
@@ -97,6 +100,7 @@ std::string Enumeration::play_on(SimDisk& disk, Play& play, broker::Broker& brok
     return disk.state().image(std::vector<bool>(disk.state().pending.size(), false));
   };
   last_image_ = durable();
+  syncs_ = disk.syncs();
   for (std::size_t back = 0; back < disk.syncs_remembered(); ++back)
     lies_.push_back(disk.lie(back));
   if (!pipelined) {
@@ -352,7 +356,7 @@ std::string Enumeration::check_damage() {
     }
     // The very last batch cannot be told from one that was never finished.
     Moment may = end;
-    may.first = back == 0 ? before_last_batch_ : states_.size() - 1;
+    may.first = syncs_ - back == sync_of_last_batch_ ? before_last_batch_ : states_.size() - 1;
     may.last = states_.size() - 1;
     if (!allowed(may, found.text))
       return fmt::format("the disk had lied about the sync {} before the last\n{}", back,

@@ -97,6 +97,8 @@ class Enumeration {
   SimClock* clock_ = nullptr;
   std::string what_;  // is being done
   Image last_image_;
+  const SimDisk* disk_ = nullptr;
+  std::uint64_t sync_of_last_batch_ = 0, syncs_ = 0;
   std::size_t before_last_batch_ = 0;  // what was known to be durable when the last one was written
   std::vector<Image> lies_;
 };
