@@ -97,9 +97,9 @@ class Broker {
   void settle_down();
   // Writes spare segments ahead; any one other thread.
   [[nodiscard]] Result<bool> prepare();
-  // One step of making parity and scrubbing, as Journal::tend(); the same other thread. A step reads
-  // a mebibyte; with this time between two of them it leaves the processors to what is waited for,
-  // and parity is made once the rush is over.
+  // One step of making parity and scrubbing, as Journal::tend(); the same other thread. A step
+  // reads a mebibyte; with kTendPace between two of them it leaves the processors to what is waited
+  // for, and parity is made once the rush is over.
   [[nodiscard]] Time tend();
   static constexpr Duration kTendPace = std::chrono::milliseconds(10);
   // A checkpoint, a cleaning step, when due; call it when there is a moment.
