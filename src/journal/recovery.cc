@@ -97,8 +97,12 @@ class Recovery {
   template <class Step>
   auto mending(std::uint64_t number, const Step& step) -> decltype(step()) {
     auto done = step();
+    if (done) return done;
+    // A flipped bit of the version looks like a newer program's segment; that one has no parity
+    // that this program reads.
+    const auto code = done.error().code;
     const bool damaged =
-        !done && (done.error().code == ErrorCode::corrupt || done.error().code == ErrorCode::io);
+        code == ErrorCode::corrupt || code == ErrorCode::io || code == ErrorCode::unsupported;
     return damaged && mend(number) ? step() : std::move(done);
   }
   // True: something in the segment was repaired.
