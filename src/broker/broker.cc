@@ -145,6 +145,9 @@ Result<bool> Broker::prepare() {
 Time Broker::tend() {
   return impl_->journal_->tend();
 }
+bool Broker::short_of_space() const {
+  return impl_->journal_->short_of_space();
+}
 void Broker::maintain() {
   impl_->maintain();
 }
