@@ -140,7 +140,10 @@ void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& a
   deliveries_.clear();
   std::vector<std::size_t> ends;
   for (const auto& leased : answer.messages) {
-    auto body = storage_->read_body(leased.position);
+    // Cleaning may have moved it since it was leased, and its old segment may be gone.
+    const auto slot = engine_.state().find(leased.id);
+    const auto position = slot != 0 ? engine_.state().messages[slot].position : leased.position;
+    auto body = storage_->read_body(position);
     if (!body) {
       // Its lease will run out, and its attempts; then it lies in the dead letters, and is not
       // lost.

@@ -223,7 +223,12 @@ Result<RecordView> Journal::Impl::read(LogPosition position) {
     if (found == segments_.end() || position >= durable_)
       return fail(ErrorCode::not_found, "no record at position " + std::to_string(position.value) +
                                             " of " + directory_.path());
-    return read_from_disk(position, found->second.data_end);
+    // A segment that gets no more batches knows its end before the last of them is written; what is
+    // read ahead must not reach into those.
+    const bool filling = layout_.segment_of(durable_) == found->first;
+    const auto end = found->second.data_end;
+    return read_from_disk(
+        position, filling ? std::min<std::uint64_t>(end, layout_.offset_of(durable_)) : end);
   }
   ++statistics_.cache_reads;
   const auto bytes = batch->buffer.view().subspan(position.value - batch->base.value);
