@@ -14,6 +14,8 @@ namespace {
 
 namespace bj = boost::json;
 
+constexpr int kDigitsMax = 10;  // of 32 bits
+
 class JsonWriter {
  public:
   explicit JsonWriter(std::string& out) : out_(out) {}
@@ -34,6 +36,10 @@ class JsonWriter {
   }
   void operator()(Decimal value) {
     auto digits = std::to_string(value.value);
+    if (value.scale > kDigitsMax) {  // or six bytes would become hundreds
+      out_.append(digits).append("e-").append(std::to_string(value.scale));
+      return;
+    }
     if (digits.size() <= value.scale) digits.insert(0, value.scale - digits.size() + 1, '0');
     if (value.scale > 0) digits.insert(digits.size() - value.scale, 1, '.');
     out_.append(digits);
