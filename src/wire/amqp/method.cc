@@ -15,7 +15,7 @@ class FieldReader {
 
   template <class... Fields>
   void read(std::tuple<Fields&...> fields) {
-    std::apply([this](auto&... field) { (get(field), ...); }, fields);
+    std::apply([&](auto&... field) { (get(field), ...); }, fields);
   }
   [[nodiscard]] const Reader& reader() const { return in_; }
 

@@ -75,7 +75,7 @@ class FieldWriter {
   explicit FieldWriter(std::string& out) : out_(out) {}
   template <class... Fields>
   void write(const std::tuple<Fields...>& fields) {
-    std::apply([this](const auto&... field) { (put(field), ...); }, fields);
+    std::apply([&](const auto&... field) { (put(field), ...); }, fields);
     flush();
   }
 
