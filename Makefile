@@ -21,7 +21,11 @@ LENGTH ?= 3
 TIME ?= 60
 # Which tests `make test`, `make asan` and `make tsan` run: a regular expression over test names.
 TESTS ?= .
+# Which of AMQP's clients `make amqp` and `make amqp-control` run, and which of their scenarios.
+SUITE ?=
+WORDS ?=
 
+AMQP_CHOICE = $(addprefix --suite ,$(SUITE)) $(if $(WORDS),'$(WORDS)')
 PROGRAM := build/release/penstock
 CTEST := ctest --output-on-failure --no-tests=error --no-label-summary -j $(JOBS) -R '$(TESTS)'
 SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
@@ -29,7 +33,7 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test sim crash verify-exhaustive power-cuts faults fuzz demo run bench \
+.PHONY: help setup configure build test amqp amqp-control sim crash verify-exhaustive power-cuts faults fuzz demo run bench \
   bench-peers format format-check tidy install asan tsan coverage clean
 
 help: ## list the targets
@@ -47,6 +51,16 @@ build: configure ## build the program: build/release/penstock
 test: configure ## build everything as it ships, assertions on, and run all tests (TESTS=regex for some)
 	@cmake --build --preset release -j $(JOBS)
 	@$(CTEST) --test-dir build/release --output-junit ctest.xml
+
+amqp: configure ## run real clients of AMQP 0-9-1 against the server (SUITE=pika for one, WORDS=regex for some)
+	@tools/setup test/amqp/packages.txt
+	@cmake --build --preset release -j $(JOBS) --target penstock
+	@cd test/amqp && /usr/bin/python3 -B -m conformance --penstock ../../$(PROGRAM) $(AMQP_CHOICE)
+
+amqp-control: configure ## the same against RabbitMQ as well, and print where the two differ
+	@tools/setup test/amqp/packages.txt test/amqp/packages-control.txt
+	@cmake --build --preset release -j $(JOBS) --target penstock
+	@cd test/amqp && /usr/bin/python3 -B -m conformance --compare --penstock ../../$(PROGRAM) $(AMQP_CHOICE)
 
 sim: configure ## simulate lives and crashes of the broker from seeds (SEEDS=20000, FIRST=1, LENGTH=3)
 	@cmake --build --preset release -j $(JOBS) --target sim

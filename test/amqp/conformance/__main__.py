@@ -1,0 +1,139 @@
+"""Runs the clients of AMQP 0-9-1 against Penstock, RabbitMQ, or whoever listens on a port.
+
+    python3 -m conformance --penstock build/release/penstock [--suite pika] [words]
+    python3 -m conformance --control
+    python3 -m conformance --port 5672
+    python3 -m conformance --penstock build/release/penstock --compare
+"""
+
+import argparse
+import contextlib
+import pathlib
+import re
+import sys
+import tempfile
+import time
+
+from . import tools  # noqa: F401  makes its scenarios known
+from .runner import run_parallel, say
+from .scenario import SCENARIOS, Address
+from .scripts import run_script, scripts
+from .server import Penstock, RabbitMQ
+
+HERE = pathlib.Path(__file__).parents[1]
+SUITES = ("pika", "tools", "amqplib", "bunny", "celery")
+
+
+class Listening:
+    """A server that somebody else runs: it cannot be killed, so no script is asked to."""
+
+    kind = "other"
+
+    def __init__(self, port):
+        self.address = Address("127.0.0.1", port)
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="penstock-amqp-"))
+
+    def restart(self):
+        raise RuntimeError("this server is not ours to restart")
+
+
+def chosen_scenarios(suite, words, kind):
+    return [one for one in SCENARIOS if one.suite == suite and one.only in ("", kind)
+            and all(re.search(word, one.full_name()) for word in words)]
+
+
+def run_suites(server, suites, options, report):
+    outcomes = []
+    for suite in suites:
+        some = chosen_scenarios(suite, options.words, server.kind)
+        if some:
+            outcomes += run_parallel(some, server.address, options.jobs, report)
+    for script in scripts(options.build):
+        if script.suite in suites:
+            outcomes += run_script(script, server, report)
+    return outcomes
+
+
+def known_failures(options, server):
+    """What is known not to work yet: the lines of pending.txt, for Penstock."""
+    if server.kind != "penstock" or options.all:
+        return set()
+    lines = (HERE / "pending.txt").read_text().splitlines()
+    return {line for line in lines if line and not line.startswith("#")}
+
+
+def summary(outcomes, pending, seconds):
+    """Prints how it went; 1 when something is not as it should be, else 0."""
+    failed = [one for one in outcomes if one.problem and one.name not in pending]
+    risen = [one for one in outcomes if not one.problem and one.name in pending]
+    waiting = sum(1 for one in outcomes if one.problem and one.name in pending)
+    for one in risen:
+        print(f"FAIL {one.name}\n     it works: take its line out of pending.txt")
+    passed = len(outcomes) - len(failed) - len(risen) - waiting
+    print(f"{passed} passed, {len(failed) + len(risen)} failed"
+          + (f", {waiting} pending" if waiting else "") + f", in {seconds:.1f} s")
+    return 1 if failed or risen or not outcomes else 0
+
+
+def run(make_server, options):
+    started = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        server = make_server()
+        if server.kind != "other":
+            stack.enter_context(server)
+        pending = known_failures(options, server)
+
+        def report(outcome):
+            if not options.quiet or (outcome.problem and outcome.name not in pending):
+                say(outcome)
+        outcomes = run_suites(server, options.suite or SUITES, options, report)
+    return outcomes, summary(outcomes, pending, time.monotonic() - started)
+
+
+def compare(options):
+    """Both servers, the same scenarios; prints where they differ."""
+    options.all = True
+    print("RabbitMQ:")
+    control, _ = run(RabbitMQ, options)
+    print("Penstock:")
+    ours, _ = run(lambda: Penstock(options.penstock), options)
+    theirs = {one.name: one.problem for one in control}
+    differences = [(one, theirs[one.name]) for one in ours
+                   if one.name in theirs and bool(one.problem) != bool(theirs[one.name])]
+    print(f"\n{len(differences)} differences")
+    for one, their_problem in differences:
+        print(f"{one.name}\n  RabbitMQ: {their_problem or 'as it says'}\n"
+              f"  Penstock: {one.problem or 'as it says'}")
+    return 1 if differences else 0
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="conformance")
+    server = parser.add_argument_group("the server")
+    server.add_argument("--penstock", type=pathlib.Path, help="the program, started here")
+    server.add_argument("--control", action="store_true", help="RabbitMQ, started here")
+    server.add_argument("--port", type=int, help="one that listens on this port already")
+    server.add_argument("--compare", action="store_true", help="RabbitMQ, then --penstock")
+    parser.add_argument("--suite", action="append", choices=SUITES, help="all unless told")
+    parser.add_argument("--jobs", type=int, default=6, help="scenarios at a time")
+    parser.add_argument("--build", type=pathlib.Path, default=HERE.parents[1] / "build" / "amqp",
+                        help="where packages from elsewhere are kept")
+    parser.add_argument("--all", action="store_true", help="pending.txt excuses nothing")
+    parser.add_argument("--quiet", action="store_true", help="print only what went wrong")
+    parser.add_argument("words", nargs="*", help="only scenarios whose name has these (regex)")
+    options = parser.parse_args()
+    options.build = options.build.resolve()
+    options.penstock = options.penstock and options.penstock.resolve()
+    if options.compare and options.penstock:
+        return compare(options)
+    if options.control:
+        return run(RabbitMQ, options)[1]
+    if options.port:
+        return run(lambda: Listening(options.port), options)[1]
+    if options.penstock:
+        return run(lambda: Penstock(options.penstock), options)[1]
+    parser.error("which server? --penstock PROGRAM, --control or --port N")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
