@@ -169,7 +169,10 @@ Result<void> Space::make_file(const std::string& name, std::uint64_t bytes, bool
   auto file = directory_.create(name);
   if (!file) return fail(std::move(file).error());
   const auto fill = [&]() -> Result<void> {
-    if (!written) return (*file)->allocate(bytes);
+    if (!written) {
+      if (auto done = (*file)->allocate(bytes); !done) return done;
+      return (*file)->sync();
+    }
     // Written in order and never allocated ahead, so that its size tells one that was cut short.
     const Bytes zeros(std::min<std::uint64_t>(bytes, 256 << 10));
     for (std::uint64_t at = 0; at < bytes; at += zeros.size())
