@@ -2,7 +2,6 @@
 #include "broker/broker_impl.h"
 
 namespace penstock::broker {
-
 Result<std::unique_ptr<Broker>> Broker::open(Directory& directory, Clock& clock, Random& random,
                                              const Options& options) {
   auto impl = std::make_unique<Impl>(clock, random, options);
@@ -116,6 +115,8 @@ Time Broker::next_timer() const {
   return std::min(impl_->engine_.next_timer(), impl_->blocked_.next());
 }
 journal::Batch* Broker::seal() {
+  // Not left to maintain(): a busy drain of a full disk would outrun it.
+  if (impl_->must_make_room()) impl_->make_room();
   auto* batch = impl_->journal_->seal();
   if (batch != nullptr) impl_->in_flight_ = true;
   return batch;
@@ -131,7 +132,10 @@ void Broker::settle_down() {
   for (;;) {
     turn();
     const auto before = impl_->journal_->appended();
-    impl_->journal_->commit();
+    while (auto* batch = seal()) {
+      write(*batch);
+      complete(*batch);
+    }
     impl_->release();
     if (!impl_->more_timers_ && impl_->pending_.empty() && before == impl_->journal_->appended() &&
         impl_->engine_.effects().empty() && impl_->engine_.state().dirty.empty())
@@ -144,9 +148,6 @@ Result<bool> Broker::prepare() {
 }
 Time Broker::tend() {
   return impl_->journal_->tend();
-}
-bool Broker::short_of_space() const {
-  return impl_->journal_->short_of_space();
 }
 void Broker::maintain() {
   impl_->maintain();

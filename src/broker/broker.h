@@ -102,8 +102,6 @@ class Broker {
   // for, and parity is made once the rush is over.
   [[nodiscard]] Time tend();
   static constexpr Duration kTendPace = std::chrono::milliseconds(10);
-  // As Journal has it: then maintain() is worth calling after every batch.
-  [[nodiscard]] bool short_of_space() const;
   // A checkpoint, a cleaning step, when due; call it when there is a moment.
   void maintain();
   // Leases stay, everything is committed, the journal is marked clean.

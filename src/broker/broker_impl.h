@@ -52,8 +52,11 @@ class Broker::Impl {
   // maintain.cc
   void maintain();
   void tell_findings();
+  [[nodiscard]] bool must_make_room() const;
+  void make_room();
   [[nodiscard]] bool checkpoint_due() const;
   void write_checkpoint();
+  [[nodiscard]] std::optional<std::uint64_t> worth_cleaning() const;
   void clean();
 
   // Answers once everything decided so far is durable.
@@ -96,6 +99,7 @@ class Broker::Impl {
 
   // maintenance
   std::uint64_t records_at_checkpoint_ = 0;
+  std::uint64_t retry_checkpoint_at_ = 0;  // a length of the log since the last one
   struct Cleaning {
     struct Item {
       std::uint8_t kind;

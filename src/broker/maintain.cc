@@ -12,6 +12,7 @@ constexpr std::uint64_t kCheckpointRecords = 2'000'000;
 constexpr std::uint64_t kCleanAtOnceBytes = 1ull << 20;  // copied in one step
 constexpr std::size_t kCleanAtOnceItems = 10'000;        // looked at in one step
 constexpr double kWorthCleaning = 0.25;
+constexpr std::uint64_t kTriesPerSegment = 16;  // to write a checkpoint that finds no room
 
 std::string_view kind_of(journal::Finding::Kind kind) {
   switch (kind) {
@@ -44,16 +45,25 @@ void Broker::Impl::maintain() {
   clean();
 }
 
-// A checkpoint's cost grows with what lives, so it comes the less often the more that is. On a full
-// disk it comes often: it frees the segments of what was settled, and settling needs those.
+// On a full disk settles live off the segments that others leave: each is freed before the next is
+// begun.
+bool Broker::Impl::must_make_room() const {
+  return !in_flight_ && journal_->short_of_space() && journal_->frees_a_segment() &&
+         journal_->since_checkpoint() >= retry_checkpoint_at_;
+}
+
+// A checkpoint commits what gathered first, so there are replies to let out.
+void Broker::Impl::make_room() {
+  write_checkpoint();
+  release();
+}
+
+// A checkpoint's cost grows with what lives, so it comes the less often the more that is.
 bool Broker::Impl::checkpoint_due() const {
   const auto& state = engine_.state();
   const std::uint64_t live = state.messages.size() + state.results.size();
   const auto bytes = std::max(options_.checkpoint_bytes, live * 256);
-  if (journal_->short_of_space() &&
-      journal_->since_checkpoint() > options_.journal.segment_bytes / 2)
-    return true;
-  return journal_->since_checkpoint() > bytes ||
+  return must_make_room() || journal_->since_checkpoint() > bytes ||
          storage_->records() - records_at_checkpoint_ > std::max(kCheckpointRecords, live);
 }
 
@@ -78,18 +88,33 @@ void Broker::Impl::write_checkpoint() {
     // Without room for it the log only grows longer; with any other failure nothing can be trusted.
     if (written.error().code == ErrorCode::full || written.error().code == ErrorCode::busy) {
       ++counters_.checkpoints_put_off;
+      retry_checkpoint_at_ =
+          journal_->since_checkpoint() + options_.journal.segment_bytes / kTriesPerSegment;
       return;
     }
     fatal("write checkpoint", written.error().message, written.error().hint);
   }
+  retry_checkpoint_at_ = 0;
+}
+
+// On a full disk a copy must not begin a segment: what is left in this one is traded for a whole
+// one.
+std::optional<std::uint64_t> Broker::Impl::worth_cleaning() const {
+  const auto s = journal_->statistics();
+  const auto segment_bytes = options_.journal.segment_bytes;
+  const bool full = journal_->short_of_space();
+  const auto slack = full ? 0 : options_.dead_segments * segment_bytes;
+  if (s.disk_bytes < 2 * s.live_bytes + slack) return std::nullopt;
+  if (!full) return journal_->cleaning_candidate(kWorthCleaning);
+  // Half of it for bodies, half for heads.
+  const auto fits =
+      static_cast<double>(journal_->left_in_segment() / 2) / static_cast<double>(segment_bytes);
+  return journal_->cleaning_candidate(std::min(kWorthCleaning, fits));
 }
 
 void Broker::Impl::clean() {
   if (!cleaning_) {
-    const auto s = journal_->statistics();
-    const auto slack = options_.dead_segments * options_.journal.segment_bytes;
-    if (s.disk_bytes < 2 * s.live_bytes + slack) return;
-    const auto segment = journal_->cleaning_candidate(kWorthCleaning);
+    const auto segment = worth_cleaning();
     if (!segment) return;
     Cleaning cleaning;
     cleaning.segment = *segment;

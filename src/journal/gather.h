@@ -46,6 +46,12 @@ class Gather {
   // The batch, not handed out yet, that holds `position`; null when none does.
   [[nodiscard]] const Batch* find(LogPosition position) const;
   [[nodiscard]] std::uint64_t segment() const { return segment_; }
+  // What still fits into that segment, index entries aside.
+  [[nodiscard]] std::uint64_t left_in_segment() const {
+    const auto end = round_up(offset_ + current_->buffer.size(), kBlock);
+    const auto limit = footer_.data_limit(0);
+    return end < limit ? limit - end : 0;
+  }
 
  private:
   [[nodiscard]] bool fits(std::uint64_t record_bytes, std::uint64_t entry_bytes) const {

@@ -58,6 +58,8 @@ class Journal::Impl {
   void trim();
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] std::uint64_t since_checkpoint() const;
+  // A segment that the next checkpoint gives back.
+  [[nodiscard]] bool has_dead_segment() const;
 
   [[nodiscard]] const Layout& layout() const { return layout_; }
   Gather& gather() { return gather_; }
@@ -76,6 +78,8 @@ class Journal::Impl {
   }
 
  private:
+  [[nodiscard]] Result<void> write_checkpoint_on_loan(const Checkpoint& checkpoint, ByteView state,
+                                                      const std::vector<LiveSegment>& live);
   [[nodiscard]] Result<void> recycle_dead(const std::vector<LiveSegment>& live);
   [[nodiscard]] Result<RecordView> read_from_disk(LogPosition position, std::uint64_t limit);
   using VisitHead = std::function<Result<void>(const RecordHead&)>;
@@ -296,9 +300,8 @@ Result<void> Journal::Impl::write_checkpoint(ByteView state, const std::vector<L
   checkpoint.segment_bytes = layout_.segment_bytes();
   auto written = write_checkpoint_file(directory_, checkpoint, state, live);
   if (!written && written.error().code == ErrorCode::full) {
-    auto released = space_.release_checkpoint_reserve();
-    if (!released) return fail(std::move(released).error());
-    if (*released) written = write_checkpoint_file(directory_, checkpoint, state, live);
+    written = write_checkpoint_on_loan(checkpoint, state, live);
+    space_.reclaim();
   }
   if (!written) return written;
   const auto previous = std::exchange(checkpoint_number_, checkpoint.number);
@@ -308,6 +311,27 @@ Result<void> Journal::Impl::write_checkpoint(ByteView state, const std::vector<L
     if (auto done = directory_.remove(checkpoint_name(previous)); !done) return done;
   }
   return recycle_dead(live);
+}
+
+// Segments are lent only when others come back for it.
+Result<void> Journal::Impl::write_checkpoint_on_loan(const Checkpoint& checkpoint, ByteView state,
+                                                     const std::vector<LiveSegment>& live) {
+  const bool segments = has_dead_segment();
+  for (;;) {
+    auto lent = space_.lend(segments);
+    if (!lent) return fail(std::move(lent).error());
+    auto written = write_checkpoint_file(directory_, checkpoint, state, live);
+    if (written || written.error().code != ErrorCode::full || !*lent) return written;
+  }
+}
+
+bool Journal::Impl::has_dead_segment() const {
+  const auto current = layout_.segment_of(durable_);
+  for (const auto& [number, segment] : segments_) {
+    if (number >= current) return false;
+    if (segment.live_bytes == 0) return true;
+  }
+  return false;
 }
 
 Result<void> Journal::Impl::recycle_dead(const std::vector<LiveSegment>& live) {
@@ -526,6 +550,12 @@ std::uint64_t Journal::since_checkpoint() const {
 }
 bool Journal::short_of_space() const {
   return !impl_->space().room();
+}
+bool Journal::frees_a_segment() const {
+  return impl_->since_checkpoint() > 0 && impl_->has_dead_segment();
+}
+std::uint64_t Journal::left_in_segment() const {
+  return impl_->gather().left_in_segment();
 }
 std::optional<std::uint64_t> Journal::cleaning_candidate(double ratio) const {
   return impl_->cleaning_candidate(ratio);

@@ -162,6 +162,10 @@ class Journal {
   // The disk was full when it was last looked at: what is appended now lives off the reserves,
   // which a checkpoint fills again.
   [[nodiscard]] bool short_of_space() const;
+  // A checkpoint would give a segment back: none of its records is needed beside one.
+  [[nodiscard]] bool frees_a_segment() const;
+  // What the segment being filled has room for: no other is begun before that.
+  [[nodiscard]] std::uint64_t left_in_segment() const;
 
   // A sealed segment whose live bytes are under `ratio` of its size, to be cleaned by appending its
   // live records anew; least live first.

@@ -8,8 +8,9 @@
 namespace penstock::journal {
 namespace {
 
-// Spares that publishes leave alone while the disk has no room for more. With the reserve that
-// makes two segments for settles: while one fills, a checkpoint frees the one before.
+// Spares that publishes leave alone while the disk has no room for more: one for what was let in
+// before the disk was seen to be full. With the reserve the other makes two segments for settles:
+// while one fills, a checkpoint frees the one before.
 constexpr std::uint32_t kSparesKept = 2;
 
 }  // namespace
@@ -18,7 +19,7 @@ Space::Space(Directory& directory, std::uint64_t segment_bytes, std::uint32_t sp
              std::uint64_t reserve_bytes)
     : directory_(directory),
       segment_bytes_(segment_bytes),
-      spares_wanted_(reserve_bytes > 0 ? std::max(spares, 1u) : spares),
+      spares_wanted_(reserve_bytes > 0 ? std::max(spares, kSparesKept) : spares),
       reserve_bytes_(CANARY(drop_reservation) ? 0 : reserve_bytes) {}
 
 Result<void> Space::adopt_reserve(const char* name, std::uint64_t bytes, bool& have) {
@@ -95,7 +96,7 @@ Result<void> Space::recycle(const std::vector<std::string>& names) {
   const auto have = spare_count();
   for (const auto& name : names) {
     Result<void> done;
-    if (reserve_bytes_ > 0 && !reserve && missing() == Missing::reserve_segment) {
+    if (reserve_bytes_ > 0 && !reserve && !has_reserve()) {
       done = directory_.rename(name, kReserveSegment);
       reserve = true;
     } else if (have + kept.size() < spares_wanted_) {
@@ -117,21 +118,41 @@ Result<void> Space::recycle(const std::vector<std::string>& names) {
   return {};
 }
 
-Result<bool> Space::release_checkpoint_reserve() {
+Result<bool> Space::lend(bool segments) {
+  std::string name;
   {
     const std::scoped_lock guard(mutex_);
-    if (!have_checkpoint_) return false;
-    have_checkpoint_ = false;
+    lent_ = true;
+    if (have_checkpoint_) {
+      have_checkpoint_ = false;
+      name = kReserveCheckpoint;
+    } else if (segments && !spares_.empty()) {
+      name = std::move(spares_.back());
+      spares_.pop_back();
+    } else {
+      return false;
+    }
   }
-  if (auto done = directory_.remove(kReserveCheckpoint); !done)
-    return fail(std::move(done).error());
+  if (auto done = directory_.remove(name); !done) return fail(std::move(done).error());
   return true;
 }
 
+void Space::reclaim() {
+  const std::scoped_lock guard(mutex_);
+  lent_ = false;
+}
+
+bool Space::has_reserve() const {
+  const std::scoped_lock guard(mutex_);
+  return have_segment_;
+}
+
+// The checkpoint's comes first: with it a segment that holds nothing any more can become the other.
 Space::Missing Space::missing() const {
   const std::scoped_lock guard(mutex_);
-  if (reserve_bytes_ > 0 && !have_segment_) return Missing::reserve_segment;
+  if (lent_) return Missing::none;
   if (reserve_bytes_ > 0 && !have_checkpoint_) return Missing::reserve_checkpoint;
+  if (reserve_bytes_ > 0 && !have_segment_) return Missing::reserve_segment;
   if (spares_.size() < spares_wanted_) return Missing::spare;
   return Missing::none;
 }

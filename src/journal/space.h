@@ -29,8 +29,10 @@ class Space {
   [[nodiscard]] Result<std::string> take_segment();
   // Gives files of segments that nobody needs back: as reserve, as spares, or to the file system.
   [[nodiscard]] Result<void> recycle(const std::vector<std::string>& names);
-  // Lets go of the checkpoint's reserve. False when there is none.
-  [[nodiscard]] Result<bool> release_checkpoint_reserve();
+  // Lets go of the checkpoint's reserve, and when that is gone and `segments`, of a spare; false
+  // when there is nothing left. Until reclaim() nothing is made from what the file system got back.
+  [[nodiscard]] Result<bool> lend(bool segments);
+  void reclaim();
   // Makes one missing file. False: none is missing, or there is no space for it.
   [[nodiscard]] Result<bool> prepare();
 
@@ -44,7 +46,8 @@ class Space {
   [[nodiscard]] std::uint64_t spare_count() const;
 
  private:
-  enum class Missing : std::uint8_t { none, reserve_segment, reserve_checkpoint, spare };
+  [[nodiscard]] bool has_reserve() const;
+  enum class Missing : std::uint8_t { none, reserve_checkpoint, reserve_segment, spare };
   [[nodiscard]] Missing missing() const;
   [[nodiscard]] std::string fresh_name();
   // Bytes of the files that are to be there and are not.
@@ -61,7 +64,7 @@ class Space {
   mutable std::mutex mutex_;
   std::vector<std::string> spares_;
   std::uint64_t next_name_ = 1;
-  bool have_segment_ = false, have_checkpoint_ = false;
+  bool have_segment_ = false, have_checkpoint_ = false, lent_ = false;
 };
 
 }  // namespace penstock::journal

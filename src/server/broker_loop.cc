@@ -51,9 +51,7 @@ void BrokerLoop::written(journal::Batch& batch) {
 void BrokerLoop::maintain(Time now) {
   // The broker can do nothing of this while a batch is being written; the end of the write comes
   // here too.
-  if (writing_ != nullptr) return;
-  // Settles on a full disk live off two segments, and a checkpoint brings the first one back.
-  if (now < next_maintenance_ && !(wrote_ && broker_.short_of_space())) return;
+  if (now < next_maintenance_ || writing_ != nullptr) return;
   broker_.maintain();
   if (wrote_) preparer_.poke();
   next_maintenance_ = now + (wrote_ ? kMaintenanceBusy : kMaintenanceIdle);

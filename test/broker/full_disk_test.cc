@@ -54,6 +54,57 @@ TEST_F(FullDiskTest, AFullQueueIsWorkedOffToTheEndOneByOne) {
   EXPECT_EQ(bodies(take("q", 10)), (std::vector<std::string>{"room"}));
 }
 
+// The thread that prepares, and whoever calls maintain(), may be late.
+TEST_F(FullDiskTest, SettlesDoNotOutrunTheCheckpointThatGivesThemRoom) {
+  directory.set_capacity(6 << 20);
+  const int count = fill();
+  directory.set_capacity((6 << 20) - directory.free_bytes().value());
+  for (int n = 0; n < count; ++n) {
+    const auto got = take("q");
+    ASSERT_EQ(got.messages.size(), 1u) << n;
+    ASSERT_EQ(settle({got.messages[0].lease}).count, 1u) << n;
+  }
+  EXPECT_EQ(statistics("q").ready, 0u);
+}
+
+TEST_F(FullDiskTest, ABrokerThatDiesAgainAndAgainOnAFullDiskStillWorksItsQueueOff) {
+  directory.set_capacity(6 << 20);
+  const int count = fill();
+  directory.set_capacity((6 << 20) - directory.free_bytes().value());
+  for (int n = 0; n < count; ++n) {
+    const auto got = take("q");
+    ASSERT_EQ(got.messages.size(), 1u) << n;
+    ASSERT_EQ(settle({got.messages[0].lease}).count, 1u) << n;
+    if (n % 5 == 4) crash();
+  }
+  EXPECT_EQ(statistics("q").ready, 0u);
+}
+
+// Segments that are nearly empty are copied together, although as many are let be when there is
+// room.
+TEST_F(FullDiskTest, WhatLivesIsDrawnTogetherAndMakesRoom) {
+  options.dead_segments = 1000;
+  restart();
+  prepare();
+  directory.set_capacity(3 << 20);
+  const int count = fill();
+  for (int n = 0; n < count; ++n) {
+    const auto got = take("q");
+    ASSERT_EQ(got.messages.size(), 1u) << n;
+    const auto outcome = n % 8 == 0 ? engine::Outcome::nack : engine::Outcome::ack;
+    ASSERT_EQ(settle({got.messages[0].lease}, outcome, 24h).count, 1u) << n;
+    broker->maintain();
+    prepare();
+  }
+  int published = 0;
+  for (int n = 0; n < 2 * count; ++n) {
+    if (send("q", std::string(3000, 'y')).kind == "published") ++published;
+    broker->maintain();
+    prepare();
+  }
+  EXPECT_GT(published, count / 2);
+}
+
 // Its size was not synced: after a power cut it was too short, and was thrown away.
 TEST_F(FullDiskTest, TheReservesSurviveAPowerCut) {
   crash();

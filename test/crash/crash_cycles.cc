@@ -172,11 +172,8 @@ class Run {
   // A while of work, an end, a new start. The end comes at the planned point, or at any time.
   bool cycle() {
     // Now and then on a full disk: then publishes are refused, and the reserves are used.
-    // Only in long runs: with segments this small, settles can outrun the checkpoint that gives
-    // them their next segment back, and then the server ends for want of room.
-    const bool full = control_ && settings_.cycles >= kVeryLongRun &&
-                      (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
-                       death_.plan.starts_with("reserve-remove"));
+    const bool full = control_ && (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
+                                   death_.plan.starts_with("reserve-remove"));
     if (full && has_reserves()) {
       control_->recording().freed_bytes = 0;
       control_->recording().disk_full = 1;
