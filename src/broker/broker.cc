@@ -2,6 +2,12 @@
 #include "broker/broker_impl.h"
 
 namespace penstock::broker {
+namespace {
+
+constexpr Duration kLookForSpace = std::chrono::seconds(1);
+
+}  // namespace
+
 Result<std::unique_ptr<Broker>> Broker::open(Directory& directory, Clock& clock, Random& random,
                                              const Options& options) {
   auto impl = std::make_unique<Impl>(clock, random, options);
@@ -147,7 +153,9 @@ Result<bool> Broker::prepare() {
   return impl_->journal_->prepare();
 }
 Time Broker::tend() {
-  return impl_->journal_->tend();
+  const auto next = impl_->journal_->tend();
+  // That others made room on the disk is not told by anything.
+  return impl_->journal_->short_of_space() ? std::min(next, now() + kLookForSpace) : next;
 }
 void Broker::maintain() {
   impl_->maintain();

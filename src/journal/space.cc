@@ -104,6 +104,7 @@ Result<void> Space::recycle(const std::vector<std::string>& names) {
       done = directory_.rename(name, kept.back());
     } else {
       done = directory_.remove(name);
+      denied_.store(false, std::memory_order_relaxed);
     }
     if (!done) return done;
   }
@@ -201,6 +202,8 @@ Result<void> Space::make_file(const std::string& name, std::uint64_t bytes, bool
     return (*file)->sync();
   };
   auto filled = fill();
+  const bool full = !filled && filled.error().code == ErrorCode::full;
+  if (filled || full) denied_.store(full, std::memory_order_relaxed);
   // The first error is what counts; a file that is cut short is removed at the next start too.
   if (!filled) static_cast<void>(directory_.remove(name));
   return filled;
@@ -225,7 +228,8 @@ void Space::refresh() {
   const auto wanted = wanted_bytes();
   const auto free = wanted == 0 ? Result<std::uint64_t>(0) : directory_.free_bytes();
   // When the file system does not answer, writing will tell.
-  if (free) room_.store(*free >= wanted, std::memory_order_relaxed);
+  const bool denied = wanted > 0 && denied_.load(std::memory_order_relaxed);
+  if (free) room_.store(!denied && *free >= wanted, std::memory_order_relaxed);
 }
 
 }  // namespace penstock::journal

@@ -36,7 +36,8 @@ class Space {
   // Makes one missing file. False: none is missing, or there is no space for it.
   [[nodiscard]] Result<bool> prepare();
 
-  // Asks the file system, and decides room() anew.
+  // Asks the file system, and decides room() anew. A quota is not in its answer: once it has denied
+  // a file, only a file that is made is proof of room.
   void refresh();
   // Whether anything but a settle may be appended.
   [[nodiscard]] bool room() const { return room_.load(std::memory_order_relaxed); }
@@ -61,6 +62,7 @@ class Space {
   const std::uint32_t spares_wanted_;
   const std::uint64_t reserve_bytes_;
   std::atomic<bool> room_{true};
+  std::atomic<bool> denied_{false};  // the last file found no space, whatever was said to be free
   mutable std::mutex mutex_;
   std::vector<std::string> spares_;
   std::uint64_t next_name_ = 1;

@@ -244,7 +244,8 @@ Result<void> MemoryDirectory::sync() {
 Result<std::uint64_t> MemoryDirectory::free_bytes() {
   const std::scoped_lock guard(mutex_);
   const auto used = used_bytes();
-  return used < capacity_ ? capacity_ - used : 0;
+  const auto capacity = std::max(capacity_, pretended_);
+  return used < capacity ? capacity - used : 0;
 }
 
 Result<std::unique_ptr<DirectoryLock>> MemoryDirectory::lock() {
@@ -316,6 +317,11 @@ void MemoryDirectory::process_death() {
 void MemoryDirectory::set_capacity(std::uint64_t bytes) {
   const std::scoped_lock guard(mutex_);
   capacity_ = bytes;
+}
+
+void MemoryDirectory::pretend_capacity(std::uint64_t bytes) {
+  const std::scoped_lock guard(mutex_);
+  pretended_ = bytes;
 }
 
 bool MemoryDirectory::exists(const std::string& name) const {

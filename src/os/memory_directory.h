@@ -68,6 +68,8 @@ class MemoryDirectory : public Directory {
   // The process died, the machine did not: all is there to be read, and what was dirty still is.
   void process_death();
   void set_capacity(std::uint64_t bytes);
+  // free_bytes() goes on to answer from `bytes`, as a file system does that has a quota.
+  void pretend_capacity(std::uint64_t bytes);
 
   // ---- looking at the platters
 
@@ -101,7 +103,7 @@ class MemoryDirectory : public Directory {
   mutable std::mutex mutex_;
   Names durable_, current_;
   std::vector<Change> changes_;
-  std::uint64_t capacity_;
+  std::uint64_t capacity_, pretended_ = 0;
   std::uint64_t operations_ = 0, cut_at_ = 0, fail_at_ = 0;
   ErrorCode fail_code_ = ErrorCode::io;
   bool fail_sticky_ = false;

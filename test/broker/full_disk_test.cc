@@ -105,6 +105,29 @@ TEST_F(FullDiskTest, WhatLivesIsDrawnTogetherAndMakesRoom) {
   EXPECT_GT(published, count / 2);
 }
 
+// A quota: the file system says that there is room, and denies it.
+TEST_F(FullDiskTest, ADiskThatSaysItHasRoomAndGivesNoneIsFull) {
+  directory.set_capacity(6 << 20);
+  directory.pretend_capacity(1 << 30);
+  const int count = fill();
+  ASSERT_GT(count, 500);
+  for (int n = 0; n < count; ++n)
+    ASSERT_EQ(settle({take("q").messages.at(0).lease}).count, 1u) << n;
+  prepare();
+  EXPECT_EQ(send("q", "room").kind, "published");
+}
+
+TEST_F(FullDiskTest, WhetherThereIsRoomAgainIsLookedAtEverySecond) {
+  directory.set_capacity(2 << 20);
+  directory.pretend_capacity(1 << 30);
+  fill();
+  EXPECT_LE(broker->tend(), clock.now() + 1s);
+  directory.set_capacity(1 << 30);
+  prepare();
+  EXPECT_EQ(send("q", "room").kind, "published");
+  EXPECT_GT(broker->tend(), clock.now() + 1s);
+}
+
 // Its size was not synced: after a power cut it was too short, and was thrown away.
 TEST_F(FullDiskTest, TheReservesSurviveAPowerCut) {
   crash();
