@@ -25,7 +25,8 @@ Clients::Clients(const WorldOptions& options, SimRandom& random, SimClock& clock
                  WorldCounters& counters)
     : options_(options), random_(random), clock_(clock), trace_(trace), counters_(counters) {
   for (int n = 0; n < 2; ++n)
-    ledger_.queues[kQueues[n]] = {options.max_length[n], options.max_attempts, options.group_limit};
+    ledger_.queues[kQueues[n]] = {
+        options.max_length[n], options.max_attempts, options.group_limit, {}, options.lease};
 }
 
 void Clients::connect(broker::Broker& broker) {
@@ -44,12 +45,10 @@ void Clients::declare_queues() {
     const auto length = std::to_string(rules.max_length);
     const auto attempts = std::to_string(rules.max_attempts);
     const auto groups = std::to_string(rules.group_limit);
+    const auto lease = fmt::format("{}ms", rules.lease / 1ms);
     const std::pair<std::string_view, std::string_view> patch[] = {
-        {"max_length", length},
-        {"max_attempts", attempts},
-        {"group_limit", groups},
-        {"backoff", "fixed:100ms:nojitter"},
-        {"dedup_window", "24h"}};
+        {"max_length", length}, {"max_attempts", attempts},          {"group_limit", groups},
+        {"lease", lease},       {"backoff", "fixed:100ms:nojitter"}, {"dedup_window", "24h"}};
     broker_->declare(clients_.front().session, ++tag_, name, patch);
     broker_->settle_down();
     const auto answer = clients_.front().inbox->take(tag_);
@@ -171,7 +170,8 @@ void Clients::take() {
   if (random_.one_in(4)) take.queues.emplace_back(kQueues[random_.below(2)]);
   if (take.queues.size() == 2 && take.queues[0] == take.queues[1]) take.queues.pop_back();
   take.max = 1 + static_cast<std::uint32_t>(random_.below(4));
-  take.lease = Duration(200'000 + static_cast<std::int64_t>(random_.below(5'000'000)));
+  if (!random_.one_in(4))
+    take.lease = Duration(200'000 + static_cast<std::int64_t>(random_.below(5'000'000)));
   if (random_.one_in(3))
     take.wait_until = clock_.now() + Duration(static_cast<std::int64_t>(random_.below(1'000'000)));
   take.connection_bound = asked.bound = random_.one_in(2);
@@ -275,10 +275,14 @@ void Clients::look_at_task() {
 }
 
 // No answer will come.
-void Clients::give_up(const Asked& asked, std::vector<std::string>& publishes,
+void Clients::give_up(broker::Tag tag, const Asked& asked, std::vector<std::string>& publishes,
                       std::vector<Bond>& bonds) {
   publishes.insert(publishes.end(), asked.bodies.begin(), asked.bodies.end());
-  if (asked.kind == Asked::Kind::extend) --ledger_.at(asked.settled).extends_asked;
+  if (asked.kind == Asked::Kind::extend) {
+    auto& message = ledger_.at(asked.settled);
+    --message.extends_asked;
+    message.unheard_extend = std::max(message.unheard_extend, tag);
+  }
   if (asked.kind != Asked::Kind::settle) return;
   --ledger_.at(asked.settled).ends_asked;
   if (asked.final) bonds.push_back({asked.settled, asked.bundle});
@@ -299,7 +303,7 @@ void Clients::reconnect() {
       ++it;
       continue;
     }
-    give_up(asked, publishes, bonds);
+    give_up(it->first, asked, publishes, bonds);
     it = asked_.erase(it);
   }
   ledger_.crashed(publishes, bonds);
@@ -310,7 +314,7 @@ void Clients::reconnect() {
 void Clients::crashed() {
   std::vector<std::string> publishes;
   std::vector<Bond> bonds;
-  for (const auto& [tag, asked] : asked_) give_up(asked, publishes, bonds);
+  for (const auto& [tag, asked] : asked_) give_up(tag, asked, publishes, bonds);
   ledger_.crashed(publishes, bonds);
   asked_.clear();
   clients_.clear();
@@ -344,11 +348,11 @@ void Clients::hear() {
                             m.lease.delivery, micros(m.deadline) % 1'000'000'000);
       return text;
     });
-    hear_one(asked, answer);
+    hear_one(tag, asked, answer);
   }
 }
 
-void Clients::hear_one(Asked& asked, const Answer& answer) {
+void Clients::hear_one(broker::Tag tag, Asked& asked, const Answer& answer) {
   // There may be no dead letters yet, and so no queue of them.
   if (asked.kind == Asked::Kind::redrive) return;
   if (answer.kind == Answer::Kind::error)
@@ -370,7 +374,8 @@ void Clients::hear_one(Asked& asked, const Answer& answer) {
       return;
     case Asked::Kind::extend: {
       auto& message = ledger_.at(asked.settled);
-      if (--message.extends_asked == 0 && answer.count == 1 &&
+      // One that came behind it and is not heard of may have made the lease shorter.
+      if (--message.extends_asked == 0 && answer.count == 1 && tag > message.unheard_extend &&
           message.lease.seal == asked.token.seal && message.ends_asked == 0 && !message.gone &&
           message.live_until != Time{})
         message.live_until = asked.at + asked.lease;
@@ -466,6 +471,8 @@ void Clients::drain() {
   std::set<std::string> drained;
   hear();
   auto& client = clients_.front();
+  // Every lease runs out first: those of the dead letters' queues are as long as the default.
+  clock_.advance(std::max(options_.lease, engine::QueueOptions{}.lease));
   for (int round = 0; round < 15; ++round) {
     clock_.advance(1s);
     broker_->queues(client.session, ++tag_);

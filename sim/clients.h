@@ -76,8 +76,9 @@ class Clients {
   broker::Tag ask(Asked asked);
   [[nodiscard]] Client& some_client(Asked& asked);
 
-  void give_up(const Asked& asked, std::vector<std::string>& publishes, std::vector<Bond>& bonds);
-  void hear_one(Asked& asked, const Answer& answer);
+  void give_up(broker::Tag tag, const Asked& asked, std::vector<std::string>& publishes,
+               std::vector<Bond>& bonds);
+  void hear_one(broker::Tag tag, Asked& asked, const Answer& answer);
   void hear_publish(const Asked& asked, const Answer& answer);
   void hear_refusal(const Asked& asked, const Answer& answer) const;
   void hear_settle(const Asked& asked, const Answer& answer);

@@ -52,7 +52,9 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
     violated("no invention", fmt::format("`{}` was never sent", delivery.body.substr(0, 40)));
   auto& message = found->second;
   const auto& body = found->first;
-  const auto decided = delivery.deadline - lease;
+  const auto rules = queues.find(delivery.queue);
+  const auto of_queue = rules == queues.end() ? engine::QueueOptions{}.lease : rules->second.lease;
+  const auto decided = delivery.deadline - (lease > Duration{} ? lease : of_queue);
   if (message.gone) violated("no resurrection", body + " was settled for good, and came back");
   if (message.id && message.id != delivery.id)
     violated("identity",

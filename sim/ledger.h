@@ -36,6 +36,7 @@ struct Sent {
   bool returned = false;     // was leased before, or may have been: its place is its own
   bool seen = false;         // delivered at least once
   std::uint32_t ends_asked = 0, extends_asked = 0;  // on their way
+  broker::Tag unheard_extend = 0;                   // the last one whose answer never comes
 
   // The newest lease that was seen.
   engine::LeaseToken lease{};
@@ -57,7 +58,7 @@ class Ledger {
   struct QueueRules {
     std::uint64_t max_length = 0;
     std::uint32_t max_attempts = 0, group_limit = 1;
-    Duration ttl{0};
+    Duration ttl{0}, lease{0};
   };
   std::map<std::string, QueueRules> queues;
 
@@ -71,8 +72,8 @@ class Ledger {
   void crashed(const std::vector<std::string>& publishes, const std::vector<Bond>& bonds);
 
   // ---- what the broker says
-  // `lease` is what the take asked for: it was decided that much before its deadline. `to`: the
-  // session that it is bound to, if it is.
+  // `lease` is what the take asked for, or 0: then it is the queue's. It was decided that much
+  // before its deadline. `to`: the session that it is bound to, if it is.
   void delivered(const Message& message, Duration lease, SessionId to);
   void settled(const std::string& body, const engine::LeaseToken& lease, bool final);
   void session_closed(SessionId session);

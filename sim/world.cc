@@ -168,23 +168,26 @@ class World {
     broker_->maintain();
     clients_.hear();
   }
-  void prepare() {
-    for (;;) {
-      const auto more = broker_->prepare();
-      if (!more) fatal("prepare", more.error().message);  // as the thread that calls it does
-      prepared_ = prepared_ || !*more;
-      if (!*more) break;
+  void make_files() {
+    for (bool more = true; more;) {
+      const auto made = broker_->prepare();
+      if (!made) fatal("prepare", made.error().message);  // as the thread that calls it does
+      more = *made;
     }
+  }
+  void prepare() {
+    make_files();
     // Parity, and now and then some of the scrub.
     for (int step = 0; step < 4 && broker_->tend() <= clock_.now(); ++step) {
     }
   }
 
-  // Only a log that had time to make its reserves promises to go on without room.
+  // Only a log that has made its reserves promises to go on without room.
   void change_capacity() {
     if (disk_->capacity_bytes < (1ull << 40)) {
       if (random_.one_in(3)) disk_->capacity_bytes = 1ull << 40;
-    } else if (prepared_ && random_.one_in(3)) {
+    } else if (random_.one_in(3)) {
+      make_files();
       ++counters_.full_disks;
       disk_->capacity_bytes = disk_->used_bytes() + random_.below(3) * 20'000;
     }
@@ -260,7 +263,6 @@ class World {
     auto opened = broker::Broker::open(*disk_, clock_, random_, options);
     if (!opened) throw Violation{"recovery", opened.error().message};
     broker_ = std::move(*opened);
-    prepared_ = false;
     clients_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
     clients_.connect(*broker_);
     broker_->check();
@@ -276,7 +278,6 @@ class World {
   std::unique_ptr<broker::Broker> broker_;
   Clients clients_;
   journal::Batch* in_flight_ = nullptr;
-  bool prepared_ = false;
 };
 
 }  // namespace
