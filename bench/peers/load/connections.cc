@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 namespace penstock::peers {
@@ -34,11 +32,6 @@ int connect_to(std::uint16_t port) {
 }
 
 }  // namespace
-
-void give_up(const std::string& why) {
-  std::fprintf(stderr, "load: %s\n", why.c_str());
-  std::exit(1);
-}
 
 Connection::Connection(const Target& target, unsigned number)
     : fd_(connect_to(target.port)),

@@ -14,8 +14,6 @@
 
 namespace penstock::peers {
 
-[[noreturn]] void give_up(const std::string& why);
-
 struct Target {
   std::string dialect;
   std::uint16_t port = 0;  // on 127.0.0.1

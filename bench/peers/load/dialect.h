@@ -2,7 +2,6 @@
 // object speaks for one connection, so that all protocols cost the client about the same.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -11,9 +10,10 @@
 #include <string_view>
 #include <vector>
 
-namespace penstock::peers {
+#include "bench/peers/load/body.h"
+#include "bench/peers/load/report.h"
 
-using Clock = std::chrono::steady_clock;
+namespace penstock::peers {
 
 enum class Kind : std::uint8_t { hello, publish, take, settle };
 
@@ -62,9 +62,5 @@ class Dialect {
 [[nodiscard]] std::unique_ptr<Dialect> make_beanstalk(const std::string& queue);
 [[nodiscard]] std::unique_ptr<Dialect> make_nats(const std::string& queue, unsigned connection);
 [[nodiscard]] std::unique_ptr<Dialect> make_http(const std::string& queue);
-
-// Every message is this long and differs from every other.
-inline constexpr std::size_t kBodyBytes = 1024;
-void append_body(std::string& out);
 
 }  // namespace penstock::peers

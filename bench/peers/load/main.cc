@@ -7,40 +7,14 @@
 //   window    requests on their way on each connection
 //   batch     messages in each request
 //   messages  ends after so many instead of after the time
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 #include <map>
 
 #include "bench/peers/load/connections.h"
+#include "bench/peers/load/report.h"
 
 namespace penstock::peers {
-
-// A number of its own, then letters from anywhere in a pool: alike bodies would flatter those who
-// compress what they keep.
-void append_body(std::string& out) {
-  static std::uint32_t random = 1;
-  static std::uint64_t number = 0;
-  const auto next = [] { return (random = random * 1'664'525 + 1'013'904'223) >> 8; };
-  static const std::string pool = [&] {
-    std::string text;
-    while (text.size() < 1 << 20) text.push_back(static_cast<char>('0' + next() % 75));
-    std::ranges::replace(text, '\\', '_');
-    return text;
-  }();
-  char digits[17];
-  const auto end = std::to_chars(digits, digits + sizeof digits, ++number, 16).ptr;
-  const auto used = static_cast<std::size_t>(end - digits);
-  out.append(16 - used, '0').append(digits, used);
-  out.append(pool, next() % (pool.size() - kBodyBytes), kBodyBytes - 16);
-}
 
 std::unique_ptr<Dialect> make_dialect(std::string_view name, const std::string& queue,
                                       unsigned connection) {
@@ -55,10 +29,6 @@ std::unique_ptr<Dialect> make_dialect(std::string_view name, const std::string& 
 
 namespace {
 
-double seconds(Clock::duration time) {
-  return std::chrono::duration<double>(time).count();
-}
-
 struct Options {
   std::string what;
   Target target{.dialect = {}, .port = 0, .queue = "q"};
@@ -66,14 +36,6 @@ struct Options {
   std::uint64_t messages = 0;
   double seconds = 1;
 };
-
-unsigned long number(const std::string& text) {
-  unsigned long value = 0;
-  const auto end = text.data() + text.size();
-  const auto read = std::from_chars(text.data(), end, value);
-  if (read.ec != std::errc() || read.ptr != end) give_up("not a number: " + text);
-  return value;
-}
 
 Options read_options(int count, char** words) {
   Options options;
@@ -105,59 +67,10 @@ Options read_options(int count, char** words) {
   return options;
 }
 
-double percentile(std::vector<double>& values, double p) {
-  if (values.empty()) return 0;
-  const auto at =
-      std::min(values.size() - 1, static_cast<std::size_t>(p * static_cast<double>(values.size())));
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(at), values.end());
-  return values[at];
-}
-
-void report(std::uint64_t messages, double time, std::vector<double>& latencies_us) {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const double cpu = static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
-                     static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-  std::printf(
-      "{\"messages\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"p50_us\": %.1f, \"p99_us\": "
-      "%.1f, \"client_cpu_seconds\": %.4f}\n",
-      static_cast<unsigned long long>(messages), time,
-      time > 0 ? static_cast<double>(messages) / time : 0, percentile(latencies_us, 0.5),
-      percentile(latencies_us, 0.99), cpu);
-}
-
-// Counts what is answered until the end of the time, and knows when that is.
-class Tally {
- public:
-  explicit Tally(const Options& options)
-      : wanted_(options.messages),
-        end_(start_ + std::chrono::duration_cast<Clock::duration>(
-                          std::chrono::duration<double>(options.seconds))) {}
-
-  // At the moment of the answer: false when it came after the end.
-  bool count(unsigned messages, Clock::time_point now) {
-    if (over(now)) return false;
-    done_ += messages;
-    last_ = now;
-    return true;
-  }
-  [[nodiscard]] bool over(Clock::time_point now) const {
-    return stopped_ || (wanted_ > 0 ? done_ >= wanted_ : now >= end_);
-  }
-  void stop() { stopped_ = true; }
-  [[nodiscard]] std::uint64_t done() const { return done_; }
-  [[nodiscard]] double seconds_taken() const { return seconds(last_ - start_); }
-
- private:
-  std::uint64_t wanted_, done_ = 0;
-  Clock::time_point start_ = Clock::now(), end_, last_ = start_;
-  bool stopped_ = false;
-};
-
 int publish(const Options& options) {
   Loop loop(options.target, options.connections);
   std::vector<double> latencies;
-  Tally tally(options);
+  Tally tally(options.messages, options.seconds);
   std::uint64_t asked = 0;
   const auto more = [&](Connection& connection) {
     if (options.messages > 0 && asked >= options.messages) return;
@@ -185,7 +98,7 @@ int drain(const Options& options) {
   Loop loop(options.target, options.connections);
   const bool together = options.window * options.batch > 1;
   std::vector<double> latencies;
-  Tally tally(options);
+  Tally tally(options.messages, options.seconds);
   for (auto& connection : loop.connections()) {
     for (unsigned n = 0; n < options.window; ++n) connection->take(options.batch, false);
     connection->flush();
@@ -214,7 +127,7 @@ int roundtrip(const Options& options) {
   auto& producer = *loop.connections()[0];
   auto& consumer = *loop.connections()[1];
   std::vector<double> latencies;
-  Tally tally(options);
+  Tally tally(options.messages, options.seconds);
   Clock::time_point sent;
   unsigned due = 0;  // answers until the next one may be published
   const auto next = [&] {
@@ -246,21 +159,9 @@ int roundtrip(const Options& options) {
 // Asks a server that is about to start for its first OK, and prints the time of the system's
 // monotonic clock at which it came.
 int first(const Options& options) {
-  const auto end = Clock::now() + std::chrono::seconds(120);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(options.target.port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::printf("trying\n");
   std::fflush(stdout);
-  for (;;) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool there = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(fd);
-    if (there) break;
-    if (Clock::now() > end) give_up("it does not come up");
-    (void)::poll(nullptr, 0, 1);  // nobody tells when another's server listens
-  }
+  wait_for_listener(options.target.port);
   Loop loop(options.target, 1);
   loop.connections()[0]->first();
   loop.connections()[0]->flush();
