@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import threading
 
+from .rabbitmq import READY, Node
 from .scenario import Address
 
 START_SECONDS = 60  # RabbitMQ takes eight on a quiet machine
@@ -143,41 +144,23 @@ class Penstock(Server):
 
 
 class RabbitMQ(Server):
-    """Debian's package, without its service: own node, own port mapper, own cookie, own folders."""
+    """The control; see rabbitmq.py."""
 
     kind = "rabbitmq"
-    program = "/usr/lib/rabbitmq/bin/rabbitmq-server"
 
     def __init__(self):
         super().__init__()
         self._mapper = None
-        self._port, self._mapper_port, distribution = free_ports(3)
-        home = self.folder / "home"
-        home.mkdir()
-        (self.folder / "plugins").write_text("[].\n")
-        (self.folder / "rabbitmq.conf").write_text("log.console = true\nlog.console.level = info\n")
-        (self.folder / "environment").write_text("")
-        self._environment = {
-            "HOME": str(home),
-            "ERL_EPMD_PORT": str(self._mapper_port), "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"penstock-control-{self._port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self._port), "RABBITMQ_DIST_PORT": str(distribution),
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "log"), "RABBITMQ_LOGS": "-",
-            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "environment"),
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq.conf"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
-        }
-        self.address = Address("127.0.0.1", self._port)
+        port, *others = free_ports(3)
+        self._node = Node(self.folder, port, *others)
+        self.address = Address("127.0.0.1", port)
 
     def start(self):
         if self._mapper is None:
-            self._mapper = spawn(["epmd", "-port", self._mapper_port, "-address", "127.0.0.1"],
-                                 self.log, stdout=self.log)
-        self._process = spawn([self.program], self.log, self._environment, stdout=subprocess.PIPE)
-        watched = Watched(self._process.stdout, b"Server startup complete",
-                          self.folder / "server.log")
+            self._mapper = spawn(self._node.mapper, self.log, stdout=self.log)
+        self._process = spawn(self._node.server, self.log, self._node.environment,
+                              stdout=subprocess.PIPE)
+        watched = Watched(self._process.stdout, READY, self.folder / "server.log")
         if not watched.wait():
             raise RuntimeError("RabbitMQ did not start:\n" + self.said())
 
