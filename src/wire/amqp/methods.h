@@ -39,26 +39,26 @@ struct LongString : std::string_view {
 struct ConnectionStart {
   std::uint8_t version_major = 0;
   std::uint8_t version_minor = 9;
-  TableView server_properties;
-  LongString mechanisms;  // separated by spaces
-  LongString locales;     // the same
+  TableView server_properties{};
+  LongString mechanisms{};  // separated by spaces
+  LongString locales{};     // the same
   PENSTOCK_AMQP_METHOD(ConnectionStart, 10, 10, "connection.start", version_major, version_minor,
                        server_properties, mechanisms, locales)
 };
 struct ConnectionStartOk {
-  TableView client_properties;
-  std::string_view mechanism;
-  LongString response;
-  std::string_view locale;
+  TableView client_properties{};
+  std::string_view mechanism{};
+  LongString response{};
+  std::string_view locale{};
   PENSTOCK_AMQP_METHOD(ConnectionStartOk, 10, 11, "connection.start-ok", client_properties,
                        mechanism, response, locale)
 };
 struct ConnectionSecure {
-  LongString challenge;
+  LongString challenge{};
   PENSTOCK_AMQP_METHOD(ConnectionSecure, 10, 20, "connection.secure", challenge)
 };
 struct ConnectionSecureOk {
-  LongString response;
+  LongString response{};
   PENSTOCK_AMQP_METHOD(ConnectionSecureOk, 10, 21, "connection.secure-ok", response)
 };
 struct ConnectionTune {
@@ -75,19 +75,19 @@ struct ConnectionTuneOk {
                        heartbeat)
 };
 struct ConnectionOpen {
-  std::string_view virtual_host;
-  std::string_view capabilities;
+  std::string_view virtual_host{};
+  std::string_view capabilities{};
   bool insist = false;
   PENSTOCK_AMQP_METHOD(ConnectionOpen, 10, 40, "connection.open", virtual_host, capabilities,
                        insist)
 };
 struct ConnectionOpenOk {
-  std::string_view known_hosts;
+  std::string_view known_hosts{};
   PENSTOCK_AMQP_METHOD(ConnectionOpenOk, 10, 41, "connection.open-ok", known_hosts)
 };
 struct ConnectionClose {
   ReplyCode reply_code = ReplyCode::success;
-  std::string_view reply_text;
+  std::string_view reply_text{};
   std::uint16_t class_id = 0;  // of the method that was refused, if it was one
   std::uint16_t method_id = 0;
   PENSTOCK_AMQP_METHOD(ConnectionClose, 10, 50, "connection.close", reply_code, reply_text,
@@ -97,15 +97,15 @@ struct ConnectionCloseOk {
   PENSTOCK_AMQP_METHOD(ConnectionCloseOk, 10, 51, "connection.close-ok")
 };
 struct ConnectionBlocked {
-  std::string_view reason;
+  std::string_view reason{};
   PENSTOCK_AMQP_METHOD(ConnectionBlocked, 10, 60, "connection.blocked", reason)
 };
 struct ConnectionUnblocked {
   PENSTOCK_AMQP_METHOD(ConnectionUnblocked, 10, 61, "connection.unblocked")
 };
 struct ConnectionUpdateSecret {
-  LongString new_secret;
-  std::string_view reason;
+  LongString new_secret{};
+  std::string_view reason{};
   PENSTOCK_AMQP_METHOD(ConnectionUpdateSecret, 10, 70, "connection.update-secret", new_secret,
                        reason)
 };
@@ -115,11 +115,11 @@ struct ConnectionUpdateSecretOk {
 
 // channel: class 20.
 struct ChannelOpen {
-  std::string_view out_of_band;
+  std::string_view out_of_band{};
   PENSTOCK_AMQP_METHOD(ChannelOpen, 20, 10, "channel.open", out_of_band)
 };
 struct ChannelOpenOk {
-  LongString channel_id;
+  LongString channel_id{};
   PENSTOCK_AMQP_METHOD(ChannelOpenOk, 20, 11, "channel.open-ok", channel_id)
 };
 struct ChannelFlow {
@@ -132,7 +132,7 @@ struct ChannelFlowOk {
 };
 struct ChannelClose {
   ReplyCode reply_code = ReplyCode::success;
-  std::string_view reply_text;
+  std::string_view reply_text{};
   std::uint16_t class_id = 0;  // of the method that was refused, if it was one
   std::uint16_t method_id = 0;
   PENSTOCK_AMQP_METHOD(ChannelClose, 20, 40, "channel.close", reply_code, reply_text, class_id,
@@ -144,7 +144,7 @@ struct ChannelCloseOk {
 
 // access: class 30, which RabbitMQ still answers for old clients.
 struct AccessRequest {
-  std::string_view realm;
+  std::string_view realm{};
   bool exclusive = false;
   bool passive = false;
   bool active = false;
@@ -161,14 +161,14 @@ struct AccessRequestOk {
 // exchange: class 40.
 struct ExchangeDeclare {
   std::uint16_t ticket = 0;
-  std::string_view exchange;
-  std::string_view type;
+  std::string_view exchange{};
+  std::string_view type{};
   bool passive = false;
   bool durable = false;
   bool auto_delete = false;
   bool internal = false;
   bool no_wait = false;
-  TableView arguments;
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(ExchangeDeclare, 40, 10, "exchange.declare", ticket, exchange, type, passive,
                        durable, auto_delete, internal, no_wait, arguments)
 };
@@ -177,7 +177,7 @@ struct ExchangeDeclareOk {
 };
 struct ExchangeDelete {
   std::uint16_t ticket = 0;
-  std::string_view exchange;
+  std::string_view exchange{};
   bool if_unused = false;
   bool no_wait = false;
   PENSTOCK_AMQP_METHOD(ExchangeDelete, 40, 20, "exchange.delete", ticket, exchange, if_unused,
@@ -188,11 +188,11 @@ struct ExchangeDeleteOk {
 };
 struct ExchangeBind {
   std::uint16_t ticket = 0;
-  std::string_view destination;
-  std::string_view source;
-  std::string_view routing_key;
+  std::string_view destination{};
+  std::string_view source{};
+  std::string_view routing_key{};
   bool no_wait = false;
-  TableView arguments;
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(ExchangeBind, 40, 30, "exchange.bind", ticket, destination, source,
                        routing_key, no_wait, arguments)
 };
@@ -201,11 +201,11 @@ struct ExchangeBindOk {
 };
 struct ExchangeUnbind {
   std::uint16_t ticket = 0;
-  std::string_view destination;
-  std::string_view source;
-  std::string_view routing_key;
+  std::string_view destination{};
+  std::string_view source{};
+  std::string_view routing_key{};
   bool no_wait = false;
-  TableView arguments;
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(ExchangeUnbind, 40, 40, "exchange.unbind", ticket, destination, source,
                        routing_key, no_wait, arguments)
 };
@@ -216,18 +216,18 @@ struct ExchangeUnbindOk {
 // queue: class 50.
 struct QueueDeclare {
   std::uint16_t ticket = 0;
-  std::string_view queue;
+  std::string_view queue{};
   bool passive = false;
   bool durable = false;
   bool exclusive = false;
   bool auto_delete = false;
   bool no_wait = false;
-  TableView arguments;
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(QueueDeclare, 50, 10, "queue.declare", ticket, queue, passive, durable,
                        exclusive, auto_delete, no_wait, arguments)
 };
 struct QueueDeclareOk {
-  std::string_view queue;
+  std::string_view queue{};
   std::uint32_t message_count = 0;
   std::uint32_t consumer_count = 0;
   PENSTOCK_AMQP_METHOD(QueueDeclareOk, 50, 11, "queue.declare-ok", queue, message_count,
@@ -235,11 +235,11 @@ struct QueueDeclareOk {
 };
 struct QueueBind {
   std::uint16_t ticket = 0;
-  std::string_view queue;
-  std::string_view exchange;
-  std::string_view routing_key;
+  std::string_view queue{};
+  std::string_view exchange{};
+  std::string_view routing_key{};
   bool no_wait = false;
-  TableView arguments;
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(QueueBind, 50, 20, "queue.bind", ticket, queue, exchange, routing_key,
                        no_wait, arguments)
 };
@@ -248,7 +248,7 @@ struct QueueBindOk {
 };
 struct QueuePurge {
   std::uint16_t ticket = 0;
-  std::string_view queue;
+  std::string_view queue{};
   bool no_wait = false;
   PENSTOCK_AMQP_METHOD(QueuePurge, 50, 30, "queue.purge", ticket, queue, no_wait)
 };
@@ -258,7 +258,7 @@ struct QueuePurgeOk {
 };
 struct QueueDelete {
   std::uint16_t ticket = 0;
-  std::string_view queue;
+  std::string_view queue{};
   bool if_unused = false;
   bool if_empty = false;
   bool no_wait = false;
@@ -271,10 +271,10 @@ struct QueueDeleteOk {
 };
 struct QueueUnbind {
   std::uint16_t ticket = 0;
-  std::string_view queue;
-  std::string_view exchange;
-  std::string_view routing_key;
-  TableView arguments;
+  std::string_view queue{};
+  std::string_view exchange{};
+  std::string_view routing_key{};
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(QueueUnbind, 50, 50, "queue.unbind", ticket, queue, exchange, routing_key,
                        arguments)
 };
@@ -294,33 +294,33 @@ struct BasicQosOk {
 };
 struct BasicConsume {
   std::uint16_t ticket = 0;
-  std::string_view queue;
-  std::string_view consumer_tag;
+  std::string_view queue{};
+  std::string_view consumer_tag{};
   bool no_local = false;
   bool no_ack = false;
   bool exclusive = false;
   bool no_wait = false;
-  TableView arguments;
+  TableView arguments{};
   PENSTOCK_AMQP_METHOD(BasicConsume, 60, 20, "basic.consume", ticket, queue, consumer_tag, no_local,
                        no_ack, exclusive, no_wait, arguments)
 };
 struct BasicConsumeOk {
-  std::string_view consumer_tag;
+  std::string_view consumer_tag{};
   PENSTOCK_AMQP_METHOD(BasicConsumeOk, 60, 21, "basic.consume-ok", consumer_tag)
 };
 struct BasicCancel {
-  std::string_view consumer_tag;
+  std::string_view consumer_tag{};
   bool no_wait = false;
   PENSTOCK_AMQP_METHOD(BasicCancel, 60, 30, "basic.cancel", consumer_tag, no_wait)
 };
 struct BasicCancelOk {
-  std::string_view consumer_tag;
+  std::string_view consumer_tag{};
   PENSTOCK_AMQP_METHOD(BasicCancelOk, 60, 31, "basic.cancel-ok", consumer_tag)
 };
 struct BasicPublish {
   std::uint16_t ticket = 0;
-  std::string_view exchange;
-  std::string_view routing_key;
+  std::string_view exchange{};
+  std::string_view routing_key{};
   bool mandatory = false;
   bool immediate = false;
   PENSTOCK_AMQP_METHOD(BasicPublish, 60, 40, "basic.publish", ticket, exchange, routing_key,
@@ -328,38 +328,38 @@ struct BasicPublish {
 };
 struct BasicReturn {
   ReplyCode reply_code = ReplyCode::success;
-  std::string_view reply_text;
-  std::string_view exchange;
-  std::string_view routing_key;
+  std::string_view reply_text{};
+  std::string_view exchange{};
+  std::string_view routing_key{};
   PENSTOCK_AMQP_METHOD(BasicReturn, 60, 50, "basic.return", reply_code, reply_text, exchange,
                        routing_key)
 };
 struct BasicDeliver {
-  std::string_view consumer_tag;
+  std::string_view consumer_tag{};
   std::uint64_t delivery_tag = 0;
   bool redelivered = false;
-  std::string_view exchange;
-  std::string_view routing_key;
+  std::string_view exchange{};
+  std::string_view routing_key{};
   PENSTOCK_AMQP_METHOD(BasicDeliver, 60, 60, "basic.deliver", consumer_tag, delivery_tag,
                        redelivered, exchange, routing_key)
 };
 struct BasicGet {
   std::uint16_t ticket = 0;
-  std::string_view queue;
+  std::string_view queue{};
   bool no_ack = false;
   PENSTOCK_AMQP_METHOD(BasicGet, 60, 70, "basic.get", ticket, queue, no_ack)
 };
 struct BasicGetOk {
   std::uint64_t delivery_tag = 0;
   bool redelivered = false;
-  std::string_view exchange;
-  std::string_view routing_key;
+  std::string_view exchange{};
+  std::string_view routing_key{};
   std::uint32_t message_count = 0;
   PENSTOCK_AMQP_METHOD(BasicGetOk, 60, 71, "basic.get-ok", delivery_tag, redelivered, exchange,
                        routing_key, message_count)
 };
 struct BasicGetEmpty {
-  std::string_view cluster_id;
+  std::string_view cluster_id{};
   PENSTOCK_AMQP_METHOD(BasicGetEmpty, 60, 72, "basic.get-empty", cluster_id)
 };
 struct BasicAck {

@@ -25,20 +25,20 @@ namespace penstock::wire::amqp {
 
 // Absent and empty are two things: what came is what is delivered.
 struct Properties {
-  std::optional<std::string_view> content_type;
-  std::optional<std::string_view> content_encoding;
-  std::optional<TableView> headers;
-  std::optional<std::uint8_t> delivery_mode;  // 2 is persistent
-  std::optional<std::uint8_t> priority;
-  std::optional<std::string_view> correlation_id;
-  std::optional<std::string_view> reply_to;
-  std::optional<std::string_view> expiration;  // milliseconds, as text
-  std::optional<std::string_view> message_id;
-  std::optional<std::uint64_t> timestamp;  // seconds since 1970-01-01 UTC
-  std::optional<std::string_view> type;
-  std::optional<std::string_view> user_id;
-  std::optional<std::string_view> app_id;
-  std::optional<std::string_view> cluster_id;
+  std::optional<std::string_view> content_type{};
+  std::optional<std::string_view> content_encoding{};
+  std::optional<TableView> headers{};
+  std::optional<std::uint8_t> delivery_mode{};  // 2 is persistent
+  std::optional<std::uint8_t> priority{};
+  std::optional<std::string_view> correlation_id{};
+  std::optional<std::string_view> reply_to{};
+  std::optional<std::string_view> expiration{};  // milliseconds, as text
+  std::optional<std::string_view> message_id{};
+  std::optional<std::uint64_t> timestamp{};  // seconds since 1970-01-01 UTC
+  std::optional<std::string_view> type{};
+  std::optional<std::string_view> user_id{};
+  std::optional<std::string_view> app_id{};
+  std::optional<std::string_view> cluster_id{};
 
   // All of them, in the order of their flags.
   [[nodiscard]] auto fields() {
@@ -59,8 +59,8 @@ struct Properties {
 
 struct ContentHeader {
   std::uint64_t body_bytes = 0;
-  Properties properties;
-  ByteView raw;  // flags and properties, as on the wire
+  Properties properties{};
+  ByteView raw{};  // flags and properties, as on the wire
 };
 
 // The payload of a header frame. Fails with 501 when it is no content header of class basic, with
