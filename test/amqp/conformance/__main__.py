@@ -15,13 +15,13 @@ import tempfile
 import time
 
 from . import tools  # noqa: F401  makes its scenarios known
-from .runner import run_parallel, say
+from .runner import run_over_restart, run_parallel, say
 from .scenario import SCENARIOS, Address
 from .scripts import run_script, scripts
 from .server import Penstock, RabbitMQ
 
 HERE = pathlib.Path(__file__).parents[1]
-SUITES = ("pika", "tools", "amqplib", "bunny", "celery")
+SUITES = ("pika", "restart", "tools", "amqplib", "bunny", "celery")
 
 
 class Listening:
@@ -46,7 +46,10 @@ def run_suites(server, suites, options, report):
     outcomes = []
     for suite in suites:
         some = chosen_scenarios(suite, options.words, server.kind)
-        if some:
+        if some and suite == "restart":
+            if server.kind != "other":
+                outcomes += run_over_restart(some, server, report)
+        elif some:
             outcomes += run_parallel(some, server.address, options.jobs, report)
     for script in scripts(options.build):
         if script.suite in suites:

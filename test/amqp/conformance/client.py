@@ -121,6 +121,10 @@ class Client(Context):
             self._connection = self.connect()
         return self._connection
 
+    def forget_connection(self):
+        """The server was killed: the next channel is one of a new connection."""
+        self._connection = None
+
     def channel(self, confirms=True):
         """A channel whose publishes are confirmed one by one, unless told otherwise."""
         channel = self.connection.channel()

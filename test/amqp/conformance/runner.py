@@ -60,6 +60,42 @@ def run_one(scenario, context):
     return Outcome(scenario.full_name(), problem, time.monotonic() - started)
 
 
+def run_over_restart(chosen, server, report):
+    """Scenarios in two halves, generators both: what is before their `yield`, then one kill and
+    restart for all of them, then the rest."""
+    begun, outcomes = [], []
+
+    def half(scenario, context, steps):
+        started = time.monotonic()
+        try:
+            with time_limit(scenario.seconds):
+                ended = next(steps, True)
+        except Exception as error:
+            ended = f"{type(error).__name__}: {error}{where(error)}"
+        return ended, time.monotonic() - started
+
+    def finish(scenario, context, problem, seconds):
+        with contextlib.suppress(Exception):  # connections that the restart ended
+            context.cleanup.close()
+        outcomes.append(Outcome(scenario.full_name(), problem, seconds))
+        report(outcomes[-1])
+
+    for scenario in chosen:
+        context = Client(server.address)
+        steps = scenario.function(context)
+        problem, seconds = half(scenario, context, steps)
+        if problem:
+            finish(scenario, context, problem, seconds)
+        else:
+            begun.append((scenario, context, steps))
+    server.restart()
+    for scenario, context, steps in begun:
+        context.forget_connection()
+        problem, seconds = half(scenario, context, steps)
+        finish(scenario, context, problem if isinstance(problem, str) else "", seconds)
+    return outcomes
+
+
 def run_numbered(job):
     """In a worker process; the list of scenarios is the same there."""
     number, address = job
