@@ -14,14 +14,14 @@ import sys
 import tempfile
 import time
 
-from . import tools  # noqa: F401  makes its scenarios known
+from . import access, tools  # tools: makes its scenarios known
 from .runner import run_over_restart, run_parallel, say
 from .scenario import SCENARIOS, Address
 from .scripts import run_script, scripts
 from .server import Penstock, RabbitMQ
 
 HERE = pathlib.Path(__file__).parents[1]
-SUITES = ("pika", "restart", "tools", "amqplib", "bunny", "celery")
+SUITES = ("pika", "restart", "access", "tools", "amqplib", "bunny", "celery")
 
 
 class Listening:
@@ -46,7 +46,11 @@ def run_suites(server, suites, options, report):
     outcomes = []
     for suite in suites:
         some = chosen_scenarios(suite, options.words, server.kind)
-        if some and suite == "restart":
+        if some and suite == "access":
+            if server.kind != "other":
+                with server.another(access.DEFINITIONS) as guarded:
+                    outcomes += run_parallel(some, guarded.address, options.jobs, report)
+        elif some and suite == "restart":
             if server.kind != "other":
                 outcomes += run_over_restart(some, server, report)
         elif some:

@@ -8,13 +8,18 @@ READY = b"Server startup complete"  # on standard output
 
 
 class Node:
-    """Words and environment of its two processes; the mapper goes first. `folder` is empty."""
+    """Words and environment of its two processes; the mapper goes first. `folder` is empty.
 
-    def __init__(self, folder, port, mapper_port, distribution_port):
+    `definitions`: a file that it imports when it starts, instead of its usual user.
+    """
+
+    def __init__(self, folder, port, mapper_port, distribution_port, definitions=None):
         home = folder / "home"
         home.mkdir()
         (folder / "plugins").write_text("[].\n")
-        (folder / "rabbitmq.conf").write_text("log.console = true\nlog.console.level = info\n")
+        (folder / "rabbitmq.conf").write_text(
+            "log.console = true\nlog.console.level = info\n"
+            + (f"load_definitions = {definitions}\n" if definitions else ""))
         (folder / "environment").write_text("")
         self.mapper = ["epmd", "-port", str(mapper_port), "-address", "127.0.0.1"]
         self.server = [SERVER]

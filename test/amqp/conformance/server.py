@@ -3,6 +3,7 @@
 Each can be killed and started again: port and data stay.
 """
 
+import json
 import os
 import pathlib
 import queue
@@ -75,11 +76,12 @@ def end_session(process, how):
 
 
 class Server:
-    """One server in a temporary folder, which goes with it."""
+    """One server in a temporary folder, which goes with it; `definitions` are imported into it."""
 
     kind = ""
 
-    def __init__(self):
+    def __init__(self, definitions=None):
+        self._definitions = definitions
         self._temporary = tempfile.TemporaryDirectory(prefix=f"penstock-amqp-{self.kind}-")
         self.folder = pathlib.Path(self._temporary.name)
         self.log = open(self.folder / "server.log", "ab")
@@ -97,6 +99,14 @@ class Server:
         self.stop()
         self.log.close()
         self._temporary.cleanup()
+
+    def definitions(self):
+        """The file of what RabbitMQ calls definitions, users above all; or None."""
+        if not self._definitions:
+            return None
+        file = self.folder / "definitions.json"
+        file.write_text(json.dumps(self._definitions))
+        return file
 
     def kill(self):
         """SIGKILL, as a power button would."""
@@ -119,8 +129,8 @@ class Penstock(Server):
 
     kind = "penstock"
 
-    def __init__(self, program):
-        super().__init__()
+    def __init__(self, program, definitions=None):
+        super().__init__(definitions)
         self._program = program
         self._listen = "127.0.0.1:0"
 
@@ -141,6 +151,15 @@ class Penstock(Server):
         self._listen = line.decode().strip()
         host, port = self._listen.rsplit(":", 1)
         self.address = Address(host, int(port))
+        if self._definitions:
+            subprocess.run([self._program, "import", self.definitions()], check=True, timeout=60,
+                           env={**os.environ, "PENSTOCK_URL": f"penstock://{self._listen}"},
+                           stdout=self.log, stderr=self.log)
+
+
+    def another(self, definitions):
+        """One of the same kind, not started yet, that imports these."""
+        return Penstock(self._program, definitions)
 
 
 class RabbitMQ(Server):
@@ -148,11 +167,11 @@ class RabbitMQ(Server):
 
     kind = "rabbitmq"
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, definitions=None):
+        super().__init__(definitions)
         self._mapper = None
         port, *others = free_ports(3)
-        self._node = Node(self.folder, port, *others)
+        self._node = Node(self.folder, port, *others, definitions=self.definitions())
         self.address = Address("127.0.0.1", port)
 
     def start(self):
@@ -163,6 +182,9 @@ class RabbitMQ(Server):
         watched = Watched(self._process.stdout, READY, self.folder / "server.log")
         if not watched.wait():
             raise RuntimeError("RabbitMQ did not start:\n" + self.said())
+
+    def another(self, definitions):
+        return RabbitMQ(definitions)
 
     def stop(self):
         super().stop()
