@@ -10,18 +10,22 @@ import argparse
 import contextlib
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 import time
 
-from . import access, tools  # tools: makes its scenarios known
+from . import access, management, tools  # noqa: F401  makes their scenarios known
 from .runner import run_over_restart, run_parallel, say
 from .scenario import SCENARIOS, Address
 from .scripts import run_script, scripts
 from .server import Penstock, RabbitMQ
 
 HERE = pathlib.Path(__file__).parents[1]
-SUITES = ("pika", "restart", "access", "tools", "amqplib", "bunny", "celery")
+SUITES = ("pika", "restart", "access", "management", "tools", "amqplib", "bunny", "celery")
+
+# Suites that want a server of their own, and how it is started.
+STARTED = {"access": {"definitions": access.DEFINITIONS}, "management": {"managed": True}}
 
 
 class Listening:
@@ -39,6 +43,7 @@ class Listening:
 
 def chosen_scenarios(suite, words, kind):
     return [one for one in SCENARIOS if one.suite == suite and one.only in ("", kind)
+            and (not one.needs or shutil.which(one.needs))
             and all(re.search(word, one.full_name()) for word in words)]
 
 
@@ -46,14 +51,14 @@ def run_suites(server, suites, options, report):
     outcomes = []
     for suite in suites:
         some = chosen_scenarios(suite, options.words, server.kind)
-        if some and suite == "access":
-            if server.kind != "other":
-                with server.another(access.DEFINITIONS) as guarded:
-                    outcomes += run_parallel(some, guarded.address, options.jobs, report)
-        elif some and suite == "restart":
-            if server.kind != "other":
-                outcomes += run_over_restart(some, server, report)
-        elif some:
+        if not some or (suite in (*STARTED, "restart") and server.kind == "other"):
+            continue
+        if suite in STARTED:
+            with server.another(**STARTED[suite]) as another:
+                outcomes += run_parallel(some, another.address, options.jobs, report)
+        elif suite == "restart":
+            outcomes += run_over_restart(some, server, report)
+        else:
             outcomes += run_parallel(some, server.address, options.jobs, report)
     for script in scripts(options.build):
         if script.suite in suites:

@@ -11,15 +11,19 @@ class Node:
     """Words and environment of its two processes; the mapper goes first. `folder` is empty.
 
     `definitions`: a file that it imports when it starts, instead of its usual user.
+    `management_port`: of its management API, 0 for none.
     """
 
-    def __init__(self, folder, port, mapper_port, distribution_port, definitions=None):
+    def __init__(self, folder, port, mapper_port, distribution_port, definitions=None,
+                 management_port=0):
         home = folder / "home"
         home.mkdir()
-        (folder / "plugins").write_text("[].\n")
+        (folder / "plugins").write_text("[rabbitmq_management].\n" if management_port else "[].\n")
         (folder / "rabbitmq.conf").write_text(
             "log.console = true\nlog.console.level = info\n"
-            + (f"load_definitions = {definitions}\n" if definitions else ""))
+            + (f"load_definitions = {definitions}\n" if definitions else "")
+            + (f"management.tcp.port = {management_port}\nmanagement.tcp.ip = 127.0.0.1\n"
+               "collect_statistics_interval = 500\n" if management_port else ""))
         (folder / "environment").write_text("")
         self.mapper = ["epmd", "-port", str(mapper_port), "-address", "127.0.0.1"]
         self.server = [SERVER]

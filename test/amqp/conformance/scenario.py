@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import select
 import time
 import typing
 import uuid
@@ -22,6 +23,7 @@ class Address:
     vhost: str = "/"
     user: str = "guest"
     password: str = "guest"
+    management: tuple = ()  # host and port of the management API
 
     def url(self):
         vhost = "%2F" if self.vhost == "/" else self.vhost
@@ -36,6 +38,7 @@ class Scenario:
     function: typing.Callable
     only: str = ""
     seconds: float = 20.0
+    needs: str = ""  # a program that has to be installed
 
     def full_name(self):
         return f"{self.suite}: {self.name}"
@@ -44,10 +47,10 @@ class Scenario:
 SCENARIOS = []
 
 
-def scenario(suite, name, only="", seconds=20.0):
+def scenario(suite, name, **more):
     """Adds the function below it to the scenarios that the runner knows."""
     def add(function):
-        SCENARIOS.append(Scenario(suite, name, function, only, seconds))
+        SCENARIOS.append(Scenario(suite, name, function, **more))
         return function
     return add
 
@@ -75,10 +78,13 @@ class Context:
     def name(self, suffix="q"):
         return self.prefix + suffix
 
-    def until(self, condition, what, pause=None):
-        """Asks until the answer is yes; `pause` waits for the next event, or for 10 ms."""
-        end = time.monotonic() + PATIENCE
+    def until(self, condition, what, pause=None, seconds=PATIENCE):
+        """Asks until the answer is yes. `pause` waits for the event that may change it; where a
+        server tells of none, it is asked again after 10 ms."""
+        end = time.monotonic() + seconds
         while not condition():
-            holds(time.monotonic() < end, f"still not so after {PATIENCE} s: {what}")
+            holds(time.monotonic() < end, f"still not so after {seconds} s: {what}")
             if pause:
                 pause()
+            else:
+                select.select([], [], [], 0.01)

@@ -150,15 +150,15 @@ class Penstock(Server):
                 line += data
         self._listen = line.decode().strip()
         host, port = self._listen.rsplit(":", 1)
-        self.address = Address(host, int(port))
+        self.address = Address(host, int(port), management=(host, int(port)))
         if self._definitions:
             subprocess.run([self._program, "import", self.definitions()], check=True, timeout=60,
                            env={**os.environ, "PENSTOCK_URL": f"penstock://{self._listen}"},
                            stdout=self.log, stderr=self.log)
 
 
-    def another(self, definitions):
-        """One of the same kind, not started yet, that imports these."""
+    def another(self, definitions=None, managed=False):
+        """One of the same kind, not started yet: with these definitions, with a management API."""
         return Penstock(self._program, definitions)
 
 
@@ -167,12 +167,13 @@ class RabbitMQ(Server):
 
     kind = "rabbitmq"
 
-    def __init__(self, definitions=None):
+    def __init__(self, definitions=None, managed=False):
         super().__init__(definitions)
         self._mapper = None
-        port, *others = free_ports(3)
-        self._node = Node(self.folder, port, *others, definitions=self.definitions())
-        self.address = Address("127.0.0.1", port)
+        port, mapper, distribution, management = free_ports(4)
+        self._node = Node(self.folder, port, mapper, distribution, self.definitions(),
+                          management if managed else 0)
+        self.address = Address("127.0.0.1", port, management=("127.0.0.1", management))
 
     def start(self):
         if self._mapper is None:
@@ -183,8 +184,8 @@ class RabbitMQ(Server):
         if not watched.wait():
             raise RuntimeError("RabbitMQ did not start:\n" + self.said())
 
-    def another(self, definitions):
-        return RabbitMQ(definitions)
+    def another(self, definitions=None, managed=False):
+        return RabbitMQ(definitions, managed)
 
     def stop(self):
         super().stop()
