@@ -63,4 +63,8 @@ class Directory {
 // The real directory at `path`, made (mode 0700, its parent synced) when it is not there.
 [[nodiscard]] Result<std::unique_ptr<Directory>> open_directory(const std::string& path);
 
+// The whole of a file that somebody else wrote, a certificate for one; Error::too_large when it is
+// longer than `max_bytes`.
+[[nodiscard]] Result<std::string> read_small_file(const std::string& path, std::size_t max_bytes);
+
 }  // namespace penstock

@@ -125,6 +125,21 @@ TEST_F(PosixDirectoryTest, a_directory_that_is_a_file_is_an_error) {
   EXPECT_FALSE(open_directory(root_ + "/a/b/file/below"));
 }
 
+TEST_F(PosixDirectoryTest, a_small_file_is_read_as_a_whole_or_not_at_all) {
+  const auto path = root_ + "/a/b/small";
+  ASSERT_TRUE(directory_->create("small").value()->write_at(0, as_bytes("certificate")));
+  EXPECT_EQ(read_small_file(path, 11).value(), "certificate");
+  const auto large = read_small_file(path, 10);
+  ASSERT_FALSE(large);
+  EXPECT_EQ(large.error().code, ErrorCode::too_large);
+  EXPECT_EQ(large.error().message, "open " + path + ": it has more than 10 bytes");
+  const auto missing = read_small_file(path + "er", 10);
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::not_found);
+  EXPECT_TRUE(missing.error().message.contains(path + "er: No such file"));
+  EXPECT_FALSE(read_small_file(root_, 10)) << "a folder";
+}
+
 TEST(RealRandom, gives_other_numbers_every_time) {
   auto one = make_real_random();
   auto two = make_real_random();
