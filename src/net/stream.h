@@ -1,5 +1,5 @@
-// One connected byte stream that never blocks. TCP and local sockets today; an encrypted stream is
-// another implementation of the same interface, and nothing above net can tell the difference.
+// One connected byte stream that never blocks. TCP and local sockets; an encrypted stream (tls.h)
+// is another implementation of the same interface.
 //
 // Threads:  the loop's.
 // Lifetime: the watcher outlives the stream. After the stream's destructor no callback comes,
@@ -41,6 +41,7 @@ class Stream {
  public:
   virtual ~Stream() = default;
   virtual Transfer read(std::span<std::byte> into) = 0;
+  // After would_block the same bytes are to be offered again, or these and more.
   virtual Transfer write(ByteView data) = 0;
   virtual void wait_readable() = 0;
   virtual void wait_writable() = 0;
