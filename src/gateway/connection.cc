@@ -121,6 +121,7 @@ bool Connection::waits_for_reader() const {
 }
 
 void Connection::read_some() {
+  if (handshaking_ && !passed_handshake()) return;
   for (int reads = 0; reads < kReadsPerTurn && wants_bytes(); ++reads) {
     if (!hall_.budget.may_read(this, held_charged_, kReadBytes)) return starve();
     starved_until_ = Time::max();
@@ -157,7 +158,10 @@ void Connection::feed_held() {
 }
 
 std::size_t Connection::converse(ByteView input) {
-  if (phase_ == Phase::sniffing && !begin_conversation(input)) return 0;
+  if (phase_ == Phase::sniffing) {
+    if (wire::sniff(input) == wire::Protocol::tls) return begin_tls(input);
+    if (!begin_conversation(input)) return 0;
+  }
   hall_.worked = true;
   std::size_t taken = 0;
   while (taken < input.size() && conversation_->wants_input() && !conversation_->finished() &&
@@ -380,9 +384,9 @@ void Connection::linger() {
   hall_.worked = true;
   drop_held(held_.size() - held_begin_);
   input_waits_ = false;
+  if (!peer_ended_ || encrypted()) stream_->end_writing();  // TLS has a goodbye of its own
   if (peer_ended_) return kill();
   phase_ = Phase::lingering;
-  stream_->end_writing();
   wish_ = Time::max();
   input_limit_ =
       hall_.clock.now() + (hall_.draining ? hall_.options.linger_draining : hall_.options.linger);

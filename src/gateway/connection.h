@@ -18,6 +18,7 @@
 #include "gateway/options.h"
 #include "gateway/protocol_table.h"
 #include "net/stream.h"
+#include "net/tls.h"
 #include "protocol/conversation.h"
 
 namespace penstock::gateway {
@@ -52,6 +53,8 @@ struct Hall {
   Time next_eviction{};
   List<StuckHook> stuck{};  // their peers do not take all of their output, the longest first
   std::uint64_t stuck_bytes = 0;
+  net::TlsServer* tls = nullptr;  // null where TLS is not spoken
+  Time next_tls_line{};           // before that no other complaint about TLS is logged
   bool draining = false;
   bool worked = false;  // a conversation was called in this serve_ready()
 };
@@ -81,6 +84,8 @@ class Connection final : public protocol::Host,
   void wake_at(Time when) override;
   [[nodiscard]] bool peer_is_loopback() const override;
   [[nodiscard]] std::string peer() const override;
+  [[nodiscard]] bool encrypted() const override;
+  [[nodiscard]] std::string_view tls_subject() const override;
 
   // ---- net::StreamWatcher
   void on_readable() override;
@@ -93,7 +98,7 @@ class Connection final : public protocol::Host,
 
  private:
   enum class Phase : std::uint8_t {
-    sniffing,   // no conversation yet
+    sniffing,   // no conversation yet, or none within TLS
     talking,    // there is one
     lingering,  // all is said; waits for the peer's end
     dead,
@@ -106,6 +111,12 @@ class Connection final : public protocol::Host,
   void feed_held();
   [[nodiscard]] std::size_t converse(ByteView input);
   [[nodiscard]] bool begin_conversation(ByteView input);
+  // The stream becomes an encrypted one, and what comes out of it is sniffed again. Gives how much
+  // of the input that took.
+  [[nodiscard]] std::size_t begin_tls(ByteView input);
+  // Whether the handshake is behind us; what is left of a connection whose handshake failed is to
+  // tell its peer.
+  [[nodiscard]] bool passed_handshake();
   void hold(ByteView bytes);
   void drop_held(std::size_t count);
   void account_held();
@@ -122,6 +133,7 @@ class Connection final : public protocol::Host,
 
   Hall& hall_;
   std::unique_ptr<net::Stream> stream_;
+  net::TlsStream* tls_ = nullptr;  // stream_, once it is encrypted
   std::unique_ptr<protocol::Conversation> conversation_;
   Bytes held_;  // input not taken in yet, from held_begin_ on
   std::size_t held_begin_ = 0;
@@ -144,6 +156,7 @@ class Connection final : public protocol::Host,
   bool input_waits_ =
       false;  // held_ was not taken for want of room: offer it again without new bytes
   bool peer_ended_ = false;  // no more comes in
+  bool handshaking_ = false;
   bool end_told_ = false;
 };
 

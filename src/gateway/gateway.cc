@@ -10,7 +10,7 @@ namespace penstock::gateway {
 
 class Gateway::Impl {
  public:
-  Impl(net::Loop& loop, Clock& clock, ProtocolTable protocols, Options options)
+  Impl(net::Loop& loop, Clock& clock, ProtocolTable protocols, Options options, net::TlsServer* tls)
       : loop_(loop),
         protocols_(std::move(protocols)),
         options_(options),
@@ -20,7 +20,8 @@ class Gateway::Impl {
               .options = options_,
               .read_buffer = read_buffer_,
               .statistics = statistics_,
-              .budget = InputBudget(options_.input_budget_bytes, kReadBytes)} {}
+              .budget = InputBudget(options_.input_budget_bytes, kReadBytes),
+              .tls = tls} {}
 
   Result<net::Address> listen(const net::Address& address) {
     auto listener = net::Listener::open(
@@ -96,8 +97,9 @@ class Gateway::Impl {
   std::vector<std::unique_ptr<Connection>> connections_;   // at most max_connections
 };
 
-Gateway::Gateway(net::Loop& loop, Clock& clock, ProtocolTable protocols, Options options)
-    : impl_(std::make_unique<Impl>(loop, clock, std::move(protocols), options)) {}
+Gateway::Gateway(net::Loop& loop, Clock& clock, ProtocolTable protocols, Options options,
+                 net::TlsServer* tls)
+    : impl_(std::make_unique<Impl>(loop, clock, std::move(protocols), options, tls)) {}
 Gateway::~Gateway() = default;
 
 Result<net::Address> Gateway::listen(const net::Address& address) {

@@ -15,12 +15,16 @@
 #include "gateway/protocol_table.h"
 #include "net/address.h"
 #include "net/loop.h"
+#include "net/tls.h"
 
 namespace penstock::gateway {
 
 class Gateway {
  public:
-  Gateway(net::Loop& loop, Clock& clock, ProtocolTable protocols, Options options);
+  // `tls` outlives the gateway; without it, or while it is not ready, clients that speak TLS are
+  // refused.
+  Gateway(net::Loop& loop, Clock& clock, ProtocolTable protocols, Options options,
+          net::TlsServer* tls = nullptr);
   ~Gateway();
 
   // Listens there too; gives the address with the port that it got.

@@ -67,6 +67,9 @@ struct Statistics {
   std::uint64_t input_evictions =
       0;                            // half a message given up, because others waited for its memory
   std::uint64_t accept_pauses = 0;  // no descriptor was left
+  std::uint64_t tls_handshakes = 0;  // done
+  std::uint64_t tls_failures = 0;    // broken off, by either side
+  std::uint64_t tls_refused = 0;     // a client spoke TLS where no certificate is set
   std::uint64_t received_bytes = 0;
   std::uint64_t sent_bytes = 0;
 };

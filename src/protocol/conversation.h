@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -25,6 +26,10 @@ class Host {
   virtual void wake_at(Time when) = 0;
   [[nodiscard]] virtual bool peer_is_loopback() const = 0;
   [[nodiscard]] virtual std::string peer() const = 0;
+  // Whether the connection is encrypted, and if so, whom the client's certificate names: the common
+  // name that a CA of ours vouches for, or empty.
+  [[nodiscard]] virtual bool encrypted() const { return false; }
+  [[nodiscard]] virtual std::string_view tls_subject() const { return {}; }
 };
 
 class Conversation {

@@ -2,13 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <future>
 #include <optional>
 #include <thread>
 #include <vector>
 
-#include "test/gateway/echo.h"
+#include "test/gateway/gateway_fixture.h"
 #include "test/gateway/socket_client.h"
 
 namespace penstock::gateway {
@@ -16,77 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::Echo;
-using testing::EchoRoom;
+using testing::GatewayTest;
 using testing::SocketClient;
-
-class SetClock final : public Clock {
- public:
-  Time now() override { return time_from_micros(now_.load()); }
-  void advance(Duration by) { now_.fetch_add(by.count()); }
-
- private:
-  std::atomic<std::int64_t> now_ = 1'000'000'000;
-};
-
-// A gateway on a thread of its own; its time stands still until a test moves it.
-class GatewayTest : public ::testing::Test {
- protected:
-  void open(Options options = {}) {
-    ProtocolTable table;
-    table.add({.protocol = wire::Protocol::resp, .converse = [this](protocol::Host& host) {
-                 return std::make_unique<Echo>(room_, host, clock_.now());
-               }});
-    gateway_.emplace(loop_, clock_, std::move(table), options);
-    address_ = gateway_->listen(*net::parse_address(":0")).value();
-    thread_ = std::thread([this] {
-      loop_.run([this] {
-        gateway_->fire(clock_.now());
-        while (gateway_->serve_ready()) {
-        }
-        if (gateway_->has_ready()) loop_.post([] {});
-      });
-    });
-  }
-  void TearDown() override {
-    if (!thread_.joinable()) return;
-    loop_.stop();
-    thread_.join();
-    gateway_.reset();
-    EXPECT_TRUE(room_.here.empty()) << "a conversation outlived its gateway";
-  }
-
-  // Runs on the loop's thread, after everything that was ready there.
-  template <class Ask>
-  auto ask(Ask question) {
-    std::packaged_task<decltype(question())()> task(std::move(question));
-    auto answer = task.get_future();
-    loop_.post([&task] { task(); });
-    return answer.get();
-  }
-  Statistics statistics() {
-    return ask([this] { return gateway_->statistics(); });
-  }
-  void advance(Duration by) {
-    clock_.advance(by);
-    ask([] { return 0; });
-  }
-  // Waits for what another thread is about to do.
-  template <class Condition>
-  bool eventually(Condition condition) {
-    for (int i = 0; i < 100'000; ++i) {
-      if (ask(condition)) return true;
-      std::this_thread::yield();
-    }
-    return false;
-  }
-
-  EchoRoom room_;
-  SetClock clock_;
-  net::Loop loop_;
-  std::optional<Gateway> gateway_;
-  net::Address address_;
-  std::thread thread_;
-};
 
 TEST_F(GatewayTest, AnswersAClientThatSendsOneByteAtATime) {
   open();

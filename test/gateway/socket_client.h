@@ -38,6 +38,7 @@ class SocketClient {
         rest_(std::move(other.rest_)) {}
 
   [[nodiscard]] bool connected() const { return connected_; }
+  [[nodiscard]] int fd() const { return fd_; }
 
   // False when the server has gone.
   bool send(std::string_view text) {
