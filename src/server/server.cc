@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <span>
 
 #include "base/text.h"
 #include "broker/broker.h"
@@ -16,6 +17,7 @@
 #include "os/real_clock.h"
 #include "server/broker_loop.h"
 #include "server/fronts.h"
+#include "server/tls_files.h"
 
 namespace penstock::server {
 namespace {
@@ -27,15 +29,27 @@ constexpr int kRoundsPerTurn = 8;
 std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gateway& gateway) {
   const gateway::Statistics s = gateway.statistics();
   const std::pair<const char*, std::uint64_t> counters[] = {
-      {"connections", gateway.connections()},   {"connections_accepted", s.accepted},
-      {"connections_refused", s.refused_full},  {"connections_broken", s.broken},
-      {"unknown_protocol", s.unknown_protocol}, {"sniff_timeouts", s.sniff_timeouts},
-      {"input_timeouts", s.input_timeouts},     {"write_timeouts", s.write_timeouts},
-      {"input_overflows", s.input_overflows},   {"input_pauses", s.input_pauses},
-      {"output_pauses", s.output_pauses},       {"budget_pauses", s.budget_pauses},
-      {"input_evictions", s.input_evictions},   {"output_evictions", s.output_evictions},
-      {"accept_pauses", s.accept_pauses},       {"input_held_bytes", gateway.held_input_bytes()},
-      {"received_bytes", s.received_bytes},     {"sent_bytes", s.sent_bytes},
+      {"connections", gateway.connections()},
+      {"connections_accepted", s.accepted},
+      {"connections_refused", s.refused_full},
+      {"connections_broken", s.broken},
+      {"unknown_protocol", s.unknown_protocol},
+      {"sniff_timeouts", s.sniff_timeouts},
+      {"input_timeouts", s.input_timeouts},
+      {"write_timeouts", s.write_timeouts},
+      {"input_overflows", s.input_overflows},
+      {"input_pauses", s.input_pauses},
+      {"output_pauses", s.output_pauses},
+      {"budget_pauses", s.budget_pauses},
+      {"input_evictions", s.input_evictions},
+      {"output_evictions", s.output_evictions},
+      {"accept_pauses", s.accept_pauses},
+      {"input_held_bytes", gateway.held_input_bytes()},
+      {"tls_handshakes", s.tls_handshakes},
+      {"tls_failures", s.tls_failures},
+      {"tls_refused", s.tls_refused},
+      {"received_bytes", s.received_bytes},
+      {"sent_bytes", s.sent_bytes},
   };
   std::vector<std::pair<std::string, std::string>> lines;
   for (const auto& [name, value] : counters) lines.emplace_back(name, fmt::format("{}", value));
@@ -68,7 +82,12 @@ class Server::Impl {
     broker_ = std::move(*opened);
     broker_->watch_disk([this](const journal::Finding& finding) { log_finding(finding); });
     fronts_.emplace(*broker_, settings_, [this] { return status_lines(*gateway_); });
-    gateway_.emplace(loop_, *clock_, fronts_->table(), settings_.gateway);
+    if (settings_.tls.any()) {
+      auto loaded = load_tls(tls_, settings_.tls);
+      if (!loaded) return fail(std::move(loaded).error());
+      spdlog::info("TLS with the certificate {}", *loaded);
+    }
+    gateway_.emplace(loop_, *clock_, fronts_->table(), settings_.gateway, &tls_);
     for (const net::Address& address : settings_.listen) {
       auto bound = gateway_->listen(address);
       if (!bound) return fail(std::move(bound).error());
@@ -94,8 +113,12 @@ class Server::Impl {
   }
 
   void stop_on_signals() {
-    constexpr int kSignals[] = {SIGTERM, SIGINT};
-    loop_.on_signals(kSignals, [this](int signal) {
+    // Without certificates there is nothing to read again, and the end of a terminal means what it
+    // always does.
+    constexpr int kSignals[] = {SIGTERM, SIGINT, SIGHUP};
+    const std::span<const int> signals(kSignals);
+    loop_.on_signals(settings_.tls.any() ? signals : signals.first(2), [this](int signal) {
+      if (signal == SIGHUP) return reload_tls();
       if (stopping_) {
         spdlog::warn("second signal: ending at once; what was confirmed is on the disk");
         std::_Exit(128 + signal);
@@ -109,6 +132,15 @@ class Server::Impl {
   const gateway::Gateway& gateway() const { return *gateway_; }
 
  private:
+  void reload_tls() {
+    const auto loaded = load_tls(tls_, settings_.tls);
+    if (loaded) {
+      spdlog::info("TLS from now on with the certificate {}", *loaded);
+    } else {
+      spdlog::error("{}; TLS goes on with the certificate that it had", loaded.error().message);
+    }
+  }
+
   void after_events() {
     const Time now = clock_->now();
     gateway_->fire(now);
@@ -170,6 +202,7 @@ class Server::Impl {
   const std::unique_ptr<Clock> clock_;
   const std::unique_ptr<Random> random_;
   net::Loop loop_;
+  net::TlsServer tls_{loop_};
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<broker::Broker> broker_;
   std::optional<Fronts> fronts_;

@@ -28,6 +28,7 @@ class Server {
   void run();
   void stop();
   // From now on SIGTERM and SIGINT stop the server, and a second one ends the process at once.
+  // Where TLS is spoken, SIGHUP reads its certificates again.
   void stop_on_signals();
 
   [[nodiscard]] const std::vector<net::Address>& addresses() const;

@@ -49,10 +49,14 @@ Result<void> on_or_off(bool& into, const std::string& text) {
   return {};
 }
 
-Result<void> set_data(Settings& settings, Values values) {
-  if (values[0].empty()) return fail(ErrorCode::invalid, "the path is empty");
-  settings.data = values[0];
+Result<void> path(std::string& into, const std::string& text) {
+  if (text.empty()) return fail(ErrorCode::invalid, "the path is empty");
+  into = text;
   return {};
+}
+
+Result<void> set_data(Settings& settings, Values values) {
+  return path(settings.data, values[0]);
 }
 
 Result<void> set_listen(Settings& settings, Values values) {
@@ -92,6 +96,15 @@ Result<void> set_segment_bytes(Settings& settings, Values values) {
   return {};
 }
 
+Result<void> set_client_certificate(Settings& settings, Values values) {
+  if (values[0] != "ask" && values[0] != "require") {
+    return fail(ErrorCode::invalid,
+                fmt::format("{} is neither ask nor require", quoted(values[0])));
+  }
+  settings.tls.require_client = values[0] == "require";
+  return {};
+}
+
 std::string listed(std::span<const net::Address> addresses) {
   std::string text;
   for (const net::Address& address : addresses) {
@@ -111,6 +124,20 @@ constexpr SettingRow kRows[] = {
     {"allowed_hosts", "NAME", "Host names that HTTP clients may use, beside the loopback's", true,
      set_allowed_hosts,
      [](const Settings& s) { return fmt::format("{}", fmt::join(s.allowed_hosts, ",")); }},
+    {"tls_certificate", "FILE",
+     "PEM: this server's certificate and its chain; TLS on the same port", false,
+     [](Settings& s, Values v) { return path(s.tls.certificate, v[0]); },
+     [](const Settings& s) { return s.tls.certificate; }},
+    {"tls_key", "FILE", "PEM: the certificate's private key, without a password", false,
+     [](Settings& s, Values v) { return path(s.tls.key, v[0]); },
+     [](const Settings& s) { return s.tls.key; }},
+    {"tls_client_ca", "FILE",
+     "PEM: who signs certificates of clients, which are then asked for one", false,
+     [](Settings& s, Values v) { return path(s.tls.client_ca, v[0]); },
+     [](const Settings& s) { return s.tls.client_ca; }},
+    {"tls_client_certificate", "ASK|REQUIRE", "whether a client over TLS may come without one",
+     false, set_client_certificate,
+     [](const Settings& s) { return std::string(s.tls.require_client ? "require" : "ask"); }},
     {"log_level", "LEVEL", "debug, info, warning or error", false, set_log_level,
      [](const Settings& s) { return s.log_level; }},
     {"max_connections", "N", "connections at a time; one more is refused", false,
@@ -282,6 +309,7 @@ Result<void> validate(const Settings& settings) {
         "listen on 127.0.0.1:7411, and let other machines come through an ssh tunnel (ssh -L "
         "7411:127.0.0.1:7411 THIS_HOST) or a proxy that asks who they are");
   }
+  if (auto valid = validate(settings.tls); !valid) return valid;
   const std::uint64_t largest = settings.broker.max_message_bytes;
   if (largest < 1024 || largest > settings.broker.journal.segment_bytes / 2) {
     return fail(ErrorCode::invalid,

@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "gateway/options.h"
 #include "net/address.h"
+#include "server/tls_files.h"
 
 namespace penstock::server {
 
@@ -29,6 +30,7 @@ struct Settings {
   std::string log_level = "info";
   broker::Options broker;
   gateway::Options gateway;
+  TlsFiles tls;
 
   // Told once the server is ready: the addresses it listens on, one a line.
   std::string ready_file;

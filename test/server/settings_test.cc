@@ -97,6 +97,24 @@ TEST(Settings, RefuseOtherMachinesWhileThereAreNoUsers) {
   }
 }
 
+TEST(Settings, OfTlsMakeSenseTogetherOrNotAtAll) {
+  const auto problem = [](const TlsFiles& files) {
+    Settings settings;
+    settings.tls = files;
+    const auto valid = validate(settings);
+    return valid ? std::string() : valid.error().message;
+  };
+  EXPECT_EQ(problem({}), "");
+  EXPECT_EQ(problem({"cert.pem", "key.pem", "", false}), "");
+  EXPECT_EQ(problem({"cert.pem", "key.pem", "ca.pem", true}), "");
+  EXPECT_TRUE(problem({"cert.pem", "", "", false}).starts_with("tls_key: "));
+  EXPECT_TRUE(problem({"", "key.pem", "", false}).starts_with("tls_certificate: "));
+  EXPECT_TRUE(problem({"", "", "ca.pem", false}).starts_with("tls_certificate: "));
+  EXPECT_TRUE(problem({"cert.pem", "key.pem", "", true}).starts_with("tls_client_ca: "));
+  EXPECT_TRUE(error_of("tls_client_certificate = \"maybe\"").contains("neither ask nor require"));
+  EXPECT_TRUE(error_of("tls_key = \"\"").contains("tls_key: the path is empty"));
+}
+
 TEST(Settings, ReadBackWhatTheyShow) {
   for (const SettingRow& row : setting_rows()) {
     const std::string shown = row.show(Settings{});
