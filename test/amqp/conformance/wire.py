@@ -93,9 +93,10 @@ class Wire:
             if consumed:
                 self.last_bytes, self._input = self._input[:consumed], self._input[consumed:]
                 return frame
-            self._input += self._read()
+            self._input += self.receive_bytes()
 
-    def _read(self):
+    def receive_bytes(self):
+        """Whatever comes next, some of it at least."""
         self.socket.settimeout(self.patience)
         try:
             data = self.socket.recv(1 << 16)
@@ -120,7 +121,9 @@ class Wire:
         return frame.method
 
     def expect_message(self, channel, kind=spec.Basic.Deliver):
-        method = self.expect(channel, kind)
+        return self._content(self.expect(channel, kind))
+
+    def _content(self, method):
         header = self.receive()
         if not isinstance(header, frames.Header):
             raise Failure(f"expected a content header, got {header!r}")
@@ -129,11 +132,20 @@ class Wire:
             body += self.receive().fragment
         return Message(method, header, body)
 
+    def receive_raw(self):
+        """The next frame's bytes, decoded by nobody."""
+        while (len(self._input) < 7
+               or len(self._input) < 8 + struct.unpack(">I", self._input[3:7])[0]):
+            self._input += self.receive_bytes()
+        length = 8 + struct.unpack(">I", self._input[3:7])[0]
+        data, self._input = self._input[:length], self._input[length:]
+        return data
+
     def expect_end(self):
         """The socket ends, whatever comes before that."""
         while True:
             try:
-                self._read()
+                self.receive_bytes()
             except Closed:
                 return
 
@@ -212,8 +224,4 @@ class Wire:
         if isinstance(frame.method, spec.Basic.GetEmpty):
             return None
         equal(type(frame.method), spec.Basic.GetOk, "the answer to basic.get")
-        header = self.receive()
-        body = b""
-        while len(body) < header.body_size:
-            body += self.receive().fragment
-        return Message(frame.method, header, body)
+        return self._content(frame.method)

@@ -41,7 +41,7 @@ def _(t):
     for header in (b"AMQP\x00\x00\x08\x00", b"AMQP\x01\x01\x00\x0a"):
         wire = t.socket()
         wire.send(header)
-        equal(wire._read()[:8], HEADER, f"the answer to {header}")
+        equal(wire.receive_bytes()[:8], HEADER, f"the answer to {header}")
         wire.expect_end()
 
 

@@ -87,18 +87,9 @@ def with_table(wire, queue, table):
     wire.send(raw_header(1, 1, properties) + raw_frame(BODY, 1, b"x"))
     wire.method(1, spec.Basic.Get(queue=queue, no_ack=True))
     wire.expect(1, spec.Basic.GetOk)
-    header = read_raw(wire)
-    equal(read_raw(wire)[7:-1], b"x", "the body")
+    header = wire.receive_raw()
+    equal(wire.receive_raw()[7:-1], b"x", "the body")
     return header[7 + 12:-1], properties
-
-
-def read_raw(wire):
-    """The next frame's bytes, decoded by nobody."""
-    while len(wire._input) < 7 or len(wire._input) < 8 + struct.unpack(">I", wire._input[3:7])[0]:
-        wire._input += wire._read()
-    length = 8 + struct.unpack(">I", wire._input[3:7])[0]
-    data, wire._input = wire._input[:length], wire._input[length:]
-    return data
 
 
 @behaviour("header tables of every type come out byte by byte as they went in")
