@@ -37,33 +37,25 @@ struct Options {
   double seconds = 1;
 };
 
-Options read_options(int count, char** words) {
+Options read_all(int count, char** words) {
   Options options;
   if (count < 2) give_up("what to do? publish, drain, roundtrip or first");
   options.what = words[1];
-  for (int n = 2; n < count; ++n) {
-    const std::string word = words[n];
-    const auto name = word.substr(0, word.find('='));
-    const auto value = word.substr(std::min(word.size(), name.size() + 1));
-    if (name == "dialect")
-      options.target.dialect = value;
-    else if (name == "port")
-      options.target.port = static_cast<std::uint16_t>(number(value));
-    else if (name == "queue")
-      options.target.queue = value;
-    else if (name == "connections")
-      options.connections = static_cast<unsigned>(number(value));
-    else if (name == "window")
-      options.window = static_cast<unsigned>(number(value));
-    else if (name == "batch")
-      options.batch = static_cast<unsigned>(number(value));
-    else if (name == "messages")
-      options.messages = number(value);
-    else if (name == "seconds")
-      options.seconds = std::stod(value);
-    else
-      give_up("no such option: " + word);
-  }
+  const auto whole = [](auto& field) {
+    return [&field](const std::string& value) {
+      field = static_cast<std::remove_reference_t<decltype(field)>>(number(value));
+    };
+  };
+  auto& target = options.target;
+  read_options({words + 2, words + count},
+               {{"dialect", [&](const auto& value) { target.dialect = value; }},
+                {"port", whole(target.port)},
+                {"queue", [&](const auto& value) { target.queue = value; }},
+                {"connections", whole(options.connections)},
+                {"window", whole(options.window)},
+                {"batch", whole(options.batch)},
+                {"messages", whole(options.messages)},
+                {"seconds", [&](const auto& value) { options.seconds = std::stod(value); }}});
   return options;
 }
 
@@ -177,7 +169,7 @@ int main(int count, char** words) {
   using namespace penstock::peers;
   const std::map<std::string, int (*)(const Options&)> all{
       {"publish", publish}, {"drain", drain}, {"roundtrip", roundtrip}, {"first", first}};
-  const auto options = read_options(count, words);
+  const auto options = read_all(count, words);
   const auto found = all.find(options.what);
   if (found == all.end()) give_up("publish, drain, roundtrip or first, not " + options.what);
   return found->second(options);

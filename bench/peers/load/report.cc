@@ -1,7 +1,7 @@
 #include "bench/peers/load/report.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -49,17 +49,35 @@ void report(std::uint64_t messages, double time, std::vector<double>& latencies_
       percentile(latencies_us, 0.99), cpu, more.c_str());
 }
 
-void wait_for_listener(std::uint16_t port) {
-  const auto end = Clock::now() + std::chrono::seconds(120);
+void read_options(std::span<char*> words, const Readers& readers) {
+  for (const std::string word : words) {
+    const auto name = word.substr(0, word.find('='));
+    const auto reader = readers.find(name);
+    if (reader == readers.end()) give_up("no such option: " + word);
+    reader->second(word.substr(std::min(word.size(), name.size() + 1)));
+  }
+}
+
+int connect_to(std::uint16_t port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  ::close(fd);
+  return -1;
+}
+
+void wait_for_listener(std::uint16_t port) {
+  const auto end = Clock::now() + std::chrono::seconds(120);
   for (;;) {
-    const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool there = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(fd);
-    if (there) return;
+    if (const int fd = connect_to(port); fd >= 0) {
+      ::close(fd);
+      return;
+    }
     if (Clock::now() > end) give_up("it does not come up");
     (void)::poll(nullptr, 0, 1);  // nobody tells when another's server listens
   }

@@ -5,7 +5,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace penstock::peers {
@@ -29,6 +33,13 @@ using Clock = std::chrono::steady_clock;
 void report(std::uint64_t messages, double time, std::vector<double>& latencies_us,
             const std::string& more = {});
 
+// NAME=VALUE for each option that has a reader; any other word ends the program.
+using Readers = std::map<std::string_view, std::function<void(const std::string&)>>;
+void read_options(std::span<char*> words, const Readers& readers);
+
+// A blocking connect to the port of 127.0.0.1, with its answers not held back; -1 when nobody
+// listens.
+[[nodiscard]] int connect_to(std::uint16_t port);
 // Waits until something listens on the port of 127.0.0.1.
 void wait_for_listener(std::uint16_t port);
 
