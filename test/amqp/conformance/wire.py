@@ -142,12 +142,22 @@ class Wire:
         return data
 
     def expect_end(self):
-        """The socket ends, whatever comes before that."""
+        """The socket ends. A close before that is answered; whatever else comes does not count."""
         while True:
             try:
-                self.receive_bytes()
+                frame = self.receive()
             except Closed:
                 return
+            if isinstance(getattr(frame, "method", None), spec.Connection.Close):
+                self.method(0, spec.Connection.CloseOk())
+
+    def expect_silent_end(self):
+        """The socket ends, and nothing comes before that."""
+        try:
+            data = self.receive_bytes()
+        except Closed:
+            return
+        raise Failure(f"expected the end, got {data!r}")
 
     def expect_close(self, *codes):
         """The server closes the connection for this reason; the method, answered."""

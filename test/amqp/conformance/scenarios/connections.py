@@ -77,7 +77,7 @@ def _(t):
 def _(t):
     wire = t.socket()
     wire.login(password="wrong", capabilities={})
-    wire.expect_end()
+    wire.expect_silent_end()
 
 
 @behaviour("an unknown user is told the same as one with a wrong password")
