@@ -16,6 +16,8 @@ std::string_view name_of(ErrorCode code) {
       return "busy";
     case ErrorCode::denied:
       return "denied";
+    case ErrorCode::locked:
+      return "locked";
     case ErrorCode::closed:
       return "closed";
     case ErrorCode::timeout:

@@ -16,6 +16,7 @@ enum class ErrorCode : unsigned char {
   too_large,    // over a limit of base/limits.h
   busy,         // refused for now: come back later
   denied,       // not allowed
+  locked,       // in use by somebody else who has it for themselves
   closed,       // the other side or the object is closed
   timeout,      // the deadline passed
   io,           // the operating system said no

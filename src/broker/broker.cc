@@ -71,14 +71,99 @@ void Broker::progress(SessionId session, Tag tag, const engine::LeaseToken& leas
 }
 
 void Broker::declare(SessionId session, Tag tag, std::string_view queue, OptionPatch patch) {
-  impl_->answer_result(session, tag, impl_->engine_.declare(now(), queue, patch));
+  impl_->answer_result(session, tag, impl_->engine_.declare(now(), queue, patch, session));
 }
-void Broker::remove(SessionId session, Tag tag, std::string_view queue) {
-  impl_->answer_result(session, tag, impl_->engine_.remove(now(), queue));
+void Broker::declare_same(SessionId session, Tag tag, std::string_view name, OptionPatch options) {
+  auto declared = impl_->engine_.declare_same(now(), name, options, session);
+  if (!declared) return impl_->answer(session, tag, std::move(declared.error()));
+  queue(session, tag, name);
+}
+void Broker::remove(SessionId session, Tag tag, std::string_view queue,
+                    engine::RemoveIf condition) {
+  impl_->answer_result(session, tag, impl_->engine_.remove(now(), queue, session, condition));
 }
 void Broker::purge(SessionId session, Tag tag, std::string_view queue) {
-  impl_->answer_result(session, tag, impl_->engine_.purge(now(), queue));
+  impl_->answer_result(session, tag, impl_->engine_.purge(now(), queue, session));
 }
+
+void Broker::publish_routed(SessionId session, Tag tag, const engine::RoutedPublish& publish) {
+  impl_->answer(session, tag, impl_->route(publish));
+}
+Broker::Offered Broker::offer_routed(SessionId session, Tag tag,
+                                     const engine::RoutedPublish& publish) {
+  auto reply = impl_->route(publish);
+  Offered offered;
+  if (auto* refused = std::get_if<Refused>(&reply)) {
+    offered.refused = std::move(*refused);
+  } else if (auto* error = std::get_if<Error>(&reply)) {
+    offered.error = std::move(*error);
+  } else {
+    offered.queues = impl_->publishes_.size();
+    if (tag != 0) impl_->answer(session, tag, std::move(reply));
+  }
+  return offered;
+}
+void Broker::transact(SessionId session, Tag tag, std::span<const engine::RoutedPublish> publishes,
+                      std::span<const engine::Settle> settles) {
+  impl_->answer(session, tag, impl_->transact(publishes, settles));
+}
+
+void Broker::consume(SessionId session, Tag tag, Tag consumer, const engine::Consume& consume) {
+  if (auto error = impl_->engine_.consume(now(), session, consumer, consume))
+    return impl_->answer(session, tag, std::move(*error));
+  impl_->answer(session, tag, Done{1, true});
+}
+void Broker::add_credit(SessionId session, Tag consumer, std::int64_t messages,
+                        std::int64_t bytes) {
+  impl_->engine_.add_credit(session, consumer, messages, bytes);
+}
+void Broker::add_pool_credit(SessionId session, std::uint64_t pool, std::int64_t messages) {
+  impl_->engine_.add_pool_credit(session, pool, messages);
+}
+void Broker::forget_pool(SessionId session, std::uint64_t pool) {
+  impl_->engine_.forget_pool(session, pool);
+}
+void Broker::cancel_consumer(SessionId session, Tag tag, Tag consumer) {
+  const bool there = impl_->engine_.cancel_consumer(now(), session, consumer);
+  impl_->answer(session, tag, Done{there ? 1u : 0u, false});
+}
+
+void Broker::declare_host(SessionId session, Tag tag, std::string_view name) {
+  impl_->answer_result(session, tag, impl_->engine_.declare_host(name));
+}
+void Broker::remove_host(SessionId session, Tag tag, std::string_view name) {
+  impl_->answer_result(session, tag, impl_->engine_.remove_host(now(), name));
+}
+void Broker::declare_exchange(SessionId session, Tag tag, const engine::ExchangeSpec& exchange) {
+  impl_->answer_result(session, tag, impl_->engine_.declare_exchange(exchange));
+}
+void Broker::remove_exchange(SessionId session, Tag tag, std::string_view name, bool if_unused) {
+  impl_->answer_result(session, tag, impl_->engine_.remove_exchange(name, if_unused));
+}
+void Broker::bind(SessionId session, Tag tag, const engine::BindingSpec& binding) {
+  impl_->answer_result(session, tag, impl_->engine_.bind(session, binding));
+}
+void Broker::unbind(SessionId session, Tag tag, const engine::BindingSpec& binding) {
+  impl_->answer_result(session, tag, impl_->engine_.unbind(session, binding));
+}
+const engine::Topology& Broker::topology() const {
+  return impl_->engine_.state().topology;
+}
+Result<const engine::QueueOptions*> Broker::check_queue(SessionId session,
+                                                        std::string_view name) const {
+  auto queue = impl_->engine_.usable_queue(session, name);
+  if (!queue) return fail(queue.error());
+  return &(*queue)->options;
+}
+Result<std::size_t> Broker::count_routes(const engine::RoutedPublish& publish) const {
+  auto queues = impl_->engine_.route(publish);
+  if (!queues) return fail(queues.error());
+  return queues->size();
+}
+void Broker::barrier(SessionId session, Tag tag) {
+  impl_->answer(session, tag, Done{});
+}
+
 void Broker::redrive(SessionId session, Tag tag, std::string_view queue, std::uint32_t max) {
   impl_->answer_result(session, tag, impl_->engine_.redrive(now(), queue, max));
 }
@@ -187,6 +272,7 @@ Broker::Statistics Broker::statistics() const {
   s.waiting_takes = impl_->engine_.waiting_takes();
   s.timers = state.wheel.size();
   s.index_bytes = impl_->engine_.memory_bytes();
+  s.transient_bytes = impl_->storage_->kept_bytes();
   s.replies_waiting = impl_->pending_.size();
   return s;
 }

@@ -14,9 +14,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "broker/reply.h"
+#include "engine/topology.h"
 #include "journal/journal.h"
 
 namespace penstock::broker {
@@ -32,6 +34,8 @@ struct Options {
   std::uint64_t checkpoint_bytes = 1ull << 30;
   // Cleaning begins when the log takes twice what lives in it, and this many segments more.
   std::uint64_t dead_segments = 8;
+  std::uint64_t max_transient_bytes = 1ull << 30;  // bodies of queues that live in memory only
+  const engine::FieldReader* fields = nullptr;     // for headers exchanges; outlives the broker
 };
 
 class ReplySink {
@@ -64,8 +68,29 @@ class Broker {
   // ---- commands; each is answered once, with `tag`, through the session's sink
   void publish(SessionId, Tag, const engine::Publish&);  // Published | Refused | Error
   void publish_wait(SessionId, Tag, const engine::Publish&, Time wait_until);  // for overflow=block
-  void take(SessionId, Tag, const engine::Take&);                              // Delivered | Error
-  void cancel_take(SessionId, Tag take);               // answers that take empty-handed
+  // To wherever its exchange sends it. Published (without an id: no queue wants it) | Refused |
+  // Error
+  void publish_routed(SessionId, Tag, const engine::RoutedPublish&);
+  // The same, but a refusal or an error comes back at once and is not answered: for who then waits,
+  // and offers the message again. Tag 0 wants no answer at all.
+  struct Offered {
+    std::size_t queues = 0;  // that it went to
+    std::optional<Refused> refused;
+    std::optional<Error> error;
+  };
+  [[nodiscard]] Offered offer_routed(SessionId, Tag, const engine::RoutedPublish&);
+  // Settles and messages in one commit, or nothing of it. Done | Refused | Error
+  void transact(SessionId, Tag, std::span<const engine::RoutedPublish>,
+                std::span<const engine::Settle>);
+  void take(SessionId, Tag, const engine::Take&);  // Delivered | Error
+  void cancel_take(SessionId, Tag take);           // answers that take empty-handed
+  // Done | Error; from then on Delivered with the tag `consumer`, as far as its credit allows, and
+  // Error::closed when its queue is gone.
+  void consume(SessionId, Tag, Tag consumer, const engine::Consume&);
+  void add_credit(SessionId, Tag consumer, std::int64_t messages, std::int64_t bytes);
+  void add_pool_credit(SessionId, std::uint64_t pool, std::int64_t messages);
+  void forget_pool(SessionId, std::uint64_t pool);
+  void cancel_consumer(SessionId, Tag, Tag consumer);  // Done
   void settle(SessionId, Tag, const engine::Settle&);  // Settled | Refused | Error
   void extend(SessionId, Tag, std::span<const engine::LeaseToken>, Duration lease);   // Settled
   void progress(SessionId, Tag, const engine::LeaseToken&, const engine::Progress&);  // Settled
@@ -74,12 +99,31 @@ class Broker {
   // live; Done{created}.
   using OptionPatch = std::span<const std::pair<std::string_view, std::string_view>>;
   void declare(SessionId, Tag, std::string_view queue, OptionPatch patch);
-  void remove(SessionId, Tag, std::string_view queue);  // Done: messages that went with it
-  void purge(SessionId, Tag, std::string_view queue);   // Done: ready and scheduled ones
+  // All options, to be found as they are declared: Queues (one) | Error::conflict
+  void declare_same(SessionId, Tag, std::string_view queue, OptionPatch options);
+  // Done: messages that went with it
+  void remove(SessionId, Tag, std::string_view queue, engine::RemoveIf condition = {});
+  void purge(SessionId, Tag, std::string_view queue);  // Done: ready and scheduled ones
   void redrive(SessionId, Tag, std::string_view queue, std::uint32_t max);  // dead letters go back
   void queue(SessionId, Tag, std::string_view queue);  // Queues (one) | Error not_found
   void queues(SessionId, Tag);                         // Queues
   void browse(SessionId, Tag, std::string_view queue, std::uint32_t limit);  // Browsed
+
+  // Virtual hosts, exchanges and bindings; Done | Error
+  void declare_host(SessionId, Tag, std::string_view name);
+  void remove_host(SessionId, Tag, std::string_view name);
+  void declare_exchange(SessionId, Tag, const engine::ExchangeSpec&);
+  void remove_exchange(SessionId, Tag, std::string_view name, bool if_unused);
+  void bind(SessionId, Tag, const engine::BindingSpec&);
+  void unbind(SessionId, Tag, const engine::BindingSpec&);
+  // What is known now. What is told of it goes out behind a barrier().
+  [[nodiscard]] const engine::Topology& topology() const;
+  // Whether the session may use it; not_found | locked. Known now, as with topology().
+  [[nodiscard]] Result<const engine::QueueOptions*> check_queue(SessionId,
+                                                                std::string_view queue) const;
+  // How many queues it would go to now.
+  [[nodiscard]] Result<std::size_t> count_routes(const engine::RoutedPublish&) const;
+  void barrier(SessionId, Tag);  // Done, when all that was decided before is durable
 
   // A task's status; with `wait_until` the answer comes when it ended, or then at the latest.
   void task(SessionId, Tag, MessageId id, Time wait_until);  // TaskStatus
@@ -115,7 +159,8 @@ class Broker {
   struct Statistics {
     journal::Journal::Statistics journal;
     std::uint64_t messages = 0, results = 0, sessions = 0, waiting_takes = 0, timers = 0;
-    std::uint64_t index_bytes = 0;  // memory of the engine's index
+    std::uint64_t index_bytes = 0;      // memory of the engine's index
+    std::uint64_t transient_bytes = 0;  // bodies of queues in memory
     std::uint64_t turns = 0, turn_micros_max = 0;
     std::uint64_t replies_waiting = 0;
     std::uint64_t damaged_reads = 0;        // of records whose checksum did not hold

@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 #include "broker/journal_storage.h"
 #include "broker/pending.h"
+#include "engine/engine.h"
 
 namespace penstock::broker {
 
@@ -29,7 +30,10 @@ class Broker::Impl {
     PendingReply reply;
     bool may_block = false;
   };
-  [[nodiscard]] Attempt attempt(const engine::Publish& publish);
+  [[nodiscard]] Attempt attempt(std::span<const engine::Publish> publishes);
+  [[nodiscard]] PendingReply route(const engine::RoutedPublish& publish);
+  [[nodiscard]] PendingReply transact(std::span<const engine::RoutedPublish> publishes,
+                                      std::span<const engine::Settle> settles);
   void settle(SessionId session, Tag tag, const engine::Settle& settle);
   void task(SessionId session, Tag tag, MessageId id, Time wait_until);
   [[nodiscard]] OwnedTask task_status(MessageId id);
@@ -80,6 +84,7 @@ class Broker::Impl {
     result.max_message_bytes = options.max_message_bytes;
     result.max_queues = options.max_queues;
     result.default_result_ttl = options.default_result_ttl;
+    result.fields = options.fields;
     return result;
   }
 
@@ -114,6 +119,7 @@ class Broker::Impl {
   std::optional<Cleaning> cleaning_;
 
   // scratch
+  std::vector<engine::Publish> publishes_;
   engine::IdList ids_;
   Bytes arena_;
   std::vector<Delivery> deliveries_;

@@ -40,6 +40,10 @@ std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint
                                                   std::string_view queue) {
   // Beside the messages there may be a queue to declare and policies to write.
   const auto need = bytes + std::uint64_t{records} * journal::kRecordOverheadBytes + 4 * kHeadBytes;
+  if (storage_->kept_bytes() + bytes > options_.max_transient_bytes && storage_->kept_bytes() > 0 &&
+      engine_.is_transient(queue))
+    return Refused{std::string(queue), "memory",
+                   "the queues that live in memory hold as much as they may", kDiskFullRetry};
   switch (journal_->room_for(need, records + 4)) {
     case journal::Journal::Room::yes:
       return std::nullopt;
@@ -57,15 +61,15 @@ std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint
                "send them in several publishes"};
 }
 
-Broker::Impl::Attempt Broker::Impl::attempt(const engine::Publish& publish) {
-  const std::span one(&publish, 1);
+Broker::Impl::Attempt Broker::Impl::attempt(std::span<const engine::Publish> publishes) {
   // Asked for as a whole, so that all of it lies in one batch: it survives together or not at all.
   // A repeat of what was taken adds nothing, and "refused" would say that it was not taken.
-  if (auto full = no_room(bytes_of(one), count_of(one), publish.queue);
-      full && !engine_.adds_nothing(publish))
+  const auto repeats = [this](const auto& publish) { return engine_.adds_nothing(publish); };
+  if (auto full = no_room(bytes_of(publishes), count_of(publishes), publishes.front().queue);
+      full && !std::ranges::all_of(publishes, repeats))
     return {std::move(*full)};
   ids_.clear();
-  auto published = engine_.publish(clock_.now(), one, ids_);
+  auto published = engine_.publish(clock_.now(), publishes, ids_);
   if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
     OwnedPublished reply;
     reply.duplicates = *duplicates;
@@ -81,6 +85,37 @@ Broker::Impl::Attempt Broker::Impl::attempt(const engine::Publish& publish) {
   return {refused(std::move(refusal)), may_block};
 }
 
+// Leaves in publishes_ what went to each queue.
+PendingReply Broker::Impl::route(const engine::RoutedPublish& publish) {
+  auto targets = engine_.route(publish);
+  if (!targets) return std::move(targets.error());
+  publishes_.clear();
+  if (targets->empty()) return OwnedPublished{};
+  for (const auto queue : *targets)
+    publishes_.push_back(engine::Publish{queue, std::span(&publish.message, 1)});
+  return std::move(attempt(publishes_).reply);
+}
+
+PendingReply Broker::Impl::transact(std::span<const engine::RoutedPublish> publishes,
+                                    std::span<const engine::Settle> settles) {
+  std::vector<engine::Publish> all;
+  for (const auto& publish : publishes) {
+    auto targets = engine_.route(publish);
+    if (!targets) return std::move(targets.error());
+    for (const auto queue : *targets)
+      all.push_back(engine::Publish{queue, std::span(&publish.message, 1)});
+  }
+  if (!all.empty()) {
+    auto reply = std::move(attempt(all).reply);
+    if (!std::holds_alternative<OwnedPublished>(reply)) return reply;
+  }
+  for (const auto& settle : settles) {
+    auto settled = engine_.settle(clock_.now(), settle);
+    if (auto* error = std::get_if<Error>(&settled)) return std::move(*error);
+  }
+  return Done{publishes.size(), false};
+}
+
 void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& publish,
                            Time wait_until) {
   if (publish.messages.empty())
@@ -88,7 +123,7 @@ void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& pu
   // Those who wait for room go first.
   const bool may_wait = wait_until > clock_.now();
   if (!may_wait || !blocked_.any(publish.queue)) {
-    auto [reply, may_block] = attempt(publish);
+    auto [reply, may_block] = attempt({&publish, 1});
     if (!may_block || !may_wait) return answer(session, tag, std::move(reply));
   }
   if (!blocked_.hold(session, tag, publish, wait_until))

@@ -14,25 +14,49 @@ class JournalStorage final : public engine::Storage {
     ++records_;
     return journal_.append(kind, head, body);
   }
+  // Positions of bodies in memory are beyond any that a log can have.
+  LogPosition keep(ByteView body) override {
+    const auto slot = kept_.take();
+    kept_[slot].assign(body.begin(), body.end());
+    kept_bytes_ += body.size();
+    return LogPosition(kKept | slot);
+  }
+  [[nodiscard]] bool has_room(std::uint64_t bytes, std::uint32_t records) const override {
+    const auto need = bytes + std::uint64_t{records} * journal::kRecordOverheadBytes;
+    return journal_.room_for(need, records) == journal::Journal::Room::yes;
+  }
   [[nodiscard]] Result<ByteView> read_body(LogPosition position) override {
+    if (is_kept(position)) return ByteView(kept_[slot_of(position)]);
     auto record = journal_.read(position);
     if (record) return record->body;
     ++damaged_reads_;
     return fail(std::move(record.error()));
   }
   void retain(LogPosition position, std::uint64_t bytes) override {
-    journal_.retain(position, bytes);
+    if (!is_kept(position)) journal_.retain(position, bytes);
   }
   void release(LogPosition position, std::uint64_t bytes) override {
-    journal_.release(position, bytes);
+    if (!is_kept(position)) return journal_.release(position, bytes);
+    Bytes& body = kept_[slot_of(position)];
+    kept_bytes_ -= body.size();
+    body = {};
+    kept_.give_back(slot_of(position));
   }
 
   [[nodiscard]] std::uint64_t records() const { return records_; }
   [[nodiscard]] std::uint64_t damaged_reads() const { return damaged_reads_; }
+  [[nodiscard]] std::uint64_t kept_bytes() const { return kept_bytes_; }
 
  private:
+  static constexpr std::uint64_t kKept = 1ull << 63;
+  [[nodiscard]] static bool is_kept(LogPosition position) { return (position.value & kKept) != 0; }
+  [[nodiscard]] static std::uint32_t slot_of(LogPosition position) {
+    return static_cast<std::uint32_t>(position.value);
+  }
+
   journal::Journal& journal_;
-  std::uint64_t records_ = 0, damaged_reads_ = 0;
+  engine::Slab<Bytes, 8> kept_;
+  std::uint64_t records_ = 0, damaged_reads_ = 0, kept_bytes_ = 0;
 };
 
 class StateReplay final : public journal::Replay {

@@ -75,6 +75,7 @@ void Broker::Impl::write_checkpoint() {
   for (std::uint32_t slot = 1; slot < state.messages.end(); ++slot) {
     const auto& message = state.messages[slot];
     if (message.state == engine::MessageState::none) continue;
+    if (message.id.value >= engine::kTransientMessage) continue;  // in memory only
     if (CANARY(forget_live_record) && message.state == engine::MessageState::leased) continue;
     live[journal_->segment_of(message.position)].push_back(journal_->offset_of(message.position));
   }

@@ -9,14 +9,16 @@
 
 #include "base/result.h"
 #include "engine/command.h"
+#include "engine/effect.h"
 #include "engine/statistics.h"
 
 namespace penstock::broker {
 
 using Tag = std::uint64_t;  // chosen by the session, given back with the reply
 
-// A publish came in. Ids are in the order of the messages; a repeated idempotency key gives the id
-// of the first message that carried it.
+// A publish came in; one without ids went nowhere, for no queue is bound for it. Ids are in the
+// order of the messages; a repeated idempotency key gives the id of the first message that carried
+// it.
 struct Published {
   std::span<const MessageId> ids;
   std::uint32_t duplicates = 0;
@@ -35,19 +37,23 @@ struct Delivery {
   engine::LeaseToken lease;
   std::string_view queue;
   std::uint32_t attempts = 0;  // this one included
+  std::uint32_t bytes = 0;     // as they are kept
+  bool redelivered = false;    // somebody had it before
   std::uint8_t priority = 0;
   bool task = false;
   Time enqueued_at;
   Time deadline;    // of the lease
   Time expires_at;  // zero = never
   std::string_view group;
+  std::uint64_t offset = engine::kNoOffset;  // in a stream; then there is no lease
   ByteView headers;
   ByteView body;
 };
 
-// The answer to a take: what it got; nothing when the wait ran out.
+// The answer to a take: what it got; nothing when the wait ran out. Or what a consumer gets.
 struct Delivered {
   std::span<const Delivery> messages;
+  std::uint64_t left = 0;  // ready in the queue, behind them
 };
 
 // The answer to a settle or extend. A lease that ran out, or was never given, is lost: its message

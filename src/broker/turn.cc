@@ -40,6 +40,8 @@ void Broker::Impl::settle_effects() {
         const auto session = take->session;
         const auto tag = take->tag;
         answer(session, tag, std::move(*take));
+      } else if (const auto* ended = std::get_if<engine::ConsumerEnded>(&effect)) {
+        answer(ended->session, ended->tag, Error{ErrorCode::closed, "the queue was deleted", {}});
       } else if (const auto* watch = std::get_if<engine::WatchAnswer>(&effect)) {
         if (sessions_.contains(watch->session))
           answer(watch->session, watch->tag, task_status(watch->id));
@@ -54,7 +56,8 @@ void Broker::Impl::settle_effects() {
 
 void Broker::Impl::retry_blocked(const std::string& queue) {
   while (auto* held = blocked_.first(queue)) {
-    auto [reply, may_block] = attempt(engine::Publish{queue, held->messages});
+    const engine::Publish publish{queue, held->messages};
+    auto [reply, may_block] = attempt({&publish, 1});
     if (may_block) {
       if (const auto* found = engine_.state().find_queue(queue)) engine_.want_room(found->id);
       return;
@@ -68,7 +71,8 @@ void Broker::Impl::expire_blocked() {
   while (auto expired = blocked_.expired(clock_.now())) {
     const auto& [queue, held] = *expired;
     // One last try tells why, and when to come back.
-    answer(held.session, held.tag, attempt(engine::Publish{queue, held.messages}).reply);
+    const engine::Publish publish{queue, held.messages};
+    answer(held.session, held.tag, attempt({&publish, 1}).reply);
   }
 }
 
@@ -99,8 +103,9 @@ void Broker::Impl::hand_over(Pending& pending) {
   std::visit(
       [&]<class T>(T& reply) {
         if constexpr (std::is_same_v<T, OwnedPublished>) {
-          const std::span<const MessageId> ids =
-              reply.ids.empty() ? std::span(&reply.first, 1) : std::span(reply.ids);
+          const std::span<const MessageId> ids = reply.first
+                                                     ? std::span<const MessageId>(&reply.first, 1)
+                                                     : std::span<const MessageId>(reply.ids);
           sink.on_reply(tag, Published{ids, reply.duplicates});
         } else if constexpr (std::is_same_v<T, engine::TakeAnswer>) {
           deliver(sink, tag, reply);
@@ -108,12 +113,21 @@ void Broker::Impl::hand_over(Pending& pending) {
           std::vector<BrowsedMessage> messages;
           for (const auto& e : reply.entries) {
             const auto& m = e.message;
-            messages.push_back(
-                {{m.id, m.lease, e.queue, m.attempts, m.priority, m.task, m.enqueued_at, m.deadline,
-                  m.expires_at, m.group, as_bytes(e.headers), as_bytes(e.body)},
-                 e.state,
-                 e.not_before,
-                 e.history});
+            Delivery delivery;
+            delivery.id = m.id;
+            delivery.lease = m.lease;
+            delivery.queue = e.queue;
+            delivery.attempts = m.attempts;
+            delivery.redelivered = m.redelivered;
+            delivery.priority = m.priority;
+            delivery.task = m.task;
+            delivery.enqueued_at = m.enqueued_at;
+            delivery.deadline = m.deadline;
+            delivery.expires_at = m.expires_at;
+            delivery.group = m.group;
+            delivery.headers = as_bytes(e.headers);
+            delivery.body = as_bytes(e.body);
+            messages.push_back({delivery, e.state, e.not_before, e.history});
           }
           sink.on_reply(tag, Browsed{messages});
         } else if constexpr (std::is_same_v<T, OwnedTask>) {
@@ -158,10 +172,13 @@ void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& a
     delivery.attempts = leased.attempts;
     delivery.priority = leased.priority;
     delivery.task = leased.task;
+    delivery.redelivered = leased.redelivered;
+    delivery.bytes = leased.bytes;
     delivery.enqueued_at = leased.enqueued_at;
     delivery.deadline = leased.deadline;
     delivery.expires_at = leased.expires_at;
     delivery.group = leased.group;
+    delivery.offset = leased.offset;
   }
   std::size_t begin = 0;
   for (std::size_t n = 0; n < ends.size(); ++n) {
@@ -170,7 +187,7 @@ void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& a
     deliveries_[n].body = in.rest();
     begin = ends[n];
   }
-  sink.on_reply(tag, Delivered{deliveries_});
+  sink.on_reply(tag, Delivered{deliveries_, answer.left});
   if (arena_.capacity() > (4u << 20)) arena_ = {};
 }
 

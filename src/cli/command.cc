@@ -65,6 +65,7 @@ int exit_code_of(const Error& error) {
     case ErrorCode::not_found:
       return kExitNotFound;
     case ErrorCode::conflict:
+    case ErrorCode::locked:
     case ErrorCode::busy:
       return kExitRefused;
     case ErrorCode::closed:

@@ -12,7 +12,8 @@
 namespace penstock::engine {
 namespace {
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
+constexpr std::uint64_t kVersionBeforeExchanges = 1;
 
 void put(Encoder& out, Time time) {
   out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
@@ -38,9 +39,10 @@ void State::encode_checkpoint(Bytes& bytes) const {
   out.varint(policies.size());
   for (const auto& policy : policies) encode_policy(out, policy);
 
-  out.varint(queue_ids_.size());
+  const auto is_kept = [](const auto& queue) { return queue && !queue->transient(); };
+  out.varint(static_cast<std::uint64_t>(std::ranges::count_if(queues, is_kept)));
   for (const auto& queue : queues) {
-    if (!queue) continue;
+    if (!is_kept(queue)) continue;
     out.varint(queue->id.value).text(queue->name);
     encode_options(out, queue->options);
   }
@@ -68,7 +70,8 @@ void State::encode_checkpoint(Bytes& bytes) const {
   }
   std::uint64_t changed = 0;
   const auto changed_message = [this](const Message& message) {
-    return message.state != MessageState::none && !as_published(message, find_extra(message));
+    return message.state != MessageState::none && message.id.value < kTransientMessage &&
+           !as_published(message, find_extra(message));
   };
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot)
     changed += changed_message(messages[slot]);
@@ -76,34 +79,110 @@ void State::encode_checkpoint(Bytes& bytes) const {
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
     const Message& message = messages[slot];
     if (!changed_message(message)) continue;
-    const Extra none;
-    const Extra& extra = message.extra == 0 ? none : extras[message.extra];
-    out.varint(message.id.value).integer(static_cast<std::uint8_t>(message.state));
-    out.varint(message.deliveries).varint(extra.uncounted);
-    out.varint(queues[message.queue]->id.value).varint(extra.origin.value);
-    Time due{};
-    Time since{};
-    bool bound = false;
-    if (message.state == MessageState::leased) {
-      due = leases[message.link].deadline;
-      since = leases[message.link].since;
-      bound = leases[message.link].connection_bound;
-    } else if (message.state == MessageState::scheduled) {
-      due = wheel.when(message.link);
-    }
-    put(out, due);
-    put(out, since);
-    put(out, extra.expires_at);
-    out.varint(extra.history.value).varint(extra.history_bytes);
-    out.integer(static_cast<std::uint8_t>((bound ? 1 : 0) | (message.cancelled ? 2 : 0) |
-                                          (message.dying ? 4 : 0) | (message.holds_group ? 8 : 0) |
-                                          (extra.moved ? 16 : 0)));
+    encode_changed(out, message);
   }
+  encode_topology(out);
+}
+
+void State::encode_changed(Encoder& out, const Message& message) const {
+  const Extra none;
+  const Extra& extra = message.extra == 0 ? none : extras[message.extra];
+  out.varint(message.id.value).integer(static_cast<std::uint8_t>(message.state));
+  out.varint(message.deliveries).varint(extra.uncounted);
+  out.varint(queues[message.queue]->id.value).varint(extra.origin.value);
+  Time due{};
+  Time since{};
+  bool bound = false;
+  if (message.state == MessageState::leased) {
+    due = leases[message.link].deadline;
+    since = leases[message.link].since;
+    bound = leases[message.link].connection_bound;
+  } else if (message.state == MessageState::scheduled) {
+    due = wheel.when(message.link);
+  }
+  put(out, due);
+  put(out, since);
+  put(out, extra.expires_at);
+  out.varint(extra.history.value).varint(extra.history_bytes);
+  out.integer(static_cast<std::uint8_t>((bound ? 1 : 0) | (message.cancelled ? 2 : 0) |
+                                        (message.dying ? 4 : 0) | (message.holds_group ? 8 : 0) |
+                                        (extra.moved ? 16 : 0) |
+                                        static_cast<unsigned>(extra.dying) << 5));
+}
+
+// What hangs on something that lives in memory only is not kept either.
+void State::encode_topology(Encoder& out) const {
+  out.varint(topology.hosts().size());
+  for (const auto& host : topology.hosts()) out.text(host);
+  const auto kept = [](const Exchange& exchange) { return exchange.durable; };
+  std::uint64_t exchanges = 0;
+  std::vector<const Binding*> bindings;
+  for (const auto& [name, exchange] : topology.exchanges()) {
+    if (!kept(exchange)) continue;
+    exchanges += exchange.predeclared ? 0 : 1;
+    for (const auto& [identity, binding] : exchange.bindings)
+      if (is_durable(*binding)) bindings.push_back(binding.get());
+  }
+  out.varint(exchanges);
+  for (const auto& [name, exchange] : topology.exchanges())
+    if (kept(exchange) && !exchange.predeclared) encode_exchange(out, exchange.spec());
+  out.varint(bindings.size());
+  for (const auto* binding : bindings) encode_binding(out, binding->spec());
+  const auto is_kept_stream = [](const auto& queue) {
+    return queue && queue->options.stream && !queue->transient();
+  };
+  out.varint(static_cast<std::uint64_t>(std::ranges::count_if(queues, is_kept_stream)));
+  for (const auto& queue : queues)
+    if (is_kept_stream(queue)) out.varint(queue->id.value).varint(queue->first_offset);
+}
+
+bool State::is_durable(const Binding& binding) const {
+  const auto* source = topology.find(binding.source);
+  if (source == nullptr || !source->durable) return false;
+  if (binding.to_exchange) {
+    const auto* destination = topology.find(binding.destination);
+    return destination != nullptr && destination->durable;
+  }
+  const auto found = queue_names_.find(binding.destination);
+  return found != queue_names_.end() && !queues[found->second]->transient();
+}
+
+bool State::restore_queues(Cursor& in) {
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+    QueueSetEvent event;
+    event.id = QueueId(static_cast<std::uint32_t>(in.varint()));
+    event.name = in.text();
+    if (!decode_options(in, event.options)) return false;
+    apply(event);
+  }
+  return in.ok();
+}
+
+bool State::restore_topology(Cursor& in) {
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) topology.set_host(in.text());
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+    ExchangeSpec exchange;
+    if (!decode_exchange(in, exchange)) return false;
+    topology.set_exchange(exchange);
+  }
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+    BindingSpec binding;
+    std::vector<MatchField> fields;
+    if (!decode_binding(in, binding, fields)) return false;
+    topology.bind(binding);
+  }
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+    Queue* queue = find_queue(QueueId(static_cast<std::uint32_t>(in.varint())));
+    const auto first = in.varint();
+    if (queue != nullptr) queue->first_offset = first;
+  }
+  return in.ok();
 }
 
 Result<void> State::restore_checkpoint(ByteView bytes) {
   Cursor in(bytes);
-  if (const auto version = in.varint(); version != kVersion)
+  const auto version = in.varint();
+  if (version != kVersion && version != kVersionBeforeExchanges)
     return fail(
         ErrorCode::unsupported,
         fmt::format("the checkpoint has version {}, this build reads {}", version, kVersion),
@@ -118,13 +197,7 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
   for (auto count = in.varint(); count > 0 && in.ok(); --count)
     if (!decode_policy(in, policies.emplace_back())) return damaged();
   if (policies.empty()) policies.emplace_back();
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
-    QueueSetEvent event;
-    event.id = QueueId(static_cast<std::uint32_t>(in.varint()));
-    event.name = in.text();
-    if (!decode_options(in, event.options)) return damaged();
-    apply(event);
-  }
+  if (!restore_queues(in)) return damaged();
   for (auto count = in.varint(); count > 0 && in.ok(); --count) {
     KeyHash key;
     key.low = in.integer<std::uint64_t>();
@@ -163,10 +236,11 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
     const auto flags = in.integer<std::uint8_t>();
     change.connection_bound = (flags & 1) != 0;
     change.cancelled = (flags & 2) != 0;
-    change.dying = (flags & 4) != 0;
+    change.dying = dying_reason((flags & 4) != 0, flags >> 5);
     change.holds_group = (flags & 8) != 0;
     change.moved = (flags & 16) != 0;
   }
+  if (version != kVersionBeforeExchanges && !restore_topology(in)) return damaged();
   if (!in.finished()) return damaged();
   return {};
 }
@@ -195,7 +269,8 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
   overrides_.erase(found);
   Message& message = messages[slot];
   message.cancelled = change.cancelled;
-  message.dying = change.dying;
+  message.dying = change.dying != MoveReason::none;
+  if (message.dying) extra_of(slot).dying = change.dying;
   if (change.uncounted != 0 || change.origin || change.history || change.moved) {
     Extra& extra = extra_of(slot);
     extra.uncounted = change.uncounted;

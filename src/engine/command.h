@@ -27,12 +27,13 @@ struct Policy {
 struct MessageInput {
   ByteView body;
   ByteView headers;           // as HeaderWriter makes them
-  std::uint8_t priority = 0;  // 0..9, higher first
+  std::uint8_t priority = 0;  // 0..kPriorityMax, higher first; more than the queue has is its most
   bool task = false;          // its end stores a result
   Time not_before{};          // zero = at once
   Time expires_at{};          // zero = as the queue's ttl says
-  std::string_view key;       // idempotency key; empty = none
-  std::string_view group;     // empty = none
+  bool soonest_expiry = false;  // of expires_at and the queue's ttl; else expires_at decides
+  std::string_view key;         // idempotency key; empty = none
+  std::string_view group;       // empty = none
   Policy policy;
 };
 
@@ -42,12 +43,41 @@ struct Publish {
   std::span<const MessageInput> messages;
 };
 
+// One message to wherever an exchange sends it: to all of those queues, or to none.
+struct RoutedPublish {
+  std::string_view exchange;               // scoped (names.h)
+  std::span<const std::string_view> keys;  // the routing key, then those of CC and BCC
+  MessageInput message;
+  bool dead_letter = false;  // of the engine's own
+};
+
 struct Take {
   std::vector<std::string> queues;  // in this order of preference
   std::uint32_t max = 1;
   Duration lease{0};             // 0 = the message's or the queue's own
   Time wait_until{};             // answer empty-handed then; zero = at once
   bool connection_bound = true;  // leases come back at once when the session ends
+  bool unlimited = false;        // leases last until they are settled or the session ends
+};
+
+// Where reading a stream begins.
+struct StreamStart {
+  enum class Kind : std::uint8_t { first, last, next, offset, time };
+  Kind kind = Kind::next;
+  std::uint64_t offset = 0;
+  Time at{};  // the first message that came then or later
+};
+
+// Messages are sent as they come, as long as there is credit. Leases last until they are settled
+// or the session ends.
+struct Consume {
+  std::string_view queue;
+  std::int64_t credit = 0;  // messages that may be sent before more is given
+  std::int64_t bytes = 0;   // and bytes; the message that uses them up is sent
+  std::uint64_t pool = 0;   // credit that several consumers of the session share; 0 = none
+  std::int32_t priority = 0;
+  bool exclusive = false;  // fails while there are others; others fail while it is there
+  StreamStart start;       // of a stream
 };
 
 // Names one lease: which message, and which of its deliveries. `seal` proves that the engine gave
@@ -59,10 +89,16 @@ struct LeaseToken {
 };
 
 enum class Outcome : std::uint8_t {
-  ack,       // done
-  nack,      // try again, after `delay` or the backoff
-  reject,    // never again: to the dead letters
-  give_back  // not tried at all: ready again at once, the attempt does not count
+  ack,        // done
+  nack,       // try again, after `delay` or the backoff
+  reject,     // never again: to the dead letters
+  give_back,  // not tried at all: ready again at once, the attempt does not count
+  requeue     // ready again at once, in its place; the attempt counts
+};
+
+// A queue is removed only if that is so.
+struct RemoveIf {
+  bool unused = false, empty = false;
 };
 
 struct Settle {

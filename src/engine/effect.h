@@ -18,24 +18,37 @@ struct Refusal {
   bool may_block = false;  // the queue's overflow policy is to hold the publish until there is room
 };
 
-// One message on its way to a consumer, as it was when it was leased.
+inline constexpr std::uint64_t kNoOffset = ~0ull;
+
+// One message on its way to a consumer, as it was when it was leased. A stream's message has an
+// offset, and no lease.
 struct Leased {
   MessageId id;
   LogPosition position;
   LeaseToken lease;
   QueueId queue;
   std::uint32_t attempts = 0;
+  std::uint32_t bytes = 0;  // headers and body, as they are kept
   std::uint8_t priority = 0;
   bool task = false;
+  bool redelivered = false;  // somebody had it before
   Time enqueued_at, deadline, expires_at;
   std::string group;
+  std::uint64_t offset = kNoOffset;
 };
 
-// The answer to a take.
+// The answer to a take, or what a consumer gets.
 struct TakeAnswer {
   SessionId session;
   std::uint64_t tag = 0;
   std::vector<Leased> messages;
+  std::uint64_t left = 0;  // ready in the queue behind them
+};
+
+// A consumer's queue is gone, and the consumer with it.
+struct ConsumerEnded {
+  SessionId session;
+  std::uint64_t tag = 0;
 };
 
 // A task that somebody waits for has ended, or the wait has.
@@ -59,6 +72,6 @@ struct Happened {
   Time at;
 };
 
-using Effect = std::variant<TakeAnswer, WatchAnswer, RoomMade, Happened>;
+using Effect = std::variant<TakeAnswer, ConsumerEnded, WatchAnswer, RoomMade, Happened>;
 
 }  // namespace penstock::engine

@@ -5,7 +5,7 @@ namespace penstock::engine {
 Engine::Engine(Time start, const EngineOptions& options, Random& random)
     : options_(options), random_(random), state_(start, options.limits) {}
 
-void Engine::start(Storage& storage, Time, bool created) {
+void Engine::start(Storage& storage, Time now, bool created) {
   storage_ = &storage;
   state_.attach(&storage);
   if (created) {
@@ -20,6 +20,17 @@ void Engine::start(Storage& storage, Time, bool created) {
     encode_policy(out, state_.policies[number]);
     policy_numbers_.emplace(as_text(bytes), static_cast<std::uint16_t>(number));
   }
+  (void)state_.topology.take_gone();
+  for (const auto& queue : state_.queues)
+    if (queue) touch(now, *queue);
+  // Leases that only a connection's end would have ended: that connection is gone.
+  std::vector<std::uint32_t> back;
+  for (std::uint32_t lease = 1; lease < state_.leases.end(); ++lease) {
+    const auto& one = state_.leases[lease];
+    if (one.message != 0 && one.connection_bound && one.deadline == Time{})
+      back.push_back(one.message);
+  }
+  take_back(now, std::move(back));
 }
 
 void Engine::changed(Time now, Queue& queue) {
@@ -68,6 +79,12 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
           state_.mark(*queue);
         }
         break;
+      case TimerKind::queue_expires:
+        if (Queue* queue = state_.find_queue(QueueId(payload))) {
+          queue->expiry_timer = 0;
+          expire_queue(now, *queue);
+        }
+        break;
     }
   }
   return state_.wheel.next() <= now;
@@ -83,7 +100,7 @@ void Engine::on_message_due(Time now, std::uint32_t slot) {
   }
   CHECK(message.state == MessageState::scheduled);
   message.link = 0;
-  if (message.dying) return bury(now, slot, MoveReason::max_attempts, "");
+  if (message.dying) return bury(now, slot, state_.extras[message.extra].dying, "");
   Queue& queue = state_.queue_at(message.queue);
   state_.make_ready(slot);
   changed(now, queue);
@@ -105,7 +122,8 @@ bool Engine::has_expired(Time now, const Message& message) const {
 void Engine::expire(Time now, std::uint32_t slot) {
   Queue& queue = state_.queue_at(state_.messages[slot].queue);
   ++queue.counters.expired;
-  if (!queue.options.dead_letter.empty() && queue.options.dead_letter != "-")
+  const bool kept = !queue.options.dead_letter.empty() && queue.options.dead_letter != "-";
+  if (kept || !queue.options.dead_letter_exchange.empty())
     return bury(now, slot, MoveReason::expired, "expired");
   end_message(now, slot, SettleReason::expired, "expired before it was done");
 }

@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/consumer.h"
 #include "engine/effect.h"
 #include "engine/state.h"
 #include "engine/statistics.h"
@@ -25,6 +26,7 @@ struct EngineOptions {
   std::uint32_t max_queues = 100'000;
   std::uint32_t max_dedup_keys_per_queue = 2'000'000;
   Duration default_result_ttl = std::chrono::hours(1);
+  const FieldReader* fields = nullptr;  // for headers exchanges; null: no message has any fields
 };
 
 struct SettleAnswer {
@@ -43,6 +45,9 @@ class Engine {
   using PublishAnswer = std::variant<std::uint32_t, Refusal, Error>;  // the count of duplicates
   // Appends the ids, one per message, to `ids`.
   [[nodiscard]] PublishAnswer publish(Time now, std::span<const Publish> publishes, IdList& ids);
+  // The queues that it goes to, each once; none when nothing is bound for it. Names live until the
+  // next call that changes queues or bindings. Error::not_found: there is no such exchange.
+  [[nodiscard]] Result<std::span<const std::string_view>> route(const RoutedPublish& publish);
   // Whether each of its messages has a key that was taken already: then it needs no room.
   [[nodiscard]] bool adds_nothing(const Publish& publish);
 
@@ -51,7 +56,17 @@ class Engine {
   [[nodiscard]] std::optional<Error> take(Time now, SessionId session, std::uint64_t tag,
                                           const Take& take);
   void cancel_take(SessionId session, std::uint64_t tag);
+  // The session's leases, consumers and exclusive queues go.
   void close_session(Time now, SessionId session);
+
+  // ---- consumers (consumers.cc); what they get is in effects(), with their tag
+  [[nodiscard]] std::optional<Error> consume(Time now, SessionId session, std::uint64_t tag,
+                                             const Consume& consume);
+  void add_credit(SessionId session, std::uint64_t tag, std::int64_t credit, std::int64_t bytes);
+  void add_pool_credit(SessionId session, std::uint64_t pool, std::int64_t credit);
+  void forget_pool(SessionId session, std::uint64_t pool);  // when its consumers have ended
+  bool cancel_consumer(Time now, SessionId session, std::uint64_t tag);
+  [[nodiscard]] const Consumer& consumer(std::uint32_t slot) const { return consumers_[slot]; }
   // Hands messages to waiting takes.
   void pump(Time now);
 
@@ -68,14 +83,36 @@ class Engine {
 
   // ---- queues (queues.cc)
   using OptionPatch = std::span<const std::pair<std::string_view, std::string_view>>;
-  [[nodiscard]] Result<bool> declare(Time now, std::string_view name,
-                                     OptionPatch patch);  // true: created
-  [[nodiscard]] Result<std::uint64_t> remove(Time now, std::string_view name);
-  [[nodiscard]] Result<std::uint64_t> purge(Time now, std::string_view name);
+  // True: created. `owner`: the session that asks, and has it for itself if it is exclusive.
+  [[nodiscard]] Result<bool> declare(Time now, std::string_view name, OptionPatch patch,
+                                     SessionId owner = {});
+  // The same for who declares all of it, and means to find it so: Error::conflict when it is there
+  // and another. What its client cannot set (a pause, say) is left as it is.
+  [[nodiscard]] Result<bool> declare_same(Time now, std::string_view name, OptionPatch patch,
+                                          SessionId owner);
+  [[nodiscard]] Result<std::uint64_t> remove(Time now, std::string_view name,
+                                             SessionId session = {}, RemoveIf condition = {});
+  [[nodiscard]] Result<std::uint64_t> purge(Time now, std::string_view name,
+                                            SessionId session = {});
+  // Error::locked when another session has it for itself.
+  [[nodiscard]] Result<Queue*> usable_queue(SessionId session, std::string_view name);
   [[nodiscard]] Result<std::uint64_t> redrive(Time now, std::string_view name, std::uint32_t max);
+  [[nodiscard]] bool is_transient(std::string_view name) {
+    const Queue* queue = state_.find_queue(name);
+    return queue != nullptr && queue->transient();
+  }
   [[nodiscard]] QueueStatistics statistics(Time now, const Queue& queue) const;
   // Up to `limit` messages in the order of delivery, then the leased and the scheduled ones.
   [[nodiscard]] std::vector<std::uint32_t> browse(const Queue& queue, std::uint32_t limit) const;
+
+  // ---- virtual hosts, exchanges, bindings (exchanges.cc); names are scoped
+  [[nodiscard]] Result<bool> declare_host(std::string_view name);  // true: created
+  [[nodiscard]] Result<void> remove_host(Time now, std::string_view name);
+  // Error::conflict when it is there and another.
+  [[nodiscard]] Result<bool> declare_exchange(const ExchangeSpec& spec);
+  [[nodiscard]] Result<void> remove_exchange(std::string_view name, bool if_unused);
+  [[nodiscard]] Result<void> bind(SessionId session, const BindingSpec& spec);
+  [[nodiscard]] Result<void> unbind(SessionId session, const BindingSpec& spec);
 
   // ---- tasks (tasks.cc)
   void watch_task(Time now, SessionId session, std::uint64_t tag, MessageId id, Time until);
@@ -114,6 +151,9 @@ class Engine {
     std::uint32_t timer = 0;
     Duration lease{0};
     bool connection_bound = false;
+    bool unlimited = false;
+    // An answer ends with the message that reaches this, however many were asked for.
+    std::uint64_t max_bytes = 8ull << 20;
     std::vector<std::pair<QueueId, std::list<std::uint32_t>::iterator>> places;
   };
   struct Watch {
@@ -129,6 +169,12 @@ class Engine {
     encode(head_, event);
     return storage_->append(static_cast<std::uint8_t>(kind_of<Event>()), head_, body);
   }
+  // Of what happens in a queue in memory only the bodies are kept.
+  template <class Event>
+  LogPosition write(const Queue& queue, const Event& event, ByteView body = {}) {
+    if (!queue.transient()) return write(event, body);
+    return body.empty() ? LogPosition{} : storage_->keep(body);
+  }
 
   // publish.cc
   [[nodiscard]] Result<Queue*> queue_for(Time now, std::string_view name);
@@ -136,13 +182,35 @@ class Engine {
   [[nodiscard]] std::optional<Refusal> refusal(Time now, const Plan& plan);
   void make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes);
   MessageId write_message(Time now, Queue& queue, const MessageInput& input, const KeyHash& key);
+  void bury_refused(Time now, const Queue& queue, std::span<const Publish> publishes);
   [[nodiscard]] Result<std::uint16_t> policy_number(const Policy& policy);
   [[nodiscard]] KeyHash hash_key(QueueId queue, std::string_view key) const;
   // take.cc
-  void collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);
+  // How many bytes it gathered.
+  std::uint64_t collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);
   [[nodiscard]] bool rate_allows(Time now, Queue& queue);
   void end_take(std::uint32_t slot, std::vector<Leased> messages);
   void serve(Time now, Queue& queue);
+  bool serve_take(Time now, Queue& queue);
+  void take_back(Time now, std::vector<std::uint32_t> slots);
+  // consumers.cc
+  bool serve_consumer(Time now, Queue& queue);
+  // streams.cc
+  void seek(Consumer& consumer, const Queue& queue, const StreamStart& start) const;
+  void serve_stream(Time now, Queue& queue);
+  void trim_stream(Time now, Queue& queue);
+  [[nodiscard]] std::uint32_t next_of_stream(Consumer& consumer, const Queue& queue) const;
+  // consumers.cc again
+  [[nodiscard]] std::uint32_t next_consumer(Queue& queue, std::uint64_t& sharing);
+  Queue* drop_consumer(Time now, std::uint32_t slot);
+  void end_consumers(Time now, Queue& queue);
+  // queues.cc
+  void touch(Time now, Queue& queue);
+  void expire_queue(Time now, Queue& queue);
+  void remove_queue(Time now, Queue& queue);
+  // exchanges.cc
+  [[nodiscard]] Result<void> check_ends(SessionId session, const BindingSpec& spec);
+  void write_gone_exchanges();
   // settle.cc
   [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token) const;
   [[nodiscard]] std::uint64_t seal_of(MessageId id, std::uint32_t delivery) const;
@@ -153,7 +221,17 @@ class Engine {
   // A delivery failed: another attempt, or the dead letters.
   void fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, std::string_view error,
                      std::optional<Duration> delay);
+  void requeue(Time now, std::uint32_t slot, ReturnReason reason);
+  // dead_letter.cc
   void bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
+  void bury_copy(Time now, std::uint32_t slot, Queue& target, MoveReason reason,
+                 std::string_view error);
+  void bury_by_exchange(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
+  void keep_dying(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
+  void note_buried(Time now, Queue& queue, MessageId id, MoveReason reason);
+  [[nodiscard]] bool publish_dead_letter(Time now, const Queue& from, MessageInput input,
+                                         ByteView headers, MoveReason reason);
+  // settle.cc again
   void end_message(Time now, std::uint32_t slot, SettleReason reason, std::string_view error);
   [[nodiscard]] Result<bool> relocate_message(MessageId id, LogPosition position);
   [[nodiscard]] Result<bool> relocate_result(MessageId id, LogPosition position);
@@ -192,6 +270,27 @@ class Engine {
   std::unordered_set<std::uint32_t> room_wanted_;
   std::unordered_map<std::string, std::uint16_t> policy_numbers_;
   bool watched_ = false;
+  Slab<Consumer, 6> consumers_;
+  std::unordered_map<SessionId, std::unordered_map<std::uint64_t, std::uint32_t>>
+      session_consumers_;
+  struct PoolKey {
+    SessionId session;
+    std::uint64_t number = 0;
+    bool operator==(const PoolKey&) const = default;
+  };
+  struct PoolHash {
+    std::size_t operator()(const PoolKey& key) const {
+      return key.session.value * 0x9e3779b97f4a7c15u ^ key.number;
+    }
+  };
+  std::unordered_map<PoolKey, CreditPool, PoolHash> pools_;
+  std::unordered_map<SessionId, std::vector<QueueId>> exclusive_queues_;
+  // Where messages of an exchange and a key go, until the topology changes.
+  std::unordered_map<std::string, std::vector<std::string_view>> routes_;
+  std::uint64_t routes_version_ = 0;
+  std::string route_key_;
+  std::vector<std::string_view> targets_;
+  std::vector<std::uint32_t> touched_;
   std::vector<Plan> plans_;  // what a publish would add to each queue
   Bytes head_, body_, history_;
   IdList ids_;

@@ -98,6 +98,8 @@ std::string_view name_of(ReturnReason reason) {
 
 std::string_view name_of(MoveReason reason) {
   switch (reason) {
+    case MoveReason::none:
+      return "";
     case MoveReason::max_attempts:
       return "max_attempts";
     case MoveReason::rejected:
@@ -247,7 +249,7 @@ bool decode(ByteView head, PublishEvent& event, IdList&) {
     event.dedup_until = time(in);
   }
   if (flags & kGroup) event.group = in.text();
-  return in.ok() && event.id && event.priority <= 9;
+  return in.ok() && event.id && event.priority <= kPriorityMax;
 }
 
 void encode(Bytes& head, const LeaseEvent& event) {
@@ -287,9 +289,19 @@ void encode(Bytes& head, const GiveBackEvent& event) {
   out.integer(static_cast<std::uint8_t>(event.reason));
   put(out, event.at);
   put(out, event.due);
-  out.integer(static_cast<std::uint8_t>((event.uncounted ? 1 : 0) | (event.dying ? 2 : 0)));
+  out.integer(static_cast<std::uint8_t>((event.uncounted ? 1 : 0) |
+                                        (event.dying != MoveReason::none ? 2 : 0) |
+                                        static_cast<unsigned>(event.dying) << 2));
   put(out, event.ids);
 }
+// Older logs say that, and not why.
+MoveReason dying_reason(bool dying, unsigned reason) {
+  if (!dying) return MoveReason::none;
+  return reason >= 1 && reason <= static_cast<unsigned>(MoveReason::redriven)
+             ? static_cast<MoveReason>(reason)
+             : MoveReason::max_attempts;
+}
+
 bool decode(ByteView head, GiveBackEvent& event, IdList& ids) {
   Cursor in(head);
   event.reason = enumeration(in, ReturnReason::nack, ReturnReason::rejected);
@@ -297,7 +309,7 @@ bool decode(ByteView head, GiveBackEvent& event, IdList& ids) {
   event.due = time(in);
   const auto flags = in.integer<std::uint8_t>();
   event.uncounted = (flags & 1) != 0;
-  event.dying = (flags & 2) != 0;
+  event.dying = dying_reason((flags & 2) != 0, flags >> 2);
   id_list(in, ids);
   event.ids = ids;
   return in.ok();
@@ -386,6 +398,111 @@ void encode(Bytes& head, const HistoryEvent& event) {
 bool decode(ByteView head, HistoryEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());
+  return in.ok();
+}
+
+void encode_exchange(Encoder& out, const ExchangeSpec& exchange) {
+  out.text(exchange.name).integer(static_cast<std::uint8_t>(exchange.type));
+  out.integer(static_cast<std::uint8_t>((exchange.durable ? 1 : 0) |
+                                        (exchange.auto_delete ? 2 : 0) |
+                                        (exchange.internal ? 4 : 0) | (exchange.delayed ? 8 : 0)));
+  out.text(exchange.alternate).text(exchange.hash_on).text(exchange.arguments);
+}
+bool decode_exchange(Cursor& in, ExchangeSpec& exchange) {
+  exchange.name = in.text();
+  exchange.type = enumeration(in, ExchangeType::direct, ExchangeType::consistent_hash);
+  const auto flags = in.integer<std::uint8_t>();
+  exchange.durable = (flags & 1) != 0;
+  exchange.auto_delete = (flags & 2) != 0;
+  exchange.internal = (flags & 4) != 0;
+  exchange.delayed = (flags & 8) != 0;
+  exchange.alternate = in.text();
+  exchange.hash_on = in.text();
+  exchange.arguments = in.text();
+  return in.ok();
+}
+
+void encode_binding(Encoder& out, const BindingSpec& binding) {
+  out.text(binding.source).integer(static_cast<std::uint8_t>(binding.to_exchange));
+  out.text(binding.destination).text(binding.key).text(binding.arguments);
+  out.integer(static_cast<std::uint8_t>(binding.match)).varint(binding.fields.size());
+  for (const auto& field : binding.fields)
+    out.text(field.name).text(field.value).integer(static_cast<std::uint8_t>(field.any_value));
+}
+bool decode_binding(Cursor& in, BindingSpec& binding, std::vector<MatchField>& fields) {
+  binding.source = in.text();
+  binding.to_exchange = in.integer<std::uint8_t>() != 0;
+  binding.destination = in.text();
+  binding.key = in.text();
+  binding.arguments = in.text();
+  binding.match = enumeration(in, HeaderMatch::none, HeaderMatch::any);
+  fields.clear();
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+    auto& field = fields.emplace_back();
+    field.name = in.text();
+    field.value = in.text();
+    field.any_value = in.integer<std::uint8_t>() != 0;
+  }
+  binding.fields = fields;
+  return in.ok();
+}
+
+void encode(Bytes& head, const ExchangeSetEvent& event) {
+  Encoder out(head);
+  encode_exchange(out, event.exchange);
+}
+bool decode(ByteView head, ExchangeSetEvent& event, IdList&) {
+  Cursor in(head);
+  return decode_exchange(in, event.exchange);
+}
+
+void encode(Bytes& head, const ExchangeGoneEvent& event) {
+  Encoder(head).text(event.name);
+}
+bool decode(ByteView head, ExchangeGoneEvent& event, IdList&) {
+  Cursor in(head);
+  event.name = in.text();
+  return in.ok();
+}
+
+void encode(Bytes& head, const BoundEvent& event) {
+  Encoder out(head);
+  encode_binding(out, event.binding);
+}
+bool decode(ByteView head, BoundEvent& event, IdList&) {
+  Cursor in(head);
+  return decode_binding(in, event.binding, event.fields);
+}
+
+void encode(Bytes& head, const UnboundEvent& event) {
+  Encoder out(head);
+  BindingSpec identity = event.binding;
+  identity.fields = {};
+  encode_binding(out, identity);
+}
+bool decode(ByteView head, UnboundEvent& event, IdList&) {
+  Cursor in(head);
+  std::vector<MatchField> none;
+  const bool decoded = decode_binding(in, event.binding, none);
+  event.binding.fields = {};
+  return decoded;
+}
+
+void encode(Bytes& head, const HostSetEvent& event) {
+  Encoder(head).text(event.name);
+}
+bool decode(ByteView head, HostSetEvent& event, IdList&) {
+  Cursor in(head);
+  event.name = in.text();
+  return in.ok();
+}
+
+void encode(Bytes& head, const HostGoneEvent& event) {
+  Encoder(head).text(event.name);
+}
+bool decode(ByteView head, HostGoneEvent& event, IdList&) {
+  Cursor in(head);
+  event.name = in.text();
   return in.ok();
 }
 

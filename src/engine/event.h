@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "engine/command.h"
+#include "engine/topology.h"
 
 namespace penstock::engine {
 
@@ -34,6 +35,12 @@ enum class EventKind : std::uint8_t {
   purge = 13,
   cancel = 14,   // a running task is asked to stop
   history = 15,  // a message's history written anew, so that its old segment can go
+  exchange_set = 16,
+  exchange_gone = 17,
+  bound = 18,
+  unbound = 19,
+  host_set = 20,   // a virtual host
+  host_gone = 21,  // and all its exchanges; its queues are told of on their own
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -99,13 +106,16 @@ enum class ReturnReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view name_of(ReturnReason reason);
 
+enum class MoveReason : std::uint8_t { none, max_attempts, rejected, expired, overflow, redriven };
+[[nodiscard]] std::string_view name_of(MoveReason reason);
+
 // The body, if any, is the history of the one message that it names.
 struct GiveBackEvent {
   ReturnReason reason = ReturnReason::nack;
   Time at;
-  Time due{};              // zero: ready at once, in the original place
-  bool uncounted = false;  // the attempt does not count
-  bool dying = false;      // wants to go to the dead letters, which are full
+  Time due{};                           // zero: ready at once, in the original place
+  bool uncounted = false;               // the attempt does not count
+  MoveReason dying = MoveReason::none;  // why it wants to go to the dead letters, which are full
   std::span<const MessageId> ids;
 };
 
@@ -127,9 +137,6 @@ struct FinishEvent {
   std::uint32_t attempts = 0;
   bool keeps_message = false;  // it failed, and lies in the dead letters
 };
-
-enum class MoveReason : std::uint8_t { max_attempts = 1, rejected, expired, overflow, redriven };
-[[nodiscard]] std::string_view name_of(MoveReason reason);
 
 // The body is the message's history.
 struct MoveEvent {
@@ -153,6 +160,31 @@ struct HistoryEvent {
   MessageId id;
 };
 
+struct ExchangeSetEvent {
+  ExchangeSpec exchange;
+};
+
+struct ExchangeGoneEvent {
+  std::string_view name;
+};
+
+struct BoundEvent {
+  BindingSpec binding;
+  std::vector<MatchField> fields;  // of a decoded one
+};
+
+struct UnboundEvent {
+  BindingSpec binding;
+};
+
+struct HostSetEvent {
+  std::string_view name;
+};
+
+struct HostGoneEvent {
+  std::string_view name;
+};
+
 // Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older
 // version could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
@@ -169,6 +201,12 @@ void encode(Bytes& head, const MoveEvent&);
 void encode(Bytes& head, const PurgeEvent&);
 void encode(Bytes& head, const CancelEvent&);
 void encode(Bytes& head, const HistoryEvent&);
+void encode(Bytes& head, const ExchangeSetEvent&);
+void encode(Bytes& head, const ExchangeGoneEvent&);
+void encode(Bytes& head, const BoundEvent&);
+void encode(Bytes& head, const UnboundEvent&);
+void encode(Bytes& head, const HostSetEvent&);
+void encode(Bytes& head, const HostGoneEvent&);
 
 using IdList = std::vector<MessageId>;
 // More go into further events, so that a head stays small.
@@ -187,7 +225,21 @@ inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, PurgeEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, CancelEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, HistoryEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, ExchangeSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, ExchangeGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, BoundEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, UnboundEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, HostSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, HostGoneEvent&, IdList& ids);
 
+// Parts of events that a checkpoint has too.
+[[nodiscard]] MoveReason dying_reason(bool dying, unsigned reason);
+void encode_exchange(Encoder& out, const ExchangeSpec& exchange);
+[[nodiscard]] bool decode_exchange(Cursor& in, ExchangeSpec& exchange);
+void encode_binding(Encoder& out, const BindingSpec& binding);
+// The fields of the binding live in `fields`.
+[[nodiscard]] bool decode_binding(Cursor& in, BindingSpec& binding,
+                                  std::vector<MatchField>& fields);
 // Options as name and value texts, so that a log outlives the table's changes.
 void encode_options(Encoder& out, const QueueOptions& options);
 [[nodiscard]] bool decode_options(Cursor& in, QueueOptions& options);
@@ -251,6 +303,30 @@ constexpr EventKind kind_of<CancelEvent>() {
 template <>
 constexpr EventKind kind_of<HistoryEvent>() {
   return EventKind::history;
+}
+template <>
+constexpr EventKind kind_of<ExchangeSetEvent>() {
+  return EventKind::exchange_set;
+}
+template <>
+constexpr EventKind kind_of<ExchangeGoneEvent>() {
+  return EventKind::exchange_gone;
+}
+template <>
+constexpr EventKind kind_of<BoundEvent>() {
+  return EventKind::bound;
+}
+template <>
+constexpr EventKind kind_of<UnboundEvent>() {
+  return EventKind::unbound;
+}
+template <>
+constexpr EventKind kind_of<HostSetEvent>() {
+  return EventKind::host_set;
+}
+template <>
+constexpr EventKind kind_of<HostGoneEvent>() {
+  return EventKind::host_gone;
 }
 
 }  // namespace penstock::engine

@@ -7,12 +7,14 @@
 #include <limits>
 
 #include "base/text.h"
+#include "engine/names.h"
 
 namespace penstock::engine {
 namespace {
 
 using namespace std::chrono_literals;
 constexpr Duration kLongest = std::chrono::hours(24 * 366 * 10);
+constexpr std::size_t kTextBytesMax = 64u << 10;
 
 Result<Duration> duration(std::string_view text, Duration least = Duration(0)) {
   auto value = parse_duration(text);
@@ -49,17 +51,19 @@ std::string get_count(const QueueOptions& options) {
   return std::to_string(options.*Member);
 }
 
-constexpr std::array<std::pair<Overflow, std::string_view>, 4> kOverflows{{
+constexpr std::array<std::pair<Overflow, std::string_view>, 5> kOverflows{{
     {Overflow::reject, "reject"},
     {Overflow::block, "block"},
     {Overflow::drop_oldest, "drop_oldest"},
     {Overflow::dead_letter, "dead_letter"},
+    {Overflow::reject_dead_letter, "reject_dead_letter"},
 }};
 
 Result<void> set_overflow(QueueOptions& options, std::string_view text) {
   for (const auto& [value, name] : kOverflows)
     if (name == text) return options.overflow = value, Result<void>{};
-  return fail(ErrorCode::invalid, "not one of reject, block, drop_oldest, dead_letter");
+  return fail(ErrorCode::invalid,
+              "not one of reject, block, drop_oldest, dead_letter, reject_dead_letter");
 }
 std::string get_overflow(const QueueOptions& options) {
   for (const auto& [value, name] : kOverflows)
@@ -90,9 +94,35 @@ Result<void> set_rate(QueueOptions& options, std::string_view text) {
   return {};
 }
 
-Result<void> set_paused(QueueOptions& options, std::string_view text) {
+template <auto Member>
+Result<void> set_boolean(QueueOptions& options, std::string_view text) {
   if (text != "true" && text != "false") return fail(ErrorCode::invalid, "not true or false");
-  options.paused = text == "true";
+  options.*Member = text == "true";
+  return {};
+}
+template <auto Member>
+std::string get_boolean(const QueueOptions& options) {
+  return options.*Member ? "true" : "false";
+}
+
+template <auto Member>
+Result<void> set_text(QueueOptions& options, std::string_view text) {
+  if (text.size() > kTextBytesMax)
+    return fail(ErrorCode::too_large, fmt::format("at most {} bytes", kTextBytesMax));
+  options.*Member = text;
+  return {};
+}
+template <auto Member>
+std::string get_text(const QueueOptions& options) {
+  return options.*Member;
+}
+
+Result<void> set_max_priority(QueueOptions& options, std::string_view text) {
+  auto value = parse_u64(text);
+  if (!value) return fail(value.error());
+  if (*value > kPriorityMax)
+    return fail(ErrorCode::invalid, fmt::format("at most {}", kPriorityMax));
+  options.max_priority = static_cast<std::uint8_t>(*value);
   return {};
 }
 
@@ -111,7 +141,7 @@ constexpr OptionField kFields[] = {
      get_count<&Q::max_bytes>},
     {"max_wait", "duration", "refuse a message whose predicted wait is longer; 0 = no such bound",
      set_duration<&Q::max_wait>, get_duration<&Q::max_wait>},
-    {"overflow", "reject|block|drop_oldest|dead_letter",
+    {"overflow", "reject|block|drop_oldest|dead_letter|reject_dead_letter",
      "what happens to a publish that breaks a bound", set_overflow, get_overflow},
     {"ttl", "duration", "messages expire after this time; 0 = never", set_duration<&Q::ttl>,
      get_duration<&Q::ttl>},
@@ -136,8 +166,30 @@ constexpr OptionField kFields[] = {
      [](const Q& o) { return fmt::format("{}", o.rate); }},
     {"group_limit", "count", "concurrent leases per group key; 0 = no limit",
      set_count<&Q::group_limit>, get_count<&Q::group_limit>},
-    {"paused", "boolean", "hold deliveries; publishes still come in", set_paused,
-     [](const Q& o) { return std::string(o.paused ? "true" : "false"); }},
+    {"paused", "boolean", "hold deliveries; publishes still come in", set_boolean<&Q::paused>,
+     get_boolean<&Q::paused>},
+    {"max_priority", "count", "higher priorities count as this one; at most 15", set_max_priority,
+     get_count<&Q::max_priority>},
+    {"single_active_consumer", "boolean", "one AMQP consumer gets all, until it goes",
+     set_boolean<&Q::single_active_consumer>, get_boolean<&Q::single_active_consumer>},
+    {"expires", "duration", "delete the queue when unused for so long; 0 = never",
+     set_duration<&Q::expires>, get_duration<&Q::expires>},
+    {"auto_delete", "boolean", "delete the queue with its last AMQP consumer",
+     set_boolean<&Q::auto_delete>, get_boolean<&Q::auto_delete>},
+    {"exclusive", "boolean", "of the connection that declared it; set by that",
+     set_boolean<&Q::exclusive>, get_boolean<&Q::exclusive>},
+    {"durable", "boolean", "false: kept in memory only; decided when the queue is created",
+     set_boolean<&Q::durable>, get_boolean<&Q::durable>},
+    {"stream", "boolean", "messages stay when read; AMQP consumers read from any offset",
+     set_boolean<&Q::stream>, get_boolean<&Q::stream>},
+    {"max_age", "duration", "a stream forgets older messages; 0 = as long as there is room",
+     set_duration<&Q::max_age>, get_duration<&Q::max_age>},
+    {"dead_letter_exchange", "name", "publish dead letters there; amq.default is the unnamed one",
+     set_text<&Q::dead_letter_exchange>, get_text<&Q::dead_letter_exchange>},
+    {"dead_letter_routing_key", "text", "with this key; empty = with the message's own",
+     set_text<&Q::dead_letter_routing_key>, get_text<&Q::dead_letter_routing_key>},
+    {"arguments", "text", "what an AMQP client declared it with, as JSON", set_text<&Q::arguments>,
+     get_text<&Q::arguments>},
 };
 
 }  // namespace
@@ -207,9 +259,9 @@ std::string format_backoff(const flow::Backoff& backoff) {
 
 std::string dead_letter_name(std::string_view queue, const QueueOptions& options) {
   if (options.dead_letter == "-") return {};
-  if (!options.dead_letter.empty()) return options.dead_letter;
+  if (!options.dead_letter.empty()) return beside(queue, options.dead_letter);
   // Dead letters have no dead letters of their own, and a name has at most 255 bytes.
-  if (queue.ends_with(".dead") || queue.size() > 250) return {};
+  if (queue.ends_with(".dead") || split_name(queue).name.size() > 250) return {};
   return std::string(queue) + ".dead";
 }
 

@@ -12,11 +12,14 @@
 
 namespace penstock::engine {
 
+inline constexpr std::uint8_t kPriorityMax = 15;
+
 enum class Overflow : std::uint8_t {
-  reject,       // refuse the publish, and say when to come back
-  block,        // hold the publish until there is room or its deadline passes
-  drop_oldest,  // discard the oldest waiting message
-  dead_letter,  // move the oldest waiting message to the dead letters
+  reject,              // refuse the publish, and say when to come back
+  block,               // hold the publish until there is room or its deadline passes
+  drop_oldest,         // discard the oldest waiting message
+  dead_letter,         // move the oldest waiting message to the dead letters
+  reject_dead_letter,  // refuse the publish, and put a copy of it among the dead letters
 };
 
 struct QueueOptions {
@@ -33,6 +36,24 @@ struct QueueOptions {
   double rate = 0;                // deliveries per second; 0 = no limit
   std::uint32_t group_limit = 1;  // concurrent leases per group; 0 = no limit
   bool paused = false;
+  std::uint8_t max_priority = 9;  // higher ones count as this; 0 = in the order of coming
+  bool single_active_consumer = false;
+  Duration expires{0};       // the queue goes when unused for so long; 0 = never
+  bool auto_delete = false;  // it goes with its last consumer
+  bool exclusive = false;    // it belongs to the session that declared it, and ends with it
+  bool durable = true;       // false: it and its messages live in memory, until the process ends
+  bool stream = false;       // messages stay when they were read, and are read from any offset on
+  Duration max_age{0};       // of a stream's messages; 0 = as long as there is room
+  // Dead letters are published there instead of being moved; kDefaultExchange is the unnamed one.
+  std::string dead_letter_exchange;
+  std::string dead_letter_routing_key;  // empty = the keys that the message came with
+  std::string arguments;                // as its client declared it, as JSON; kept for it
+
+  static constexpr std::string_view kDefaultExchange = "amq.default";
+  // What a queue cannot become when it is there already.
+  [[nodiscard]] bool same_kind(const QueueOptions& other) const {
+    return durable == other.durable && exclusive == other.exclusive && stream == other.stream;
+  }
 
   bool operator==(const QueueOptions&) const = default;
 };

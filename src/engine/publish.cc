@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "base/headers.h"
 #include "base/siphash.h"
@@ -64,9 +65,10 @@ std::optional<Error> Engine::invalid(const MessageInput& input) const {
                              options_.max_message_bytes),
                  "send a reference to the data instead, or raise max_message_bytes in the server's "
                  "settings"};
-  if (input.priority >= kPriorities)
-    return Error{
-        ErrorCode::invalid, fmt::format("priority {} is not one of 0 to 9", input.priority), {}};
+  if (input.priority > kPriorityMax)
+    return Error{ErrorCode::invalid,
+                 fmt::format("priority {} is not one of 0 to {}", input.priority, kPriorityMax),
+                 {}};
   if (input.key.size() > kLongestKey)
     return Error{ErrorCode::too_large, "an idempotency key has at most 1024 bytes", {}};
   if (!input.group.empty())
@@ -90,10 +92,10 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
   const bool makes_room = queue.options.overflow == Overflow::drop_oldest ||
                           queue.options.overflow == Overflow::dead_letter;
   if (makes_room && (bound == flow::Bound::max_length || bound == flow::Bound::max_bytes)) {
-    // Only what waits can make room; what is leased or scheduled cannot.
-    const auto fixed = queue.length() - queue.ready_count;
+    // Only what waits can make room. What is being worked on comes on top of the bound: to refuse
+    // what is new for its sake would turn "the newest ones" into its opposite.
     const bool fits = plan.count <= queue.options.max_length &&
-                      fixed <= queue.options.max_length - plan.count &&
+                      queue.scheduled_count <= queue.options.max_length - plan.count &&
                       plan.bytes <= queue.options.max_bytes;
     if (fits) bound = flow::Bound::none;
   }
@@ -164,7 +166,11 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   }
   for (const auto& plan : plans)
     if (plan.count > 0)
-      if (auto refused = refusal(now, plan)) return *refused;
+      if (auto refused = refusal(now, plan)) {
+        if (plan.queue->options.overflow == Overflow::reject_dead_letter)
+          bury_refused(now, *plan.queue, publishes);
+        return *refused;
+      }
   std::uint32_t duplicates = 0;
   for (const auto& plan : plans) make_room(now, *plan.queue, plan.count, plan.bytes);
   for (const auto& publish : publishes) {
@@ -184,6 +190,7 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
       ids.push_back(write_message(now, queue, input, key));
       ++added;
     }
+    if (queue.options.stream) trim_stream(now, queue);
     queue.counters.published += added;
     queue.counters.duplicates += publish.messages.size() - added;
     queue.meter.arrived(now, added);
@@ -195,22 +202,31 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
 MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& input,
                                 const KeyHash& key) {
   PublishEvent event;
-  event.id = MessageId(state_.next_message);
+  event.id = MessageId(queue.transient() ? state_.next_transient_message : state_.next_message);
   event.queue = queue.id;
   event.at = now;
-  event.priority = input.priority;
+  event.priority = std::min(input.priority, queue.options.max_priority);
   event.task = input.task;
   if (input.not_before > now) event.not_before = input.not_before;
   event.expires_at = input.expires_at;
-  if (event.expires_at == Time{} && queue.options.ttl.count() > 0)
-    event.expires_at = std::max(now, input.not_before) + queue.options.ttl;
+  if (queue.options.ttl.count() > 0 && (event.expires_at == Time{} || input.soonest_expiry)) {
+    const auto own = std::max(now, input.not_before) + queue.options.ttl;
+    event.expires_at = event.expires_at == Time{} ? own : std::min(own, event.expires_at);
+  }
   if (!input.policy.empty()) event.policy = policy_number(input.policy).value_or(0);
   event.key = key;
   if (key) event.dedup_until = now + queue.options.dedup_window;
   event.group = input.group;
+  if (queue.options.stream) {
+    // All that is kept of a stream is an order.
+    event.priority = 0;
+    event.task = false;
+    event.not_before = event.expires_at = {};
+    event.group = {};
+  }
   body_.clear();
   Encoder(body_).prefixed(input.headers).bytes(input.body);
-  const auto position = write(event, body_);
+  const auto position = write(queue, event, body_);
   state_.apply(event, position, static_cast<std::uint32_t>(body_.size()));
   return event.id;
 }
@@ -232,6 +248,21 @@ Result<std::uint16_t> Engine::policy_number(const Policy& policy) {
   return event.number;
 }
 
+// What is refused lies among the dead letters, where that finds room.
+void Engine::bury_refused(Time now, const Queue& queue, std::span<const Publish> publishes) {
+  if (queue.options.dead_letter_exchange.empty()) return;
+  for (const auto& publish : publishes) {
+    if (publish.queue != queue.name) continue;
+    for (auto input : publish.messages) {
+      const Bytes headers(input.headers.begin(), input.headers.end());
+      input.key = {};
+      input.expires_at = {};
+      if (publish_dead_letter(now, queue, input, headers, MoveReason::overflow))
+        ++state_.find_queue(queue.id)->counters.dead_lettered;
+    }
+  }
+}
+
 // The oldest of what waits goes, until the new ones fit.
 void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes) {
   const auto oldest = [&] {
@@ -244,10 +275,12 @@ void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_
     for (const auto& [name, group] : queue.groups) consider(state_.groups[group].waiting.head);
     return found;
   };
-  while (queue.ready_count > 0 && (queue.length() + count > queue.options.max_length ||
-                                   queue.bytes + bytes > queue.options.max_bytes)) {
+  const bool outermost = !std::exchange(queue.making_room, true);
+  while (queue.ready_count > 0 &&
+         (queue.length() - queue.leased_count + count > queue.options.max_length ||
+          queue.bytes + bytes > queue.options.max_bytes)) {
     const auto slot = oldest();
-    if (slot == 0) return;
+    if (slot == 0) break;
     ++queue.counters.dropped;
     const auto before = queue.ready_count;
     if (queue.options.overflow == Overflow::dead_letter)
@@ -255,6 +288,7 @@ void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_
     if (queue.ready_count == before)
       end_message(now, slot, SettleReason::dropped, "dropped: the queue was full");
   }
+  if (outermost) queue.making_room = false;
 }
 
 }  // namespace penstock::engine

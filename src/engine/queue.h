@@ -5,6 +5,7 @@
 #include <list>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/message.h"
 #include "engine/options.h"
@@ -13,7 +14,7 @@
 
 namespace penstock::engine {
 
-inline constexpr unsigned kPriorities = 10;
+inline constexpr unsigned kPriorities = kPriorityMax + 1;
 
 struct Queue {
   QueueId id;
@@ -36,14 +37,25 @@ struct Queue {
   };
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> groups;
 
+  std::uint64_t first_offset = 0;  // of a stream: the offset of the oldest message
   std::uint64_t ready_count = 0, leased_count = 0, scheduled_count = 0;
   std::uint64_t bytes = 0;
   std::uint32_t dedup_keys = 0;
+  [[nodiscard]] bool transient() const { return !options.durable; }
   [[nodiscard]] std::uint64_t length() const {
     return ready_count + leased_count + scheduled_count;
   }
 
   // While the process lives only.
+  SessionId owner{};                     // of an exclusive queue
+  std::vector<std::uint32_t> consumers;  // higher priorities first, then in the order of coming
+  std::size_t next_consumer = 0;         // whose turn it is
+  bool consumer_turn = false;            // consumers and waiting takes take turns
+  bool has_exclusive_consumer = false;
+  bool had_consumer = false;
+  bool making_room = false;  // its oldest are on their way out
+  Time used_at{};            // by a consumer, a declare or a get
+  std::uint32_t expiry_timer = 0;
   std::list<std::uint32_t> waiting;  // takes, longest waiting first
   bool dirty = false;                // has something new for those who wait
   double tokens = 0;                 // of the rate limit

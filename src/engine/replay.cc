@@ -1,76 +1,83 @@
 // Recovery: records of the journal become events again.
 #include <fmt/format.h>
 
+#include <array>
+
 #include "engine/state.h"
 
 namespace penstock::engine {
 namespace {
 
-template <class Event, class Apply>
-bool replay_one(ByteView head, IdList& ids, Apply apply) {
+struct Record {
+  ByteView head;
+  LogPosition position;
+  std::uint32_t body_bytes = 0;
+};
+// False when the head is none of the event's.
+using Replay = bool (*)(State& state, const Record& record);
+
+thread_local IdList ids;
+
+template <class Event>
+bool plain(State& state, const Record& record) {
   Event event{};
-  if (!decode(head, event, ids)) return false;
-  apply(event);
+  if (!decode(record.head, event, ids)) return false;
+  state.apply(event);
   return true;
 }
+
+// Of an event with a body: where that lies is part of the state.
+template <class Event>
+bool placed(State& state, const Record& record) {
+  Event event{};
+  if (!decode(record.head, event, ids)) return false;
+  state.apply(event, record.position, record.body_bytes);
+  return true;
+}
+
+bool relocated(State& state, const Record& record) {
+  PublishEvent event;
+  if (!decode(record.head, event, ids)) return false;
+  state.relocate(event, record.position, record.body_bytes);
+  return true;
+}
+
+// By kind.
+constexpr auto kReplays = [] {
+  std::array<Replay, 256> replays{};
+  const auto set = [&](EventKind kind, Replay replay) {
+    replays[static_cast<std::size_t>(kind)] = replay;
+  };
+  set(EventKind::genesis, plain<GenesisEvent>);
+  set(EventKind::queue_set, plain<QueueSetEvent>);
+  set(EventKind::queue_gone, plain<QueueGoneEvent>);
+  set(EventKind::policy, plain<PolicyEvent>);
+  set(EventKind::publish, placed<PublishEvent>);
+  set(EventKind::relocate, relocated);
+  set(EventKind::lease, plain<LeaseEvent>);
+  set(EventKind::extend, plain<ExtendEvent>);
+  set(EventKind::give_back, placed<GiveBackEvent>);
+  set(EventKind::settle, plain<SettleEvent>);
+  set(EventKind::finish, placed<FinishEvent>);
+  set(EventKind::move, placed<MoveEvent>);
+  set(EventKind::purge, plain<PurgeEvent>);
+  set(EventKind::cancel, plain<CancelEvent>);
+  set(EventKind::history, placed<HistoryEvent>);
+  set(EventKind::exchange_set, plain<ExchangeSetEvent>);
+  set(EventKind::exchange_gone, plain<ExchangeGoneEvent>);
+  set(EventKind::bound, plain<BoundEvent>);
+  set(EventKind::unbound, plain<UnboundEvent>);
+  set(EventKind::host_set, plain<HostSetEvent>);
+  set(EventKind::host_gone, plain<HostGoneEvent>);
+  return replays;
+}();
 
 }  // namespace
 
 Result<void> State::replay(std::uint8_t kind, ByteView head, LogPosition position,
                            std::uint32_t body_bytes) {
-  static thread_local IdList ids;
-  const auto plain = [this](const auto& event) { apply(event); };
-  const auto placed = [&](const auto& event) { apply(event, position, body_bytes); };
-  bool understood = false;
-  switch (static_cast<EventKind>(kind)) {
-    case EventKind::genesis:
-      understood = replay_one<GenesisEvent>(head, ids, plain);
-      break;
-    case EventKind::queue_set:
-      understood = replay_one<QueueSetEvent>(head, ids, plain);
-      break;
-    case EventKind::queue_gone:
-      understood = replay_one<QueueGoneEvent>(head, ids, plain);
-      break;
-    case EventKind::policy:
-      understood = replay_one<PolicyEvent>(head, ids, plain);
-      break;
-    case EventKind::publish:
-      understood = replay_one<PublishEvent>(head, ids, placed);
-      break;
-    case EventKind::relocate:
-      understood = replay_one<PublishEvent>(
-          head, ids, [&](const PublishEvent& event) { relocate(event, position, body_bytes); });
-      break;
-    case EventKind::lease:
-      understood = replay_one<LeaseEvent>(head, ids, plain);
-      break;
-    case EventKind::extend:
-      understood = replay_one<ExtendEvent>(head, ids, plain);
-      break;
-    case EventKind::give_back:
-      understood = replay_one<GiveBackEvent>(head, ids, placed);
-      break;
-    case EventKind::settle:
-      understood = replay_one<SettleEvent>(head, ids, plain);
-      break;
-    case EventKind::finish:
-      understood = replay_one<FinishEvent>(head, ids, placed);
-      break;
-    case EventKind::move:
-      understood = replay_one<MoveEvent>(head, ids, placed);
-      break;
-    case EventKind::purge:
-      understood = replay_one<PurgeEvent>(head, ids, plain);
-      break;
-    case EventKind::cancel:
-      understood = replay_one<CancelEvent>(head, ids, plain);
-      break;
-    case EventKind::history:
-      understood = replay_one<HistoryEvent>(head, ids, placed);
-      break;
-  }
-  if (understood) return {};
+  const Replay apply_record = kReplays[kind];
+  if (apply_record != nullptr && apply_record(*this, {head, position, body_bytes})) return {};
   return fail(
       ErrorCode::unsupported,
       fmt::format("record at position {}: kind {} is not one that this version knows",

@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t kLongestError = 1024;
 constexpr std::size_t kLongestHistory = 16 * 1024;
-constexpr Duration kDeadLetterRetry = std::chrono::seconds(5);
 
 // `text` as the inside of a JSON string; cut at a character's edge.
 void append_json(Bytes& out, std::string_view text, std::size_t longest) {
@@ -96,6 +95,10 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
         ++queue.counters.nacked;
         fail_delivery(now, slot, ReturnReason::nack, settle.error, settle.delay);
         break;
+      case Outcome::requeue:
+        ++queue.counters.nacked;
+        requeue(now, slot, ReturnReason::nack);
+        break;
       case Outcome::reject:
         ++queue.counters.rejected;
         bury(now, slot, MoveReason::rejected, settle.error);
@@ -106,8 +109,9 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
           break;
         }
         const MessageId one[]{id};
-        const GiveBackEvent event{ReturnReason::given_back, now, {}, true, false, one};
-        state_.apply(event, write(event), 0);
+        GiveBackEvent event{.reason = ReturnReason::given_back, .at = now, .ids = one};
+        event.uncounted = true;
+        state_.apply(event, write(queue, event), 0);
         changed(now, queue);
         break;
       }
@@ -117,7 +121,7 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
 }
 
 void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
-  IdList plain;
+  IdList plain, transient;
   for (const auto id : ids) {
     const auto slot = state_.find(id);
     const Message& message = state_.messages[slot];
@@ -127,14 +131,8 @@ void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
     if (message.task)
       finish_task(now, slot, TaskState::done, settle.result, {}, false);
     else
-      plain.push_back(id);
-    changed(now, queue);
-  }
-  if (plain.empty()) return;
-  std::vector<std::uint32_t> touched;
-  for (const auto id : plain) {
-    const auto queue = state_.messages[state_.find(id)].queue;
-    if (touched.empty() || touched.back() != queue) touched.push_back(queue);
+      (queue.transient() ? transient : plain).push_back(id);
+    if (touched_.empty() || touched_.back() != queue.slot) touched_.push_back(queue.slot);
   }
   for (std::size_t at = 0; at < plain.size(); at += kMostIdsInEvent) {
     const std::span some(plain.data() + at, std::min(kMostIdsInEvent, plain.size() - at));
@@ -142,7 +140,9 @@ void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
     write(event);
     state_.apply(event);
   }
-  for (const auto queue : touched) changed(now, state_.queue_at(queue));
+  if (!transient.empty()) state_.apply(SettleEvent{SettleReason::acked, now, transient});
+  for (const auto queue : touched_) changed(now, state_.queue_at(queue));
+  touched_.clear();
 }
 
 void Engine::note_settled(Time now, Queue& queue, const Message& message, std::uint64_t count) {
@@ -233,57 +233,25 @@ void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
                                               random_.next());
   const auto history = history_with(now, message, name_of(reason), error);
   const MessageId one[]{message.id};
-  const GiveBackEvent event{reason, now, wait.count() > 0 ? now + wait : Time{}, false, false, one};
-  state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
+  GiveBackEvent event{.reason = reason, .at = now, .ids = one};
+  if (wait.count() > 0) event.due = now + wait;
+  state_.apply(event, write(queue, event, history), static_cast<std::uint32_t>(history.size()));
   changed(now, queue);
 }
 
-void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error) {
+// Back in its place at once. Nothing is told of it in a history: where attempts are not limited
+// that would be written again and again.
+void Engine::requeue(Time now, std::uint32_t slot, ReturnReason reason) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
-  const auto id = message.id;
-  const auto target_name = dead_letter_name(queue.name, queue.options);
-  Queue* target = nullptr;
-  if (!target_name.empty() && target_name != queue.name)
-    if (auto found = queue_for(now, target_name)) target = *found;
-  if (target == nullptr) return end_message(now, slot, SettleReason::discarded, error);
-  // The dead letters are bounded like everything else; what finds no room there waits, and is not
-  // lost.
-  flow::Bounds bounds;
-  bounds.max_length = target->options.max_length;
-  bounds.length = target->length();
-  bounds.max_bytes = target->options.max_bytes;
-  bounds.bytes = target->bytes;
-  if (flow::broken_bound(bounds, 1, message.bytes, false) != flow::Bound::none) {
-    if (reason == MoveReason::overflow) return;
-    ++queue.counters.dead_letter_refused;
-    const auto history =
-        message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
-    const MessageId one[]{id};
-    const GiveBackEvent event{
-        ReturnReason::rejected, now, now + kDeadLetterRetry, false, true, one};
-    state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
-    return changed(now, queue);
-  }
-  const bool task = message.task;
-  const auto history =
-      message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
-  if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
-  if (task) {
-    // The result names the last error; the message itself stays for a redrive. Both in one commit.
-    const Bytes keep(history.begin(), history.end());
-    const auto state = reason == MoveReason::expired ? TaskState::expired : TaskState::failed;
-    finish_task(now, slot, state, {}, error, true, keep);
-    const MoveEvent event{id, target->id, reason, now};
-    state_.apply(event, write(event, keep), static_cast<std::uint32_t>(keep.size()));
-  } else {
-    const MoveEvent event{id, target->id, reason, now};
-    state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
-  }
-  ++queue.counters.dead_lettered;
+  const auto most = max_attempts(message, queue);
+  if (message.task || (most != 0 && state_.attempts_of(message) >= most))
+    return fail_delivery(now, slot, reason, {}, Duration(0));
+  if (has_expired(now, message)) return expire(now, slot);
+  const MessageId one[]{message.id};
+  const GiveBackEvent event{.reason = reason, .at = now, .ids = one};
+  state_.apply(event, write(queue, event), 0);
   changed(now, queue);
-  changed(now, *target);
-  happened(now, "dead_lettered", queue, id, name_of(reason));
 }
 
 // For good, without dead letters.
@@ -298,7 +266,7 @@ void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason,
   } else {
     const MessageId one[]{message.id};
     const SettleEvent event{reason, now, one};
-    write(event);
+    write(queue, event);
     state_.apply(event);
   }
   changed(now, queue);
@@ -309,7 +277,7 @@ void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason,
 Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens,
                                     Duration duration) {
   ExtendAnswer answer;
-  IdList ids;
+  IdList ids, transient;
   for (const auto& token : tokens) {
     const auto slot = leased_slot(token);
     if (slot == 0) {
@@ -321,11 +289,12 @@ Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens
     if (duration.count() == 0)
       duration = state_.policies[message.policy].lease.value_or(
           state_.queue_at(message.queue).options.lease);
-    ids.push_back(message.id);
+    (message.id.value >= kTransientMessage ? transient : ids).push_back(message.id);
   }
-  answer.extended = static_cast<std::uint32_t>(ids.size());
-  if (ids.empty()) return answer;
+  answer.extended = static_cast<std::uint32_t>(ids.size() + transient.size());
+  if (answer.extended == 0) return answer;
   answer.deadline = now + duration;
+  if (!transient.empty()) state_.apply(ExtendEvent{answer.deadline, transient});
   for (std::size_t at = 0; at < ids.size(); at += kMostIdsInEvent) {
     const ExtendEvent event{answer.deadline,
                             std::span(ids.data() + at, std::min(kMostIdsInEvent, ids.size() - at))};

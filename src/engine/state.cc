@@ -65,19 +65,21 @@ void State::apply(const QueueSetEvent& event) {
   queue.options = event.options;
   queue_names_[queue.name] = slot;
   queue_ids_[event.id.value] = slot;
-  next_queue = std::max(next_queue, event.id.value + 1);
+  auto& next = queue.transient() ? next_transient_queue : next_queue;
+  next = std::max(next, event.id.value + 1);
 }
 
 void State::apply(const QueueGoneEvent& event) {
   const auto slot = queue_slot(event.id);
   if (slot == 0) return;
-  for (std::uint32_t m = 1; m < messages.end(); ++m)
-    if (messages[m].state != MessageState::none && messages[m].queue == slot) remove(m);
-  for (std::uint32_t k = 1; k < keys.end(); ++k)
+  for (const auto message : messages_of(*queues[slot], true)) remove(message);
+  for (std::uint32_t k = 1; queues[slot]->dedup_keys > 0 && k < keys.end(); ++k)
     if (keys[k].key && keys[k].queue == event.id) forget_key(k);
+  topology.forget_queue(queues[slot]->name);
   queue_names_.erase(queues[slot]->name);
   queue_ids_.erase(event.id.value);
-  if (queues[slot]->rate_timer != 0) wheel.cancel(queues[slot]->rate_timer);
+  for (const auto timer : {queues[slot]->rate_timer, queues[slot]->expiry_timer})
+    if (timer != 0) wheel.cancel(timer);
   queues[slot].reset();
   free_queues_.push_back(slot);
 }
@@ -100,7 +102,8 @@ std::uint32_t State::apply(const PublishEvent& event, LogPosition position,
 
 std::uint32_t State::insert(const PublishEvent& event, LogPosition position,
                             std::uint32_t body_bytes) {
-  next_message = std::max(next_message, event.id.value + 1);
+  auto& next = event.id.value >= kTransientMessage ? next_transient_message : next_message;
+  next = std::max(next, event.id.value + 1);
   const auto queue_slot_number = queue_slot(event.queue);
   if (queue_slot_number == 0 || index.find(event.id) != 0) return 0;
   const auto slot = messages.take();
@@ -223,7 +226,8 @@ void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_
     Message& message = messages[slot];
     if (event.uncounted && was_leased) ++extra_of(slot).uncounted;
     if (body_bytes != 0) set_history(slot, position, body_bytes);
-    message.dying = event.dying;
+    message.dying = event.dying != MoveReason::none;
+    if (message.dying) extra_of(slot).dying = event.dying;
     // While it waits for its next attempt it keeps its place in its group: order survives retries.
     if (event.due > event.at) hold_group(slot, true);
     place(slot, event.at, event.due, true);
@@ -334,13 +338,30 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
 }
 
 void State::apply(const PurgeEvent& event) {
-  const auto queue = queue_slot(event.queue);
-  for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
+  const Queue* queue = find_queue(event.queue);
+  if (queue == nullptr) return;
+  for (const auto slot : messages_of(*queue, false)) remove(slot);
+}
+
+// All messages are looked at only where some are in no list of the queue's.
+std::vector<std::uint32_t> State::messages_of(const Queue& queue, bool leased_too) const {
+  std::vector<std::uint32_t> found;
+  const auto walk = [&](const List& list) {
+    for (auto slot = list.head; slot != 0; slot = messages[slot].next) found.push_back(slot);
+  };
+  for (const auto& list : queue.ready) walk(list);
+  for (const auto& [name, group] : queue.groups) walk(groups[group].waiting);
+  auto unlisted = queue.scheduled_count + (leased_too ? queue.leased_count : 0);
+  for (std::uint32_t slot = 1; unlisted > 0 && slot < messages.end(); ++slot) {
     const Message& message = messages[slot];
-    if (message.queue != queue) continue;
-    if (message.state == MessageState::ready || message.state == MessageState::scheduled)
-      remove(slot);
+    if (message.queue != queue.slot) continue;
+    if (message.state != MessageState::scheduled &&
+        !(leased_too && message.state == MessageState::leased))
+      continue;
+    found.push_back(slot);
+    --unlisted;
   }
+  return found;
 }
 
 void State::apply(const CancelEvent& event) {
@@ -354,6 +375,8 @@ void State::apply(const HistoryEvent& event, LogPosition position, std::uint32_t
 void State::remove(std::uint32_t slot) {
   detach(slot);
   Message& message = messages[slot];
+  // A stream's messages go from its beginning only.
+  if (queue_at(message.queue).options.stream) ++queue_at(message.queue).first_offset;
   queue_at(message.queue).bytes -= message.bytes;
   if (message.extra != 0) {
     leave_group(slot);

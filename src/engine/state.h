@@ -16,8 +16,13 @@
 #include "engine/slab.h"
 #include "engine/storage.h"
 #include "engine/timer_wheel.h"
+#include "engine/topology.h"
 
 namespace penstock::engine {
+
+// Ids of messages and queues that are never written are from here on.
+inline constexpr std::uint64_t kTransientMessage = 1ull << 62;
+inline constexpr std::uint32_t kTransientQueue = 1u << 31;
 
 struct StateLimits {
   std::uint64_t max_results = 1'000'000;
@@ -46,6 +51,12 @@ class State {
   void apply(const PurgeEvent&);
   void apply(const CancelEvent&);
   void apply(const HistoryEvent&, LogPosition position, std::uint32_t body_bytes);
+  void apply(const ExchangeSetEvent& event) { topology.set_exchange(event.exchange); }
+  void apply(const ExchangeGoneEvent& event) { topology.remove_exchange(event.name); }
+  void apply(const BoundEvent& event) { topology.bind(event.binding); }
+  void apply(const UnboundEvent& event) { topology.unbind(event.binding); }
+  void apply(const HostSetEvent& event) { topology.set_host(event.name); }
+  void apply(const HostGoneEvent& event) { topology.remove_host(event.name); }
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);
@@ -77,11 +88,15 @@ class State {
   [[nodiscard]] std::uint32_t find(MessageId id) const { return index.find(id); }
   [[nodiscard]] std::uint32_t find_result(MessageId id) const { return result_index.find(id); }
   [[nodiscard]] std::uint32_t find_key(const KeyHash& key) const;
+  // Those that are ready or scheduled, and those that are leased if they are wanted too.
+  [[nodiscard]] std::vector<std::uint32_t> messages_of(const Queue& queue, bool leased_too) const;
   [[nodiscard]] Extra& extra_of(std::uint32_t slot);
   [[nodiscard]] const Extra* find_extra(const Message& message) const {
     return message.extra == 0 ? nullptr : &extras[message.extra];
   }
   [[nodiscard]] std::uint32_t attempts_of(const Message& message) const;
+  // Both of its ends outlive the process.
+  [[nodiscard]] bool is_durable(const Binding& binding) const;
 
   // ---- checkpoint (checkpoint.cc)
   void encode_checkpoint(Bytes& out) const;
@@ -107,8 +122,12 @@ class State {
   Slab<DedupEntry, 8> keys;
   std::vector<std::unique_ptr<Queue>> queues;  // by slot; slot 0 is never used
   std::vector<Policy> policies{1};             // by number; 0 is the empty one
+  Topology topology;
   std::uint64_t next_message = 1;
   std::uint32_t next_queue = 1;
+  // Of what lives in memory only; given out anew by each process.
+  std::uint64_t next_transient_message = kTransientMessage + 1;
+  std::uint32_t next_transient_queue = kTransientQueue + 1;
   std::uint64_t secret[4]{};
   std::unordered_map<SessionId, List> owners;  // leases by session
   std::vector<std::uint32_t> dirty;            // slots of marked queues
@@ -116,6 +135,11 @@ class State {
  private:
   struct Override;
 
+  void encode_topology(Encoder& out) const;
+  void encode_changed(Encoder& out, const Message& message) const;
+  [[nodiscard]] bool restore_queues(Cursor& in);
+  [[nodiscard]] bool has_proper_id(const Message& message) const;
+  [[nodiscard]] bool restore_topology(Cursor& in);
   std::uint32_t insert(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
   void place(std::uint32_t slot, Time now, Time due, bool original_place);
   void put_ready(std::uint32_t slot, bool original_place);
@@ -155,8 +179,8 @@ struct State::Override {
   Time expires_at{};
   LogPosition history{};
   std::uint32_t history_bytes = 0;
-  bool connection_bound = false, cancelled = false, dying = false, holds_group = false,
-       moved = false;
+  MoveReason dying = MoveReason::none;
+  bool connection_bound = false, cancelled = false, holds_group = false, moved = false;
 };
 
 }  // namespace penstock::engine

@@ -12,6 +12,13 @@ struct Tally {
 
 }  // namespace
 
+// What is never written has ids of its own.
+bool State::has_proper_id(const Message& message) const {
+  const bool transient = queues[message.queue]->transient();
+  return transient == (message.id.value >= kTransientMessage) &&
+         message.id.value < (transient ? next_transient_message : next_message);
+}
+
 void State::check() const {
   std::vector<Tally> tallies(queues.size());
   std::vector<std::uint32_t> members(groups.end()), held(groups.end());
@@ -21,8 +28,8 @@ void State::check() const {
     if (message.state == MessageState::none) continue;
     ++live;
     CHECK(index.find(message.id) == slot);
-    CHECK(message.id.value < next_message);
     CHECK(message.queue < queues.size() && queues[message.queue]);
+    CHECK(has_proper_id(message));
     Tally& tally = tallies[message.queue];
     tally.bytes += message.bytes;
     const auto group = message.extra == 0 ? 0 : extras[message.extra].group;

@@ -1,33 +1,39 @@
 // Going out: takes that are answered at once or wait, and what the end of a session means.
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "base/text.h"
 #include "engine/engine.h"
 
 namespace penstock::engine {
-namespace {
-
-// An answer ends with the message that reaches this, however many were asked for.
-constexpr std::uint64_t kMostBytesAtOnce = 8ull << 20;
-
-}  // namespace
-
 std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag,
                                   const Take& take) {
   if (take.wait_until > now)
     for (const auto& name : take.queues)
       if (auto queue = queue_for(now, name); !queue) return queue.error();
+  for (const auto& name : take.queues)
+    if (const Queue* queue = state_.find_queue(name); queue != nullptr && queue->options.stream)
+      return Error{ErrorCode::unsupported, fmt::format("{} is a stream", quoted(name)),
+                   "read it with an AMQP consumer and x-stream-offset"};
   WaitingTake waiting;
   waiting.session = session;
   waiting.tag = tag;
   waiting.max = std::max(take.max, 1u);
   waiting.lease = take.lease;
   waiting.connection_bound = take.connection_bound;
+  waiting.unlimited = take.unlimited;
   std::vector<Leased> got;
-  for (const auto& name : take.queues)
-    if (Queue* queue = state_.find_queue(name); queue != nullptr && got.size() < waiting.max)
-      collect(now, *queue, waiting, got);
+  std::uint64_t left = 0;
+  for (const auto& name : take.queues) {
+    Queue* queue = state_.find_queue(name);
+    if (queue == nullptr || got.size() >= waiting.max) continue;
+    collect(now, *queue, waiting, got);
+    left = queue->ready_count;
+    touch(now, *queue);
+  }
   if (!got.empty() || take.wait_until <= now) {
-    effects_.emplace_back(TakeAnswer{session, tag, std::move(got)});
+    effects_.emplace_back(TakeAnswer{session, tag, std::move(got), left});
     return std::nullopt;
   }
   const auto slot = takes_.take();
@@ -41,18 +47,19 @@ std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag
 }
 
 // Leases messages of `queue` for `take`, as many as it wants and may have.
-void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into) {
-  if (queue.options.paused) return;
+std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
+                              std::vector<Leased>& into) {
+  if (queue.options.paused) return 0;
   LeaseEvent event{queue.id, now, {}, take.connection_bound, {}};
   ids_.clear();
   const auto flush = [&] {
     if (ids_.empty()) return;
     event.ids = ids_;
-    write(event);
+    write(queue, event);
     ids_.clear();
   };
   std::uint64_t bytes = 0;
-  while (into.size() < take.max && queue.takeable != 0 && bytes < kMostBytesAtOnce &&
+  while (into.size() < take.max && queue.takeable != 0 && bytes < take.max_bytes &&
          rate_allows(now, queue)) {
     const auto slot = state_.next_takeable(queue);
     Message& message = state_.messages[slot];
@@ -67,8 +74,9 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
     const auto duration =
         take.lease.count() > 0 ? take.lease : policy.lease.value_or(queue.options.lease);
     // One record tells of all leases that end together.
-    if (now + duration != event.deadline || ids_.size() == kMostIdsInEvent) flush();
-    event.deadline = now + duration;
+    const auto deadline = take.unlimited ? Time{} : now + duration;
+    if (deadline != event.deadline || ids_.size() == kMostIdsInEvent) flush();
+    event.deadline = deadline;
     ids_.push_back(message.id);
     state_.lease(slot, now, event.deadline, take.connection_bound);
     if (take.session) state_.own(slot, take.session);
@@ -79,7 +87,9 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
     leased.queue = queue.id;
     leased.attempts = state_.attempts_of(message);
     leased.priority = static_cast<std::uint8_t>(message.priority);
+    leased.bytes = message.bytes;
     leased.task = message.task;
+    leased.redelivered = message.deliveries > 1;
     leased.enqueued_at = message.enqueued_at();
     leased.deadline = event.deadline;
     if (const auto* extra = state_.find_extra(message)) {
@@ -90,6 +100,7 @@ void Engine::collect(Time now, Queue& queue, const WaitingTake& take, std::vecto
   }
   flush();
   changed(now, queue);
+  return bytes;
 }
 
 // A bucket that holds a tenth of a second's worth, and at least one.
@@ -121,13 +132,24 @@ void Engine::pump(Time now) {
 }
 
 void Engine::serve(Time now, Queue& queue) {
-  while (!queue.waiting.empty() && queue.takeable != 0 && !queue.options.paused) {
-    const auto slot = queue.waiting.front();
-    std::vector<Leased> got;
-    collect(now, queue, takes_[slot], got);
-    if (got.empty()) return;  // the rate limit; its timer marks the queue again
-    end_take(slot, std::move(got));
+  if (queue.options.stream) return serve_stream(now, queue);
+  // Takes that wait and consumers take turns, as far as both are there.
+  while (queue.takeable != 0 && !queue.options.paused) {
+    queue.consumer_turn = !queue.consumer_turn;
+    const bool served = queue.consumer_turn ? serve_consumer(now, queue) || serve_take(now, queue)
+                                            : serve_take(now, queue) || serve_consumer(now, queue);
+    if (!served) return;  // nobody, or the rate limit; its timer marks the queue again
   }
+}
+
+bool Engine::serve_take(Time now, Queue& queue) {
+  if (queue.waiting.empty()) return false;
+  const auto slot = queue.waiting.front();
+  std::vector<Leased> got;
+  collect(now, queue, takes_[slot], got);
+  if (got.empty()) return false;
+  end_take(slot, std::move(got));
+  return true;
 }
 
 void Engine::end_take(std::uint32_t slot, std::vector<Leased> messages) {
@@ -154,19 +176,38 @@ void Engine::cancel_take(SessionId session, std::uint64_t tag) {
 void Engine::close_session(Time now, SessionId session) {
   while (session_takes_.contains(session)) end_take(session_takes_[session].begin()->second, {});
   while (session_watches_.contains(session)) expire_watch(*session_watches_[session].begin());
-  // From the youngest back, so that each goes before the one put back last.
+  while (session_consumers_.contains(session))
+    (void)cancel_consumer(now, session, session_consumers_[session].begin()->first);
+  std::erase_if(pools_, [&](const auto& pool) { return pool.first.session == session; });
   std::vector<std::uint32_t> back;
   if (const auto owned = state_.owners.find(session); owned != state_.owners.end())
     for (auto lease = owned->second.head; lease != 0; lease = state_.leases[lease].next)
       if (state_.leases[lease].connection_bound) back.push_back(state_.leases[lease].message);
-  std::ranges::sort(back, std::greater<>{},
-                    [this](std::uint32_t slot) { return state_.messages[slot].id; });
-  for (const auto slot : back) {
-    ++state_.queue_at(state_.messages[slot].queue).counters.returned;
-    fail_delivery(now, slot, ReturnReason::connection_closed, "the consumer's connection ended",
-                  Duration(0));
-  }
+  take_back(now, std::move(back));
   state_.disown(session);
+  const auto owned = exclusive_queues_.find(session);
+  if (owned == exclusive_queues_.end()) return;
+  const auto queues = std::move(owned->second);
+  exclusive_queues_.erase(owned);
+  for (const auto id : queues)
+    if (Queue* queue = state_.find_queue(id)) remove_queue(now, *queue);
+}
+
+// The leases of a connection that ended. From the youngest message back, so that each goes before
+// the one put back last.
+void Engine::take_back(Time now, std::vector<std::uint32_t> slots) {
+  std::ranges::sort(slots, std::greater<>{},
+                    [this](std::uint32_t slot) { return state_.messages[slot].id; });
+  for (const auto slot : slots) {
+    const Message& message = state_.messages[slot];
+    Queue& queue = state_.queue_at(message.queue);
+    ++queue.counters.returned;
+    if (max_attempts(message, queue) == 0 && !message.task)
+      requeue(now, slot, ReturnReason::connection_closed);
+    else
+      fail_delivery(now, slot, ReturnReason::connection_closed, "the consumer's connection ended",
+                    Duration(0));
+  }
 }
 
 }  // namespace penstock::engine

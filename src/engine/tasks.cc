@@ -68,7 +68,7 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
   if (message.state == MessageState::leased) {
     if (message.cancelled) return {};
     const CancelEvent event{id};
-    write(event);
+    write(queue, event);
     state_.apply(event);
   } else {
     finish_task(now, slot, TaskState::cancelled, {}, "cancelled before it ran", false);
@@ -81,12 +81,8 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
 // A task that goes unfinished says so to whoever asks for its result.
 void Engine::cancel_tasks(Time now, const Queue& queue, bool leased_too, std::string_view why) {
   IdList tasks;
-  for (std::uint32_t slot = 1; slot < state_.messages.end(); ++slot) {
-    const Message& message = state_.messages[slot];
-    if (message.state == MessageState::none || !message.task || message.queue != queue.slot)
-      continue;
-    if (leased_too || message.state != MessageState::leased) tasks.push_back(message.id);
-  }
+  for (const auto slot : state_.messages_of(queue, leased_too))
+    if (state_.messages[slot].task) tasks.push_back(state_.messages[slot].id);
   for (const auto id : tasks)
     finish_task(now, state_.find(id), TaskState::cancelled, {}, why, false);
 }

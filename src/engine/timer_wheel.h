@@ -23,6 +23,7 @@ enum class TimerKind : std::uint8_t {
   take_expires,     // a waiting take: payload = take slot
   watch_expires,    // a wait for a task: payload = watch slot
   queue_rate,       // tokens are back: payload = queue number
+  queue_expires,    // it may have been unused for too long: payload = queue number
 };
 
 class TimerWheel {

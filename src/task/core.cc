@@ -183,7 +183,7 @@ Time to_time(TimePoint time) {
 Headers headers_of(ByteView headers) {
   Headers found;
   for_each_header(headers, [&](std::string_view name, std::string_view value) {
-    if (name != kTaskHeader) found.emplace_back(name, value);
+    if (name != kTaskHeader && !is_hidden_header(name)) found.emplace_back(name, value);
   });
   return found;
 }

@@ -70,6 +70,7 @@ void throw_error(const Error& error) {
     case ErrorCode::not_found:
       throw NotFound(error.message, error.hint);
     case ErrorCode::conflict:
+    case ErrorCode::locked:
       throw Conflict(error.message, error.hint);
     case ErrorCode::timeout:
       throw Timeout(error.message, error.hint);

@@ -147,6 +147,8 @@ Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement)
     switch (settlement.outcome) {
       case engine::Outcome::nack:
         return client::nack(lease, settlement.delay, settlement.error);
+      case engine::Outcome::requeue:
+        return client::nack(lease, Duration(0), settlement.error);
       case engine::Outcome::reject:
         return client::reject(lease, settlement.error);
       case engine::Outcome::give_back:

@@ -159,7 +159,7 @@ TEST_F(BrokerTest, HigherPrioritiesGoFirst) {
   EXPECT_EQ(bodies(take("q", 2)), (Strings{"high", "low"}));
   EXPECT_EQ(send("q", {[&] {
                    auto m = low;
-                   m.priority = 10;
+                   m.priority = 16;
                    return m;
                  }()})
                 .kind,

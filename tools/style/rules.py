@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 # What each folder of src/ may include besides itself: a folder, or single files of one.
 # This is docs/ARCHITECTURE.md, "Layers and folders", made exact.
-VOCABULARY = ("engine/command.h", "engine/options.h", "engine/statistics.h")
+VOCABULARY = ("engine/command.h", "engine/options.h", "engine/statistics.h", "engine/names.h",
+              "engine/topology.h", "engine/route_header.h", "engine/deaths.h")
 LAYERS = {
     "base": (),
     "os": ("base",),

@@ -18,6 +18,7 @@ int status_of(ErrorCode code) {
     case ErrorCode::not_found:
       return 404;
     case ErrorCode::conflict:
+    case ErrorCode::locked:
       return 409;
     case ErrorCode::too_large:
       return 413;
