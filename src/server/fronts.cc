@@ -20,11 +20,19 @@ protocol::resp::Settings resp_settings(const Settings& settings, Fronts::Status 
   return resp;
 }
 
+protocol::amqp::Settings amqp_settings(const Settings& settings) {
+  protocol::amqp::Settings amqp;
+  amqp.version = PENSTOCK_VERSION;
+  amqp.max_message_bytes = settings.broker.max_message_bytes;
+  return amqp;
+}
+
 }  // namespace
 
-Fronts::Fronts(broker::Broker& broker, const Settings& settings, Status status)
+Fronts::Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status)
     : http_(broker, http_settings(settings, status)),
-      resp_(broker, resp_settings(settings, std::move(status))) {}
+      resp_(broker, resp_settings(settings, std::move(status))),
+      amqp_(broker, random, amqp_settings(settings)) {}
 
 gateway::ProtocolTable Fronts::table() {
   gateway::ProtocolTable table;
@@ -33,7 +41,9 @@ gateway::ProtocolTable Fronts::table() {
             .converse = [this](protocol::Host& host) { return http_.converse(host); },
             .watches_input = true})
       .add({.protocol = wire::Protocol::resp,
-            .converse = [this](protocol::Host& host) { return resp_.converse(host); }});
+            .converse = [this](protocol::Host& host) { return resp_.converse(host); }})
+      .add({.protocol = wire::Protocol::amqp,
+            .converse = [this](protocol::Host& host) { return amqp_.converse(host); }});
   return table;
 }
 

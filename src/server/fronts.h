@@ -2,7 +2,7 @@
 // gateway's table.
 //
 // Threads:  the broker's.
-// Lifetime: the broker outlives it; it outlives the gateway.
+// Lifetime: broker and random outlive it; it outlives the gateway.
 #pragma once
 
 #include <functional>
@@ -12,6 +12,7 @@
 
 #include "broker/broker.h"
 #include "gateway/protocol_table.h"
+#include "protocol/amqp/service.h"
 #include "protocol/http/service.h"
 #include "protocol/resp/service.h"
 #include "server/settings.h"
@@ -23,7 +24,7 @@ class Fronts {
   // Lines that the server adds to what STATUS and INFO tell.
   using Status = std::function<std::vector<std::pair<std::string, std::string>>()>;
 
-  Fronts(broker::Broker& broker, const Settings& settings, Status status);
+  Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status);
 
   [[nodiscard]] gateway::ProtocolTable table();
   // The server is about to end: load balancers should look elsewhere.
@@ -32,6 +33,7 @@ class Fronts {
  private:
   protocol::http::Service http_;
   protocol::resp::Service resp_;
+  protocol::amqp::Service amqp_;
 };
 
 }  // namespace penstock::server

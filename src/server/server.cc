@@ -75,13 +75,15 @@ class Server::Impl {
     auto directory = open_directory(settings_.data);
     if (!directory) return fail(unusable_directory(std::move(directory).error()));
     directory_ = std::move(*directory);
-    auto opened = broker::Broker::open(*directory_, *clock_, *random_, settings_.broker);
+    auto options = settings_.broker;
+    options.fields = &protocol::amqp::field_reader();
+    auto opened = broker::Broker::open(*directory_, *clock_, *random_, options);
     if (!opened) {
       return fail(std::move(opened).error().at(fmt::format("data directory {}", settings_.data)));
     }
     broker_ = std::move(*opened);
     broker_->watch_disk([this](const journal::Finding& finding) { log_finding(finding); });
-    fronts_.emplace(*broker_, settings_, [this] { return status_lines(*gateway_); });
+    fronts_.emplace(*broker_, *random_, settings_, [this] { return status_lines(*gateway_); });
     if (settings_.tls.any()) {
       auto loaded = load_tls(tls_, settings_.tls);
       if (!loaded) return fail(std::move(loaded).error());

@@ -2,6 +2,7 @@
 
 #include "base/headers.h"
 #include "base/text.h"
+#include "protocol/headers.h"
 
 namespace penstock::protocol::http {
 
@@ -15,7 +16,7 @@ void write_message_fields(JsonText& json, const broker::Delivery& message) {
     json.key("body_base64").string(base64_encode(message.body));
   }
   json.key("headers").begin_object();
-  for_each_header(message.headers, [&](std::string_view name, std::string_view value) {
+  visit_headers(message.headers, [&](std::string_view name, std::string_view value) {
     if (name != kTaskHeader) json.key(name).string(value);
   });
   json.end_object();

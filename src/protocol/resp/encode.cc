@@ -4,6 +4,7 @@
 
 #include "base/headers.h"
 #include "broker/broker.h"
+#include "protocol/headers.h"
 
 namespace penstock::protocol::resp {
 namespace {
@@ -58,10 +59,10 @@ void id_field(ReplyWriter& to, MessageId id) {
 
 void headers_field(ReplyWriter& to, ByteView headers) {
   std::uint64_t count = 0;
-  for_each_header(headers, [&](auto, auto) { ++count; });
+  visit_headers(headers, [&](auto, auto) { ++count; });
   to.bulk("headers");
   to.map(count);
-  for_each_header(headers, [&](auto name, auto value) { field(to, name, value); });
+  visit_headers(headers, [&](auto name, auto value) { field(to, name, value); });
 }
 
 // What RECEIVE and QUEUE.BROWSE have in common.
