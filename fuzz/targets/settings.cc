@@ -25,7 +25,7 @@ void fuzz_one(ByteView input) {
   for (const auto& row : setting_rows()) {
     const auto value = row.show(settings);
     const auto values = row.list ? split_list(value) : std::vector<std::string>{value};
-    if (row.list && value.empty()) continue;
+    if (value.empty()) continue;  // not set
     // The path of a local socket may have a comma, which parts a list's values.
     const auto applied = apply_setting(again, row, values);
     if (row.list && !applied) return;
