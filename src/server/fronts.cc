@@ -30,9 +30,18 @@ protocol::amqp::Settings amqp_settings(const Settings& settings) {
 }  // namespace
 
 Fronts::Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status)
-    : http_(broker, http_settings(settings, status)),
-      resp_(broker, resp_settings(settings, std::move(status))),
-      amqp_(broker, random, amqp_settings(settings)) {}
+    : amqp_(broker, random, amqp_settings(settings)),
+      http_(broker, http_settings(settings, with_counters(status))),
+      resp_(broker, resp_settings(settings, with_counters(status))) {}
+
+Fronts::Status Fronts::with_counters(Status status) const {
+  return [this, status = std::move(status)] {
+    auto lines = status();
+    for (const auto& [name, value] : protocol::amqp::Service::counters())
+      lines.emplace_back(name, std::to_string(amqp_.statistics().*value));
+    return lines;
+  };
+}
 
 gateway::ProtocolTable Fronts::table() {
   gateway::ProtocolTable table;

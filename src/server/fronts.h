@@ -31,9 +31,12 @@ class Fronts {
   void stop_accepting() { http_.stop_accepting(); }
 
  private:
+  // What the server tells, and the counters of a protocol that has no command to ask for them.
+  [[nodiscard]] Status with_counters(Status status) const;
+
+  protocol::amqp::Service amqp_;
   protocol::http::Service http_;
   protocol::resp::Service resp_;
-  protocol::amqp::Service amqp_;
 };
 
 }  // namespace penstock::server

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -47,6 +49,13 @@ class Service {
     std::uint64_t missed_heartbeats = 0;
     std::uint64_t lost_settles = 0;  // of deliveries that were not theirs any more
   };
+
+  // The counters by name, as /v1/status and STATUS tell them.
+  struct Counter {
+    std::string_view name;
+    std::uint64_t Statistics::*value;
+  };
+  [[nodiscard]] static std::span<const Counter> counters();
 
   Service(broker::Broker& broker, Random& random, Settings settings);
   ~Service();

@@ -41,6 +41,31 @@ std::unique_ptr<Conversation> Service::converse(Host& host) {
   return std::make_unique<Session>(*this, host);
 }
 
+std::span<const Service::Counter> Service::counters() {
+  using S = Statistics;
+  static constexpr Counter kCounters[] = {
+      {"amqp_connections", &S::connections},
+      {"amqp_connections_total", &S::connections_total},
+      {"amqp_channels", &S::channels},
+      {"amqp_publishes", &S::publishes},
+      {"amqp_returns", &S::returns},
+      {"amqp_confirms", &S::confirms},
+      {"amqp_nacks", &S::nacks},
+      {"amqp_deliveries", &S::deliveries},
+      {"amqp_acks", &S::acks},
+      {"amqp_requeues", &S::requeues},
+      {"amqp_rejects", &S::rejects},
+      {"amqp_channel_errors", &S::channel_errors},
+      {"amqp_connection_errors", &S::connection_errors},
+      {"amqp_refused_logins", &S::refused_logins},
+      {"amqp_stalls", &S::stalls},
+      {"amqp_missed_heartbeats", &S::missed_heartbeats},
+      {"amqp_lost_settles", &S::lost_settles},
+  };
+  static_assert(sizeof(Statistics) == std::size(kCounters) * sizeof(std::uint64_t));
+  return kCounters;
+}
+
 std::string Service::unique_name(std::string_view prefix) {
   const std::uint64_t words[2]{random_.next(), random_.next()};
   auto text = base64_encode(ByteView(reinterpret_cast<const std::byte*>(words), sizeof words));
