@@ -103,9 +103,9 @@ bench: configure ## build and run the benchmarks
 	  [[ $${#programs[@]} -gt 0 ]] || { echo "bench: there are no benchmarks in bench/" >&2; exit 1; }; \
 	  for program in "$${programs[@]}"; do [[ ! -f $$program || ! -x $$program ]] || "$$program"; done
 
-bench-peers: configure ## measure against Redis, beanstalkd, NATS, Celery, Sidekiq (QUICK=1: a short try)
+bench-peers: configure ## measure against Redis, RabbitMQ, beanstalkd, NATS, Celery, Sidekiq (QUICK=1: a short try)
 	@tools/setup bench/peers/packages.txt
-	@cmake --build --preset release -j $(JOBS) --target penstock peer_load peer_tasks
+	@cmake --build --preset release -j $(JOBS) --target penstock peer_load peer_amqp peer_amqp_sink peer_tasks
 	@cd bench && /usr/bin/python3 -B -m peers --build ../build/release --out ../build/peers \
 	  $(if $(QUICK),--quick,--page ../docs/benchmarks.md)
 

@@ -13,13 +13,14 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from . import machine, queues, table
+from . import amqp, machine, queues, table
 from .beanstalkd import Beanstalkd
 from .bench import Bench
 from .celery import Celery
 from .nats import Nats
 from .penstock import Penstock, PenstockHttp
 from .penstock_tasks import PenstockTasks
+from .rabbitmq import PenstockAmqp, RabbitClassic, RabbitQuorum, Sink
 from .redis import RedisLists, RedisStreams
 from .sidekiq import Sidekiq
 from .tasks import measure_tasks
@@ -55,12 +56,13 @@ def measure(bench, given, say):
     servers = [pairs[0], pairs[4], pairs[5]]
     fillers = [pairs[0], pairs[2], pairs[4], pairs[5]]
     task_peers = [Celery(), Sidekiq()]
+    amqp_peers = [RabbitClassic(), RabbitQuorum()]
 
     def chosen(peers):
         return [peer for peer in peers if given.only.lower() in peer.name.lower()]
 
-    missing = {program for peer in chosen(pairs + task_peers) for program in peer.programs
-               if not shutil.which(program)}
+    missing = {program for peer in chosen(pairs + task_peers + amqp_peers)
+               for program in peer.programs if not shutil.which(program)}
     if missing:
         raise RuntimeError(f"not installed: {', '.join(sorted(missing))}; Debian's packages are "
                            "named in bench/peers/packages.txt")
@@ -76,10 +78,30 @@ def measure(bench, given, say):
         for row in queues.rows_of_waiting(bench, peer, queues.measure_waiting(bench, peer), ours):
             say(row)
             rows.append(row)
+    rows += measure_over_amqp(bench, given, chosen(amqp_peers), say)
     for peer in chosen(task_peers):
         rows += measure_tasks(bench, peer, PenstockTasks(
             program, given.build / "bench/peers/peer_tasks"), say)
-    return rows, [penstock, *chosen(pairs), *chosen(task_peers)]
+    return rows, [penstock, *chosen(pairs), *chosen(amqp_peers), *chosen(task_peers)]
+
+
+def measure_over_amqp(bench, given, peers, say):
+    if not peers:
+        return []
+    bench, ours = amqp.for_amqp(bench, given.build), PenstockAmqp(given.build / "penstock")
+    alone = amqp.measure_client(bench, Sink(given.build / "bench/peers/peer_amqp_sink"))
+    print("AMQP, the load client alone: " + ", ".join(f"{what} {rate:,.0f}/s"
+                                                      for what, rate in alone.items()), flush=True)
+    rows = []
+    for peer in peers:
+        rows += amqp.measure_amqp(bench, peer, ours, say)
+    waiting = amqp.measure_amqp_waiting(bench, ours)
+    for peer in peers:
+        for row in amqp.rows_of_amqp_waiting(bench, peer, amqp.measure_amqp_waiting(bench, peer),
+                                             waiting):
+            say(row)
+            rows.append(row)
+    return rows
 
 
 def circumstances(bench, found):

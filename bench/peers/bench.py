@@ -69,13 +69,14 @@ class Bench:
     def _ask_for_first(words):
         return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def run(self, server, what, queue, shape, seconds=None, messages=0):
-        """One run of the load client: its figures, and the server's CPU seconds."""
+    def run(self, server, what, queue, shape, seconds=None, messages=0, more=()):
+        """One run of the load client: its figures, and the server's CPU seconds. `more`: words."""
         cpu = server.cpu_seconds()
         done = subprocess.run(
             [self.load, what, f"dialect={server.peer.dialect}", f"port={server.port}",
              f"queue={queue}", f"connections={shape.connections}", f"window={shape.window}",
-             f"batch={shape.batch}", f"seconds={seconds or self.seconds}", f"messages={messages}"],
+             f"seconds={seconds or self.seconds}", f"messages={messages}", *more,
+             *([f"batch={shape.batch}"] if shape.batch > 1 else [])],
             capture_output=True, text=True)
         server.check()
         if done.returncode != 0:

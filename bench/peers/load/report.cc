@@ -35,18 +35,17 @@ double percentile(std::vector<double>& values, double p) {
   return values[at];
 }
 
-void report(std::uint64_t messages, double time, std::vector<double>& latencies_us,
-            const std::string& more) {
+void report(std::uint64_t messages, double time, std::vector<double>& latencies_us) {
   rusage used{};
   ::getrusage(RUSAGE_SELF, &used);
   const double cpu = static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                      static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
   std::printf(
       "{\"messages\": %llu, \"seconds\": %.6f, \"rate\": %.1f, \"p50_us\": %.1f, \"p99_us\": "
-      "%.1f, \"client_cpu_seconds\": %.4f%s}\n",
+      "%.1f, \"client_cpu_seconds\": %.4f}\n",
       static_cast<unsigned long long>(messages), time,
       time > 0 ? static_cast<double>(messages) / time : 0, percentile(latencies_us, 0.5),
-      percentile(latencies_us, 0.99), cpu, more.c_str());
+      percentile(latencies_us, 0.99), cpu);
 }
 
 void read_options(std::span<char*> words, const Readers& readers) {

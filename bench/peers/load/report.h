@@ -28,10 +28,8 @@ using Clock = std::chrono::steady_clock;
 // Reorders the values.
 [[nodiscard]] double percentile(std::vector<double>& values, double p);
 
-// One line of JSON: the rate, the latencies, and what this client itself cost. `more` is added to
-// it: ", \"name\": value".
-void report(std::uint64_t messages, double time, std::vector<double>& latencies_us,
-            const std::string& more = {});
+// One line of JSON: the rate, the latencies, and what this client itself cost.
+void report(std::uint64_t messages, double time, std::vector<double>& latencies_us);
 
 // NAME=VALUE for each option that has a reader; any other word ends the program.
 using Readers = std::map<std::string_view, std::function<void(const std::string&)>>;
@@ -55,9 +53,13 @@ class Tally {
   // At the moment of the answer: false when it came after the end.
   bool count(std::uint64_t messages, Clock::time_point now) {
     if (over(now)) return false;
+    add(messages, now);
+    return true;
+  }
+  // Whenever it came: for who waits until all is answered.
+  void add(std::uint64_t messages, Clock::time_point now) {
     done_ += messages;
     last_ = now;
-    return true;
   }
   [[nodiscard]] bool over(Clock::time_point now) const {
     return stopped_ || (wanted_ > 0 ? done_ >= wanted_ : now >= end_);
