@@ -53,12 +53,11 @@ test: configure ## build everything as it ships, assertions on, and run all test
 	@$(CTEST) --test-dir build/release --output-junit ctest.xml
 
 amqp: configure ## run real clients of AMQP 0-9-1 against the server (SUITE=pika for one, WORDS=regex for some)
-	@tools/setup test/amqp/packages.txt
 	@cmake --build --preset release -j $(JOBS) --target penstock
 	@cd test/amqp && /usr/bin/python3 -B -m conformance --penstock ../../$(PROGRAM) $(AMQP_CHOICE)
 
 amqp-control: configure ## the same against RabbitMQ as well, and print where the two differ
-	@tools/setup test/amqp/packages.txt test/amqp/packages-control.txt
+	@tools/setup test/amqp/packages-control.txt
 	@cmake --build --preset release -j $(JOBS) --target penstock
 	@cd test/amqp && /usr/bin/python3 -B -m conformance --compare --penstock ../../$(PROGRAM) $(AMQP_CHOICE)
 

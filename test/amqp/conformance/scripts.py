@@ -20,6 +20,10 @@ from .server import end_session
 HERE = pathlib.Path(__file__).parents[1]
 
 
+class NotToBeHad(Exception):
+    """What a suite needs comes from elsewhere, and did not come."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Script:
     """`seconds`: the time limit for all of it, the server's starts not counted."""
@@ -39,9 +43,12 @@ def node_modules(folder):
             shutil.copy(file, target)
     stamp = target / "node_modules" / ".installed"
     if not stamp.exists() or stamp.read_bytes() != lock:
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=target,
-                       check=True, timeout=300, stdin=subprocess.DEVNULL,
-                       stdout=sys.stderr, stderr=sys.stderr)
+        try:
+            subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=target,
+                           check=True, timeout=120, stdin=subprocess.DEVNULL,
+                           stdout=sys.stderr, stderr=sys.stderr)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NotToBeHad(f"npm cannot bring amqplib: {error}") from error
         stamp.write_bytes(lock)
     return target
 
