@@ -23,11 +23,10 @@ Result<bool> Engine::declare(Time now, std::string_view name, OptionPatch patch,
   if (known != nullptr)
     if (auto usable = usable_queue(owner, name); !usable) return fail(usable.error());
   if (known == nullptr) {
-    std::size_t count = 0;
-    for (const auto& queue : state_.queues) count += queue != nullptr;
-    if (count >= options_.max_queues)
+    if (state_.queue_count() >= options_.max_queues)
       return fail(
-          ErrorCode::too_large, fmt::format("{} queues exist, which is the limit", count),
+          ErrorCode::too_large,
+          fmt::format("{} queues exist, which is the limit", state_.queue_count()),
           "delete queues that are not needed, or raise max_queues in the server's settings");
     if (const auto host = split_name(name).host; !state_.topology.hosts().contains(host))
       return fail(ErrorCode::not_found, fmt::format("there is no virtual host {}", quoted(host)));

@@ -83,6 +83,7 @@ class State {
   // ---- looking things up
   [[nodiscard]] Queue* find_queue(std::string_view name);
   [[nodiscard]] Queue* find_queue(QueueId id);
+  [[nodiscard]] std::size_t queue_count() const { return queue_ids_.size(); }
   [[nodiscard]] Queue& queue_at(std::uint32_t slot) { return *queues[slot]; }
   [[nodiscard]] std::uint32_t queue_slot(QueueId id) const;
   [[nodiscard]] std::uint32_t find(MessageId id) const { return index.find(id); }

@@ -46,6 +46,7 @@ void Session::channel_closed(std::uint16_t number) {
   if (found == channels_.end()) return;
   if (stalled_ == found->second.get()) stalled_ = nullptr;
   rollback(*found->second);
+  calls_ -= found->second->calls.size();
   channels_.erase(found);
   --counters().channels;
 }

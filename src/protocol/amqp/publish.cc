@@ -127,7 +127,9 @@ MaybeFault Session::offer(Channel& channel, const engine::RoutedPublish& publish
   const auto tag = channel.confirms ? tag_of(Kind::confirm, channel, channel.published + 1) : 0;
   const auto offered = broker().offer_routed(session_, tag, publish);
   if (offered.error) return fault_of(*offered.error);
-  if (offered.refused && !channel.confirms) {
+  // That the disk is behind is over in a moment, and no reason to tell a publisher no.
+  const bool momentary = offered.refused && offered.refused->reason == "journal";
+  if (momentary || (offered.refused && !channel.confirms)) {
     stall(channel, *offered.refused, publish.message.body);
     return std::nullopt;
   }

@@ -30,6 +30,8 @@ struct Settings {
   std::uint64_t max_transaction_bytes = 64ull << 20;
   // Output not yet sent; beyond that nothing is read, and consumers get nothing more.
   std::size_t max_output_bytes = 8u << 20;
+  // Methods taken in and not yet answered; one more is not read.
+  std::size_t max_unanswered = 10'000;
   std::size_t max_consumers_per_channel = 10'000;
   // How long a handshake may take, from the protocol header to connection.open.
   Duration handshake_timeout = std::chrono::seconds(10);

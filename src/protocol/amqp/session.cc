@@ -107,7 +107,7 @@ std::string Session::scoped(std::string_view name) const {
 }
 
 bool Session::wants_input() const {
-  return phase_ != Phase::closed && stalled_ == nullptr &&
+  return phase_ != Phase::closed && stalled_ == nullptr && calls_ < settings().max_unanswered &&
          output_.size() < settings().max_output_bytes;
 }
 
@@ -254,7 +254,7 @@ void Session::fail_channel(Channel& channel, const Fault& fault, MethodId method
   flush_settles();
   channel.state = Channel::State::failing;
   end_publish(channel);
-  auto& call = channel.calls.emplace_back();
+  auto& call = new_call(channel);
   call.id = ++last_call_;
   call.on_reply = [this, &channel, fault, method](const broker::Reply&,
                                                   std::string&) -> MaybeFault {
@@ -331,7 +331,7 @@ broker::Tag Session::tag_of(Kind kind, const Channel& channel, std::uint64_t num
 
 broker::Tag Session::ask(Channel& channel, Call::OnReply on_reply) {
   flush_settles();
-  auto& call = channel.calls.emplace_back();
+  auto& call = new_call(channel);
   call.id = ++last_call_;
   call.on_reply = std::move(on_reply);
   return tag_of(Kind::call, channel, call.id);
@@ -392,6 +392,7 @@ void Session::flush_calls(Channel& channel) {
   while (!channel.calls.empty() && channel.calls.front().answered) {
     output_.bytes().append(channel.calls.front().bytes);
     channel.calls.pop_front();
+    --calls_;
   }
   if (channel.state == Channel::State::ending && channel.calls.empty()) channel_closed(number);
 }

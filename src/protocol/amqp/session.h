@@ -69,7 +69,7 @@ class Session final : public Conversation, public broker::ReplySink {
     if (channel.calls.empty()) {
       wire::amqp::encode_method(output_.bytes(), channel.number, method);
     } else {
-      auto& call = channel.calls.emplace_back();
+      auto& call = new_call(channel);
       call.answered = true;
       wire::amqp::encode_method(call.bytes, channel.number, method);
     }
@@ -165,6 +165,10 @@ class Session final : public Conversation, public broker::ReplySink {
   [[nodiscard]] Channel* find_channel(std::uint16_t number);
   void on_call(Channel& channel, std::uint64_t id, const broker::Reply& reply);
   void flush_calls(Channel& channel);
+  [[nodiscard]] Call& new_call(Channel& channel) {
+    ++calls_;
+    return channel.calls.emplace_back();
+  }
   // connection.cc
   void send_start();
   void check_heartbeat(Time now);
@@ -217,6 +221,7 @@ class Session final : public Conversation, public broker::ReplySink {
   std::map<std::uint16_t, std::unique_ptr<Channel>> channels_;
   std::uint64_t last_instance_ = 0, last_call_ = 0, last_consumer_ = 0;
   std::size_t held_bytes_ = 0;
+  std::size_t calls_ = 0;  // not answered, of all channels
 
   Channel* stalled_ = nullptr;  // its publish waits for room
   Time retry_at_{};
