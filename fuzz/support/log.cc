@@ -168,13 +168,9 @@ void check_log(ByteView bytes, bool resealed) {
   directory.restore(disk);
   const auto verified = verify(directory, false);
   if (verified) {
-    if (!verified->healthy()) {
-      for (const auto& problem : verified->problems) check_line(problem.what);
-    } else if (!resealed) {
-      // (Records that make no sense under checksums that hold are nobody's damage.)
-      if (!first.error.empty())
-        fatal("verify found nothing, and the log does not open", first.error);
-    }
+    for (const auto& problem : verified->problems) check_line(problem.what);
+    if (verified->healthy() && !first.error.empty())
+      fatal("verify found nothing, and the log does not open", first.error);
   } else {
     check_line(verified.error().message);
   }
@@ -182,7 +178,7 @@ void check_log(ByteView bytes, bool resealed) {
   const auto repaired = verify(directory, true);
   if (!repaired) return;
   const bool all = std::ranges::all_of(repaired->problems, &VerifyProblem::repaired);
-  if (!all || resealed) return;
+  if (!all) return;
   const auto after = open(directory);
   if (!after.error.empty()) fatal("what was repaired does not open", after.error);
 }

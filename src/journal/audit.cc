@@ -43,6 +43,8 @@ class Auditor {
   std::uint32_t end_crc_ = 0;
   std::string why_;
   bool stale_ = false;  // what is there is whole but does not belong there
+  // A batch that recovery refuses as well, and does not take for a torn tail.
+  std::optional<BatchHeader> refused_;
 };
 
 Result<void> Auditor::read_header() {
@@ -57,7 +59,8 @@ Result<void> Auditor::read_header() {
   const bool fits = header && header->number == context_.number &&
                     header->log_id == layout_.log_id() &&
                     header->segment_bytes == layout_.segment_bytes() &&
-                    (!context_.link || header->previous_crc == context_.link->crc);
+                    (!context_.link || header->previous_crc == context_.link->crc) &&
+                    (context_.previous_end == 0 || header->previous_end == context_.previous_end);
   if (fits) return {};
   audit_.header_damaged = true;
   header = SegmentHeader{.log_id = layout_.log_id(),
@@ -104,6 +107,7 @@ void Auditor::take_record(std::uint64_t offset, const RecordView& record) {
 // The batch at `offset`, if it is whole and belongs there. Sets why_ otherwise.
 Result<bool> Auditor::take_batch(std::uint64_t offset) {
   stale_ = false;
+  refused_.reset();
   why_ = "no batch header is here";
   if (file_ == nullptr) return false;
   auto probe = probe_batch(layout_, *file_, layout_.position(context_.number, offset), buffer_);
@@ -111,6 +115,8 @@ Result<bool> Auditor::take_batch(std::uint64_t offset) {
   if (!probe->header) return false;
   const auto& header = *probe->header;
   audit_.torn_bytes = header.total_bytes;
+  if (header.previous_crc != audit_.link.crc && header.epoch >= audit_.link.epoch)
+    refused_ = header;
   why_ = "the batch's checksum does not hold";
   if (!probe->whole) return false;
   stale_ = true;
@@ -118,12 +124,15 @@ Result<bool> Auditor::take_batch(std::uint64_t offset) {
   if (header.previous_crc != audit_.link.crc || header.epoch < audit_.link.epoch) return false;
   if (end_ && offset + header.total_bytes > *end_) return false;
   stale_ = false;
-  why_ = "a record's checksum does not hold though its batch's does";
+  refused_ = header;
+  why_ = "the batch's checksum holds, and its records make no sense";
   std::vector<RecordView> records;
   const auto keep = [&](const RecordView& record) -> Result<void> {
     const auto at = record.position.value - header.position;
-    if (!decode_record(layout_, record.position, ByteView(buffer_).subspan(at)))
+    if (!decode_record(layout_, record.position, ByteView(buffer_).subspan(at))) {
+      why_ = "a record's checksum does not hold though its batch's does";
       return fail(ErrorCode::corrupt, why_);
+    }
     records.push_back(record);
     return {};
   };
@@ -151,6 +160,11 @@ Result<bool> Auditor::make_hole(std::uint64_t offset) {
         hole.next_crc = (*later)->previous_crc;
       }
     }
+  }
+  if (hole.to == 0 && refused_) {
+    hole.to =
+        std::min(offset + refused_->total_bytes, end_.value_or(layout_.segment_bytes() - kBlock));
+    hole.next_crc = end_ && hole.to == *end_ ? end_crc_ : refused_->chain_crc();
   }
   if (hole.to == 0) {
     const auto end = end_.value_or(context_.durable_end);

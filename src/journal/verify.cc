@@ -199,6 +199,7 @@ Result<void> Verify::check_segment(std::uint64_t number) {
   const auto* live = live_in(number);
   if (number < first_ && live == nullptr) {
     link_.reset();
+    previous_end_ = {};
     return {};  // not needed, and so not read: what it holds may be anything
   }
   auto opened = open_mended(number);

@@ -243,6 +243,86 @@ TEST(JournalVerify, says_that_a_lost_checkpoint_cannot_be_repaired_when_segments
   EXPECT_TRUE(disk.exists(name));
 }
 
+// Writes the log's only segment anew with its last batch changed, under checksums that hold.
+template <class Change>
+void falsify_last_batch(MemoryDirectory& disk, LogPosition last_record, const Change& change) {
+  const auto name = segment_name(1);
+  auto bytes = disk.contents(name);
+  const auto header = decode_segment_header(ByteView(bytes).first(kBlock)).header;
+  ASSERT_TRUE(header);
+  const Layout layout(header->log_id, header->segment_bytes);
+  const LogPosition position(last_record.value - kBatchHeaderBytes);
+  const auto rest = std::span(bytes).subspan(layout.offset_of(position));
+  auto batch = decode_batch_header(layout, position, rest);
+  ASSERT_TRUE(batch);
+  change(*batch, rest.subspan(kBatchHeaderBytes));
+  seal_batch(layout, *batch, rest.first(batch->total_bytes));
+  disk.set_contents(name, std::move(bytes));
+}
+
+// Verify took such a batch for a torn tail, and the log did not open.
+void expect_refused_and_repaired(MemoryDirectory& disk, std::size_t records_kept) {
+  EXPECT_FALSE(Life(disk));
+  const auto report = verify(disk, false);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(report->healthy());
+  EXPECT_FALSE(Life(disk)) << "nothing was to be repaired";
+  ASSERT_TRUE(verify(disk, true));
+  Life life(disk);
+  ASSERT_TRUE(life) << life.error.message;
+  ASSERT_EQ(life.recorder.records.size(), records_kept);
+  EXPECT_EQ(life.body(life.recorder.records[0].position), "kept");
+}
+
+class JournalVerifyNonsense : public testing::Test {
+ protected:
+  JournalVerifyNonsense() {
+    Life life(disk);
+    life.put("first", "kept");
+    life->commit();
+    last = life.put("last", "lost");
+    life->commit();
+  }
+  MemoryDirectory disk;
+  LogPosition last;
+};
+
+TEST_F(JournalVerifyNonsense,
+       a_last_batch_that_counts_its_records_wrong_is_damage_and_they_are_kept) {
+  falsify_last_batch(disk, last,
+                     [](BatchHeader& batch, std::span<std::byte>) { batch.record_count = 7; });
+  expect_refused_and_repaired(disk, 2);
+}
+
+TEST_F(JournalVerifyNonsense, a_last_batch_that_does_not_follow_the_one_before_it_is_damage) {
+  falsify_last_batch(disk, last,
+                     [](BatchHeader& batch, std::span<std::byte>) { ++batch.previous_crc; });
+  expect_refused_and_repaired(disk, 1);
+}
+
+TEST_F(JournalVerifyNonsense, a_last_batch_with_a_record_longer_than_itself_is_damage) {
+  falsify_last_batch(disk, last, [](BatchHeader&, std::span<std::byte> record) {
+    encode_record_header({.head_bytes = 4, .body_bytes = 1u << 20}, record.data());
+  });
+  expect_refused_and_repaired(disk, 1);
+}
+
+TEST(JournalVerify, a_segment_that_names_another_end_of_the_one_before_it_has_a_damaged_header) {
+  MemoryDirectory disk;
+  write_log(disk, false);
+  auto bytes = disk.contents(segment_name(2));
+  auto header = *decode_segment_header(ByteView(bytes).first(kBlock)).header;
+  header.previous_end = 3 * kSegment;
+  std::ranges::copy(encode(header), bytes.begin());
+  disk.set_contents(segment_name(2), std::move(bytes));
+  EXPECT_FALSE(Life(disk));
+  const auto report = verify(disk, true);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(report->healthy());
+  Life life(disk);
+  EXPECT_TRUE(life) << life.error.message;
+}
+
 TEST(JournalVerify, is_refused_while_the_log_is_open) {
   MemoryDirectory disk;
   Life life(disk);
