@@ -55,6 +55,8 @@ void write_json_real(std::string& out, double value) {
   char digits[40];
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   out.append(digits, end);
+  // "-0" would be read back as an integer, which has no such zero.
+  if (value == 0 && std::signbit(value)) out.append(".0");
 }
 
 void write_json_text(std::string& out, std::string_view text) {

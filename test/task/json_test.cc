@@ -97,6 +97,12 @@ TEST(Json, RefusesNumbersThatAreNotFinite) {
                penstock::InvalidInput);
 }
 
+TEST(Json, KeepsTheSignOfAZero) {
+  EXPECT_EQ(penstock::to_json(-0.0), "-0.0");
+  EXPECT_TRUE(std::signbit(penstock::from_json<double>("-0.0")));
+  EXPECT_EQ(penstock::to_json(0.0), "0");
+}
+
 TEST(Json, CarriesContainers) {
   expect_round_trip(std::vector<int>{1, 2, 3}, "[1,2,3]");
   expect_round_trip(std::vector<bool>{true, false}, "[true,false]");
