@@ -197,7 +197,9 @@ Result<void> Auditor::fill_hole(Hole& hole) {
   std::uint64_t at = gap;
   while (!stale_ && at + kRecordHeaderBytes <= batch.size()) {
     const auto position = LogPosition(base.value + at);
-    const bool reachable = at == gap || at >= gap + kRecordHeaderBytes;
+    // What only keeps a place is no record, whatever its checksum says.
+    const bool reachable = (at == gap || at >= gap + kRecordHeaderBytes) &&
+                           !decode_record_header(batch.data() + at).filler;
     const auto record =
         reachable ? decode_record(layout_, position, ByteView(batch).subspan(at)) : std::nullopt;
     const auto total = record ? record_bytes(record->head.size(), record->body.size()) : 0;

@@ -243,14 +243,18 @@ TEST(JournalVerify, says_that_a_lost_checkpoint_cannot_be_repaired_when_segments
   EXPECT_TRUE(disk.exists(name));
 }
 
+Layout layout_of(const MemoryDirectory& disk) {
+  const auto bytes = disk.contents(segment_name(1));
+  const auto header = decode_segment_header(ByteView(bytes).first(kBlock)).header;
+  return {header.value().log_id, header->segment_bytes};
+}
+
 // Writes the log's only segment anew with its last batch changed, under checksums that hold.
 template <class Change>
 void falsify_last_batch(MemoryDirectory& disk, LogPosition last_record, const Change& change) {
   const auto name = segment_name(1);
   auto bytes = disk.contents(name);
-  const auto header = decode_segment_header(ByteView(bytes).first(kBlock)).header;
-  ASSERT_TRUE(header);
-  const Layout layout(header->log_id, header->segment_bytes);
+  const Layout layout = layout_of(disk);
   const LogPosition position(last_record.value - kBatchHeaderBytes);
   const auto rest = std::span(bytes).subspan(layout.offset_of(position));
   auto batch = decode_batch_header(layout, position, rest);
@@ -303,6 +307,18 @@ TEST_F(JournalVerifyNonsense, a_last_batch_that_does_not_follow_the_one_before_i
 TEST_F(JournalVerifyNonsense, a_last_batch_with_a_record_longer_than_itself_is_damage) {
   falsify_last_batch(disk, last, [](BatchHeader&, std::span<std::byte> record) {
     encode_record_header({.head_bytes = 4, .body_bytes = 1u << 20}, record.data());
+  });
+  expect_refused_and_repaired(disk, 1);
+}
+
+// It was counted as a record that was saved, and recovery did not find it.
+TEST_F(JournalVerifyNonsense, a_place_that_is_kept_is_no_record_although_its_checksum_holds) {
+  const Layout layout = layout_of(disk);
+  falsify_last_batch(disk, last, [&](BatchHeader& batch, std::span<std::byte> record) {
+    batch.record_count = 7;
+    encode_record_header({.head_bytes = 4, .body_bytes = 4, .filler = true}, record.data());
+    const auto crc = record_crc(layout, last, record.first(kRecordHeaderBytes + 8));
+    std::memcpy(record.data(), &crc, sizeof crc);
   });
   expect_refused_and_repaired(disk, 1);
 }
