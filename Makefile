@@ -80,7 +80,7 @@ power-cuts: configure ## the same, and what was not durable goes with the proces
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles
 	@cd build/release && test/crash/crash_cycles --power-cuts $(CYCLES) $(SEED)
 
-faults: configure ## let every call of the server fail, one after the other (SAMPLE=60 for some; takes an hour)
+faults: configure ## let every call of the server fail, one after the other (SAMPLE=60 for some; all: 20 minutes)
 	@cmake --build --preset release -j $(JOBS) --target fault_runs
 	@cd build/release && test/faults/fault_runs $(if $(SAMPLE),--sample $(SAMPLE) $(or $(SEED),1))
 
