@@ -155,9 +155,11 @@ class Run {
     return stage_.ledger.violations().empty();
   }
   void start_clients() {
+    // The last two have tasks, which AMQP does not know.
     const auto front = [this](int n) {
-      return n % 2 == 0 ? http_front(stage_.port, stage_.lives)
-                        : native_front(stage_.port, stage_.lives);
+      return n % 2 != 0 ? native_front(stage_.port, stage_.lives)
+             : n == 2   ? amqp_front(stage_.port, stage_.lives)
+                        : http_front(stage_.port, stage_.lives);
     };
     for (int n = 0; n < kProducers; ++n)
       producers_.emplace_back([this, n, front, seed = random_()] {

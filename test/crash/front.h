@@ -1,5 +1,5 @@
-// One way into the server, as the clients of this test use it; HTTP and the native protocol behind
-// the same words.
+// One way into the server, as the clients of this test use it; HTTP, AMQP and the native protocol
+// behind the same words.
 //
 // Threads: an object belongs to one thread.
 #pragma once
@@ -58,7 +58,7 @@ struct Answer {
 };
 
 struct Taken {
-  std::uint64_t id = 0;
+  std::uint64_t id = 0;  // 0: the protocol tells none
   std::string lease;
   std::string body;
 };
@@ -87,6 +87,8 @@ class Front {
 };
 
 [[nodiscard]] std::unique_ptr<Front> http_front(std::uint16_t port, Lives& lives);
+// Of messages only.
+[[nodiscard]] std::unique_ptr<Front> amqp_front(std::uint16_t port, Lives& lives);
 [[nodiscard]] std::unique_ptr<Front> native_front(std::uint16_t port, Lives& lives);
 
 // A task's arguments hold its body; both ways.

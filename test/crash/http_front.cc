@@ -1,16 +1,12 @@
 // Over HTTP, with a plain socket and no code of ours but the JSON reader.
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include "base/text.h"
 #include "test/crash/front.h"
+#include "test/crash/socket.h"
 #include "wire/json/json.h"
 
 namespace penstock::crash {
@@ -28,9 +24,6 @@ struct Response {
 class Connection {
  public:
   explicit Connection(std::uint16_t port) : port_(port) {}
-  ~Connection() { close(); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
 
   [[nodiscard]] Response post(std::string_view path, std::string_view fields,
                               std::string_view body) {
@@ -38,65 +31,35 @@ class Connection {
         fmt::format("POST {} HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: {}\r\n\r\n{}", path,
                     fields, body.size(), body);
     Response response;
-    if ((fd_ < 0 && !connect()) || !send(request) || !read(response)) {
-      close();
+    if ((!socket_.is_open() && !socket_.connect(port_)) || !socket_.send(request) ||
+        !read(response)) {
+      socket_.close();
       return {};
     }
     return response;
   }
 
  private:
-  bool connect() {
-    fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const int on = 1;
-    ::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    const timeval patience{.tv_sec = 30, .tv_usec = 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port_);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
-  }
-  void close() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-    received_.clear();
-  }
-  bool send(std::string_view text) {
-    while (!text.empty()) {
-      const ssize_t count = ::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
-      if (count <= 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(count));
-    }
-    return true;
-  }
-  bool more() {
-    char buffer[65536];
-    const ssize_t count = ::recv(fd_, buffer, sizeof buffer, 0);
-    if (count > 0) received_.append(buffer, static_cast<std::size_t>(count));
-    return count > 0;
-  }
   bool read(Response& response) {
+    std::string& received = socket_.received;
     std::size_t end = 0;
-    while ((end = received_.find("\r\n\r\n")) == std::string::npos)
-      if (!more()) return false;
-    const std::string head = ascii_lowered(received_.substr(0, end));
+    while ((end = received.find("\r\n\r\n")) == std::string::npos)
+      if (!socket_.receive()) return false;
+    const std::string head = ascii_lowered(received.substr(0, end));
     constexpr std::string_view kLength = "content-length: ";
     const auto at = head.find(kLength);
     const std::size_t length =
         at == std::string::npos ? 0 : std::strtoul(head.c_str() + at + kLength.size(), nullptr, 10);
-    while (received_.size() < end + 4 + length)
-      if (!more()) return false;
+    while (received.size() < end + 4 + length)
+      if (!socket_.receive()) return false;
     response.status = static_cast<int>(std::strtol(head.c_str() + 9, nullptr, 10));
-    response.body = received_.substr(end + 4, length);
-    received_.erase(0, end + 4 + length);
+    response.body = received.substr(end + 4, length);
+    received.erase(0, end + 4 + length);
     return true;
   }
 
   std::uint16_t port_;
-  int fd_ = -1;
-  std::string received_;
+  Socket socket_;
 };
 
 std::uint64_t number_of(const json::value& text) {
