@@ -56,13 +56,23 @@ MaybeFault Session::on_body(Channel& channel, ByteView payload) {
                              incoming.body_bytes)};
   // A body in one frame is published from where it lies.
   if (payload.size() == incoming.body_bytes) return publish(channel, payload);
+  if (auto fault = hold(payload.size())) return fault;
   append(incoming.body, payload);
-  held_bytes_ += payload.size();
   if (incoming.body.size() < incoming.body_bytes) return std::nullopt;
   const Bytes body = std::move(incoming.body);
   incoming.body.clear();
   held_bytes_ -= body.size();
   return publish(channel, body);
+}
+
+MaybeFault Session::hold(std::uint64_t bytes) {
+  if (held_bytes_ + bytes > settings().max_held_bytes)
+    return Fault{ReplyCode::resource_error,
+                 fmt::format("a connection's unfinished messages and transactions take at most {} "
+                             "bytes together",
+                             settings().max_held_bytes)};
+  held_bytes_ += bytes;
+  return std::nullopt;
 }
 
 void Session::end_publish(Channel& channel) {

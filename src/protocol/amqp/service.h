@@ -28,6 +28,9 @@ struct Settings {
   std::uint64_t max_message_bytes = 16ull << 20;
   // Messages and acks that a transaction may hold until it is committed.
   std::uint64_t max_transaction_bytes = 64ull << 20;
+  // Bodies that are not whole yet, and transactions, of all channels of a connection together: each
+  // channel may hold one, and the gateway lets one connection go beyond its budget.
+  std::uint64_t max_held_bytes = 128ull << 20;
   // Output not yet sent; beyond that nothing is read, and consumers get nothing more.
   std::size_t max_output_bytes = 8u << 20;
   // Methods taken in and not yet answered; one more is not read.

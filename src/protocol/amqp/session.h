@@ -176,6 +176,8 @@ class Session final : public Conversation, public broker::ReplySink {
   // publish.cc
   [[nodiscard]] MaybeFault on_content_header(Channel&, ByteView payload);
   [[nodiscard]] MaybeFault on_body(Channel&, ByteView payload);
+  // So much more is kept until a message or a transaction is whole; a fault when it is too much.
+  [[nodiscard]] MaybeFault hold(std::uint64_t bytes);
   [[nodiscard]] MaybeFault publish(Channel&, ByteView body);
   [[nodiscard]] MaybeFault offer(Channel&, const engine::RoutedPublish&);
   [[nodiscard]] MaybeFault reply_directly(Channel&, ByteView body);

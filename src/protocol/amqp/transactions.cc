@@ -23,6 +23,7 @@ MaybeFault Session::hold_publish(Channel& channel, const engine::RoutedPublish& 
                              settings().max_transaction_bytes)};
   const auto queues = broker().count_routes(publish);
   if (!queues) return fault_of(queues.error());
+  if (auto fault = hold(bytes)) return fault;
   if (*queues == 0 && channel.incoming.mandatory)
     return_message(channel, publish.message.body, transaction.returns);
   auto& held = transaction.publishes.emplace_back();
@@ -33,7 +34,6 @@ MaybeFault Session::hold_publish(Channel& channel, const engine::RoutedPublish& 
   held.key = publish.message.key;
   held.message = publish.message;
   transaction.bytes += bytes;
-  held_bytes_ += bytes;
   return std::nullopt;
 }
 

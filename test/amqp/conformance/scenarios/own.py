@@ -1,10 +1,13 @@
 """What Penstock has and RabbitMQ has not, or only with plugins."""
 
+import select
+
 import pika
-from pika import exceptions
+from pika import exceptions, spec
 
 from ..client import DURABLE, Inbox, behaviour, depth, drain, get, settled
 from ..scenario import Failure, equal, holds
+from ..wire import BODY, raw_frame, raw_header
 
 
 def own(name, **more):
@@ -97,6 +100,43 @@ def _(t):
             refused += 1
     if not refused:
         raise Failure("all were taken though a thousand wait")
+
+
+def announced_everywhere(t, channels, size):
+    """A connection that has begun a message of this size on so many channels."""
+    wire = t.wire()
+    for number in range(1, channels + 1):
+        wire.channel(number)
+    for number in range(1, channels + 1):
+        wire.method(number, spec.Basic.Publish(routing_key=t.name("nowhere")))
+        wire.send(raw_header(number, size))
+    return wire
+
+
+@own("bodies that are begun on many channels and never ended are refused before they take much")
+def _(t):
+    wire = announced_everywhere(t, channels=100, size=15 << 20)
+    piece = bytes(131_000)
+    sent = 0
+    while not select.select([wire.socket], [], [], 0)[0]:
+        holds(sent < 512 << 20, f"{sent >> 20} MiB of unfinished bodies were taken")
+        for number in range(1, 101):
+            wire.send(raw_frame(BODY, number, piece))
+            sent += len(piece)
+    wire.expect_close(506)
+
+
+@own("many channels may each be in the middle of a large body")
+def _(t):
+    size = 4 << 20
+    wire = announced_everywhere(t, channels=20, size=size)
+    for _ in range(size >> 17):
+        for number in range(1, 21):
+            wire.send(raw_frame(BODY, number, bytes((1 << 17) - 8)))
+    rest = size - (size >> 17) * ((1 << 17) - 8)
+    for number in range(1, 21):
+        wire.send(raw_frame(BODY, number, bytes(rest)))
+    wire.channel(21)
 
 
 @own("a body larger than any message may be is refused with 406 or 311")
