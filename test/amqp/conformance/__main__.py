@@ -11,12 +11,13 @@ import contextlib
 import pathlib
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 
 from . import access, management, tools  # noqa: F401  makes their scenarios known
-from .runner import run_over_restart, run_parallel, say
+from .runner import Outcome, run_over_restart, run_parallel, say
 from .scenario import SCENARIOS, Address
 from .scripts import NotToBeHad, run_script, scripts
 from .server import Penstock, RabbitMQ
@@ -55,8 +56,7 @@ def run_suites(server, suites, options, report):
         if not some or (suite in (*STARTED, "restart") and server.kind == "other"):
             continue
         if suite in STARTED:
-            with server.another(**STARTED[suite]) as another:
-                outcomes += run_parallel(some, another.address, options.jobs, report)
+            outcomes += run_apart(server, suite, some, options, report)
         elif suite == "restart":
             outcomes += run_over_restart(some, server, report)
         else:
@@ -68,6 +68,19 @@ def run_suites(server, suites, options, report):
             except NotToBeHad as why:
                 print(f"left out: {script.suite}: {why}")
     return outcomes
+
+
+def run_apart(server, suite, some, options, report):
+    """With a server of the same kind, started as the suite wants it."""
+    started = time.monotonic()
+    try:
+        with server.another(**STARTED[suite]) as another:
+            return run_parallel(some, another.address, options.jobs, report)
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        outcome = Outcome(f"{suite}: its server is set up", f"{type(error).__name__}: {error}",
+                          time.monotonic() - started)
+        report(outcome)
+        return [outcome]
 
 
 def known_failures(options, server):
