@@ -12,6 +12,7 @@ using engine::Outcome;
 namespace {
 
 constexpr const char* kQueues[] = {"a", "b"};
+constexpr const char* kExchange = "x";
 constexpr const char* kKinds[] = {"publish", "take", "settle", "extend",
                                   "queue",   "task", "redrive"};
 std::string short_name(const std::string& body) {
@@ -50,11 +51,29 @@ void Clients::declare_queues() {
         {"max_length", length}, {"max_attempts", attempts},          {"group_limit", groups},
         {"lease", lease},       {"backoff", "fixed:100ms:nojitter"}, {"dedup_window", "24h"}};
     broker_->declare(clients_.front().session, ++tag_, name, patch);
-    broker_->settle_down();
-    const auto answer = clients_.front().inbox->take(tag_);
-    if (!answer || answer->kind != Answer::Kind::done)
-      violated("declare", answer ? answer->reason : "was not answered");
+    expect_done("declare");
   }
+  engine::ExchangeSpec exchange;
+  exchange.name = kExchange;
+  exchange.type = engine::ExchangeType::topic;
+  broker_->declare_exchange(clients_.front().session, ++tag_, exchange);
+  expect_done("declare an exchange");
+  for (const auto* name : kQueues) {
+    const auto pattern = fmt::format("{}.#", name);
+    engine::BindingSpec binding;
+    binding.source = kExchange;
+    binding.destination = name;
+    binding.key = pattern;
+    broker_->bind(clients_.front().session, ++tag_, binding);
+    expect_done("bind");
+  }
+}
+
+void Clients::expect_done(const char* what) {
+  broker_->settle_down();
+  const auto answer = clients_.front().inbox->take(tag_);
+  if (!answer || answer->kind != Answer::Kind::done)
+    violated(what, answer ? answer->reason : "was not answered");
 }
 
 // ---- asking
@@ -159,7 +178,18 @@ void Clients::publish() {
   if (!asked.key.empty())
     if (const auto* first = ledger_.by_key(asked.queue, asked.key)) asked.key_of = first->id;
   const std::string queue = asked.queue;
-  broker_->publish(client.session, ask(std::move(asked)), engine::Publish{queue, inputs});
+  const auto tag = ask(std::move(asked));
+  if (count > 1 || random_.one_in(2))
+    return broker_->publish(client.session, tag, engine::Publish{queue, inputs});
+  // The same queue, by one of the two ways that lead there through an exchange.
+  const bool named = random_.one_in(2);
+  const std::string key = named ? queue + ".some.words" : queue;
+  const std::string_view keys[]{key};
+  engine::RoutedPublish publish;
+  publish.exchange = named ? kExchange : "";
+  publish.keys = keys;
+  publish.message = inputs.front();
+  broker_->publish_routed(client.session, tag, publish);
 }
 
 void Clients::take() {
@@ -175,6 +205,7 @@ void Clients::take() {
   if (random_.one_in(3))
     take.wait_until = clock_.now() + Duration(static_cast<std::int64_t>(random_.below(1'000'000)));
   take.connection_bound = asked.bound = random_.one_in(2);
+  take.unlimited = take.connection_bound && random_.one_in(3);
   asked.lease = take.lease;
   broker_->take(client.session, ask(std::move(asked)), take);
 }
@@ -192,7 +223,8 @@ void Clients::settle() {
   asked.token = held.token;
   const auto luck = random_.below(20);
   asked.outcome = luck < 13   ? Outcome::ack
-                  : luck < 16 ? Outcome::nack
+                  : luck < 15 ? Outcome::nack
+                  : luck < 16 ? Outcome::requeue
                   : luck < 18 ? Outcome::reject
                               : Outcome::give_back;
   asked.lease_live = message.live_until > clock_.now() && message.ends_asked == 0 &&

@@ -19,6 +19,8 @@ class Clients {
   // To a broker that just opened.
   void connect(broker::Broker& broker);
   void declare_queues();
+  // The last command of the first client.
+  void expect_done(const char* what);
   // One command, of one client.
   void act();
   // Reads all replies that came, and checks them.

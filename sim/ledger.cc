@@ -54,6 +54,8 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   const auto& body = found->first;
   const auto rules = queues.find(delivery.queue);
   const auto of_queue = rules == queues.end() ? engine::QueueOptions{}.lease : rules->second.lease;
+  // A lease without an end does not tell when it was given: then nothing is said of times.
+  const bool timed = delivery.deadline != Time{};
   const auto decided = delivery.deadline - (lease > Duration{} ? lease : of_queue);
   if (message.gone) violated("no resurrection", body + " was settled for good, and came back");
   if (message.id && message.id != delivery.id)
@@ -65,13 +67,13 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
     violated("no invention", body + " came out of queue " + delivery.queue);
   if (dead && !message.may_move && queues.at(message.queue).max_attempts == 0)
     violated("dead letters", body + " is dead, and nothing killed it");
-  if (message.live_until > decided)
+  if (timed && message.live_until > decided)
     violated("one live lease", fmt::format("{} was delivered {} us before its lease ended", body,
                                            (message.live_until - decided).count()));
   const auto token = broker::Broker::to_text(delivery.lease);
   if (!message.leases_seen.insert(token).second)
     violated("fencing", fmt::format("{} was delivered twice with lease {}", body, token));
-  if (!dead && message.not_before > decided && !message.returned)
+  if (timed && !dead && message.not_before > decided && !message.returned)
     violated("not before", body + " came before its time");
   if (!dead && !message.may_move && message.expires_at != Time{} &&
       message.expires_at + std::chrono::milliseconds(1) < decided)
@@ -82,7 +84,7 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
     violated("attempts",
              fmt::format("{} came for the {}. time of {}", body, delivery.attempts, most));
   if (delivery.attempts == 0) violated("attempts", body + " came for the 0. time");
-  if (!dead) check_order(body, message, decided);
+  if (timed && !dead) check_order(body, message, decided);
   // It is here, so whatever might have ended it did not.
   message.seen = message.returned = true;
   message.may_be_gone = false;
