@@ -39,6 +39,7 @@ class Scenario:
     only: str = ""
     seconds: float = 20.0
     needs: str = ""  # a program that has to be installed
+    differs: str = ""  # what Penstock does instead, on purpose; docs/protocols/amqp.md says why
 
     def full_name(self):
         return f"{self.suite}: {self.name}"
