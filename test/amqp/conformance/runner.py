@@ -10,7 +10,7 @@ import traceback
 
 from . import scenarios  # noqa: F401  makes them known
 from .client import Client
-from .scenario import SCENARIOS
+from .scenario import PATIENCE, SCENARIOS
 
 
 @dataclasses.dataclass
@@ -52,11 +52,14 @@ def run_one(scenario, context):
     """One scenario from its start to the end of its cleaning up."""
     started = time.monotonic()
     problem = ""
-    try:
-        with time_limit(scenario.seconds), context.cleanup:
-            scenario.function(context)
-    except Exception as error:  # whatever a client library raises is the outcome
-        problem = f"{type(error).__name__}: {error}{where(error)}"
+    # Cleaning up has a limit of its own: the scenario may have used up its one.
+    for step, seconds in ((lambda: scenario.function(context), scenario.seconds),
+                          (context.cleanup.close, 2 * PATIENCE)):
+        try:
+            with time_limit(seconds):
+                step()
+        except Exception as error:  # whatever a client library raises is the outcome
+            problem = problem or f"{type(error).__name__}: {error}{where(error)}"
     return Outcome(scenario.full_name(), problem, time.monotonic() - started)
 
 
