@@ -8,7 +8,7 @@ import time
 import typing
 import uuid
 
-PATIENCE = 5.0  # seconds within which a server that works has said what it has to say
+PATIENCE = 12.0  # seconds within which a server that works has said what it has to say
 
 
 class Failure(AssertionError):
@@ -37,7 +37,7 @@ class Scenario:
     name: str
     function: typing.Callable
     only: str = ""
-    seconds: float = 20.0
+    seconds: float = 40.0
     needs: str = ""  # a program that has to be installed
     differs: str = ""  # what Penstock does instead, on purpose; docs/protocols/amqp.md says why
 
