@@ -8,3 +8,5 @@ find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(CURL REQUIRED)
 find_package(ZLIB REQUIRED)
+# Those that bring no package of CMake's are linked by their names.
+find_library(RE2_LIBRARY re2 REQUIRED)

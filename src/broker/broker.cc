@@ -1,5 +1,5 @@
-#include "base/text.h"
 #include "broker/broker_impl.h"
+#include "engine/names.h"
 
 namespace penstock::broker {
 namespace {
@@ -28,9 +28,10 @@ Result<void> Broker::Impl::open(Directory& directory) {
 Broker::Broker(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Broker::~Broker() = default;
 
-SessionId Broker::open_session(ReplySink& sink) {
+SessionId Broker::open_session(ReplySink& sink, Trust trust) {
   const SessionId session(impl_->next_session_++);
   impl_->sessions_.emplace(session, &sink);
+  if (trust == Trust::guest) impl_->engine_.admit(session);
   return session;
 }
 
@@ -41,13 +42,19 @@ void Broker::close_session(SessionId session) {
 }
 
 void Broker::publish(SessionId session, Tag tag, const engine::Publish& publish) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->publish(session, tag, publish, Time{});
 }
 void Broker::publish_wait(SessionId session, Tag tag, const engine::Publish& publish,
                           Time wait_until) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->publish(session, tag, publish, wait_until);
 }
 void Broker::take(SessionId session, Tag tag, const engine::Take& take) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   if (auto error = impl_->engine_.take(now(), session, tag, take))
     impl_->answer(session, tag, std::move(*error));
 }
@@ -55,44 +62,61 @@ void Broker::cancel_take(SessionId session, Tag take) {
   impl_->engine_.cancel_take(session, take);
 }
 void Broker::settle(SessionId session, Tag tag, const engine::Settle& settle) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->settle(session, tag, settle);
 }
 
 void Broker::extend(SessionId session, Tag tag, std::span<const engine::LeaseToken> leases,
                     Duration lease) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   const auto extended = impl_->engine_.extend(now(), leases, lease);
   impl_->answer(session, tag,
                 Settled{extended.extended, extended.lost, extended.cancelled, extended.deadline});
 }
 void Broker::progress(SessionId session, Tag tag, const engine::LeaseToken& lease,
                       const engine::Progress& progress) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   const auto noted = impl_->engine_.progress(lease, progress);
   impl_->answer(session, tag, Settled{noted.extended, noted.lost, noted.cancelled, noted.deadline});
 }
 
 void Broker::declare(SessionId session, Tag tag, std::string_view queue, OptionPatch patch) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.declare(now(), queue, patch, session));
 }
 void Broker::declare_same(SessionId session, Tag tag, std::string_view name, OptionPatch options) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   auto declared = impl_->engine_.declare_same(now(), name, options, session);
   if (!declared) return impl_->answer(session, tag, std::move(declared.error()));
   queue(session, tag, name);
 }
 void Broker::remove(SessionId session, Tag tag, std::string_view queue,
                     engine::RemoveIf condition) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.remove(now(), queue, session, condition));
 }
 void Broker::purge(SessionId session, Tag tag, std::string_view queue) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.purge(now(), queue, session));
 }
 
 void Broker::publish_routed(SessionId session, Tag tag, const engine::RoutedPublish& publish) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer(session, tag, impl_->route(publish));
 }
 Broker::Offered Broker::offer_routed(SessionId session, Tag tag,
                                      const engine::RoutedPublish& publish) {
-  auto reply = impl_->route(publish);
   Offered offered;
+  const auto acting = impl_->engine_.act_for(session);
+  auto reply = impl_->route(publish);
   if (auto* refused = std::get_if<Refused>(&reply)) {
     offered.refused = std::move(*refused);
   } else if (auto* error = std::get_if<Error>(&reply)) {
@@ -105,10 +129,14 @@ Broker::Offered Broker::offer_routed(SessionId session, Tag tag,
 }
 void Broker::transact(SessionId session, Tag tag, std::span<const engine::RoutedPublish> publishes,
                       std::span<const engine::Settle> settles) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer(session, tag, impl_->transact(publishes, settles));
 }
 
 void Broker::consume(SessionId session, Tag tag, Tag consumer, const engine::Consume& consume) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   if (auto error = impl_->engine_.consume(now(), session, consumer, consume))
     return impl_->answer(session, tag, std::move(*error));
   impl_->answer(session, tag, Done{1, true});
@@ -129,21 +157,33 @@ void Broker::cancel_consumer(SessionId session, Tag tag, Tag consumer) {
 }
 
 void Broker::declare_host(SessionId session, Tag tag, std::string_view name) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.declare_host(name));
 }
 void Broker::remove_host(SessionId session, Tag tag, std::string_view name) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.remove_host(now(), name));
 }
 void Broker::declare_exchange(SessionId session, Tag tag, const engine::ExchangeSpec& exchange) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.declare_exchange(exchange));
 }
 void Broker::remove_exchange(SessionId session, Tag tag, std::string_view name, bool if_unused) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.remove_exchange(name, if_unused));
 }
 void Broker::bind(SessionId session, Tag tag, const engine::BindingSpec& binding) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.bind(session, binding));
 }
 void Broker::unbind(SessionId session, Tag tag, const engine::BindingSpec& binding) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.unbind(session, binding));
 }
 const engine::Topology& Broker::topology() const {
@@ -151,11 +191,15 @@ const engine::Topology& Broker::topology() const {
 }
 Result<const engine::QueueOptions*> Broker::check_queue(SessionId session,
                                                         std::string_view name) const {
+  const auto acting = impl_->engine_.act_for(session);
+  if (auto shown = impl_->engine_.shown_queue(name); !shown) return fail(shown.error());
   auto queue = impl_->engine_.usable_queue(session, name);
   if (!queue) return fail(queue.error());
   return &(*queue)->options;
 }
-Result<std::size_t> Broker::count_routes(const engine::RoutedPublish& publish) const {
+Result<std::size_t> Broker::count_routes(SessionId session,
+                                         const engine::RoutedPublish& publish) const {
+  const auto acting = impl_->engine_.act_for(session);
   auto queues = impl_->engine_.route(publish);
   if (!queues) return fail(queues.error());
   return queues->size();
@@ -165,36 +209,46 @@ void Broker::barrier(SessionId session, Tag tag) {
 }
 
 void Broker::redrive(SessionId session, Tag tag, std::string_view queue, std::uint32_t max) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.redrive(now(), queue, max));
 }
 
 void Broker::queue(SessionId session, Tag tag, std::string_view name) {
-  const auto* queue = impl_->engine_.state().find_queue(name);
-  if (queue == nullptr)
-    return impl_->answer(session, tag,
-                         Error{ErrorCode::not_found, "there is no queue " + quoted(name),
-                               "declare it, or publish to it: that creates it with the defaults"});
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  auto queue = impl_->engine_.shown_queue(name);
+  if (!queue) return impl_->answer(session, tag, std::move(queue.error()));
   OwnedQueues answer;
-  answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
+  answer.queues.push_back(impl_->engine_.statistics(now(), **queue));
   impl_->answer(session, tag, std::move(answer));
 }
 void Broker::queues(SessionId session, Tag tag) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   OwnedQueues answer;
   for (const auto& queue : impl_->engine_.state().queues)
-    if (queue) answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
+    if (queue && impl_->engine_.sees(engine::split_name(queue->name).host))
+      answer.queues.push_back(impl_->engine_.statistics(now(), *queue));
   impl_->answer(session, tag, std::move(answer));
 }
 void Broker::browse(SessionId session, Tag tag, std::string_view name, std::uint32_t limit) {
-  const auto* queue = impl_->engine_.state().find_queue(name);
-  if (queue == nullptr)
-    return impl_->answer(session, tag,
-                         Error{ErrorCode::not_found, "there is no queue " + quoted(name), {}});
-  impl_->answer(session, tag, impl_->browse(*queue, limit));
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  auto queue = impl_->engine_.read_queue(name);
+  if (!queue) return impl_->answer(session, tag, std::move(queue.error()));
+  impl_->answer(session, tag, impl_->browse(**queue, limit));
 }
 void Broker::task(SessionId session, Tag tag, MessageId id, Time wait_until) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  if (auto allowed = impl_->engine_.may_see_task(id); !allowed)
+    return impl_->answer(session, tag, std::move(allowed.error()));
   impl_->engine_.watch_task(now(), session, tag, id, wait_until);
 }
 void Broker::cancel_task(SessionId session, Tag tag, MessageId id) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.cancel_task(now(), id));
 }
 
@@ -274,6 +328,7 @@ Broker::Statistics Broker::statistics() const {
   s.index_bytes = impl_->engine_.memory_bytes();
   s.transient_bytes = impl_->storage_->kept_bytes();
   s.replies_waiting = impl_->pending_.size();
+  s.denied = impl_->engine_.denied();
   return s;
 }
 

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "broker/reply.h"
+#include "engine/access.h"
 #include "engine/topology.h"
 #include "journal/journal.h"
 
@@ -42,6 +43,9 @@ class ReplySink {
  public:
   virtual ~ReplySink() = default;
   virtual void on_reply(Tag tag, const Reply& reply) = 0;
+  // Its user is gone, or may less than before: the session holds nothing any more, and whatever it
+  // asks for is denied until somebody logs in again.
+  virtual void on_ended(std::string_view reason) { (void)reason; }
 };
 
 // Something happened that somebody may be watching for (`GET /v1/events`).
@@ -60,12 +64,31 @@ class Broker {
                                                             Random& random, const Options& options);
   ~Broker();
 
-  [[nodiscard]] SessionId open_session(ReplySink& sink);
+  // `trusted`: of this program itself, which may do everything. Others are guests until they log
+  // in; guests may do everything while there are no users, and nothing once there are.
+  enum class Trust : std::uint8_t { trusted, guest };
+  [[nodiscard]] SessionId open_session(ReplySink& sink, Trust trust = Trust::trusted);
   // Its waiting takes are forgotten, its connection-bound leases come back, replies on their way to
   // it are dropped.
   void close_session(SessionId session);
 
-  // ---- commands; each is answered once, with `tag`, through the session's sink
+  // ---- who asks. That somebody is who he says is for the caller to know.
+  [[nodiscard]] bool has_users() const;
+  // The hash of its password; null: there is no such user.
+  [[nodiscard]] const std::string* password_of(std::string_view user) const;
+  [[nodiscard]] Result<void> log_in(SessionId session, std::string_view user);
+  void log_out(SessionId session);
+  // Whether the session may; known now. The commands ask it of themselves.
+  [[nodiscard]] Result<void> may(SessionId, engine::Right, engine::Resource,
+                                 std::string_view scoped);
+  [[nodiscard]] Result<void> may_enter(SessionId, std::string_view host);
+  [[nodiscard]] Result<void> may_as(SessionId, engine::Role);
+  [[nodiscard]] bool sees(SessionId, std::string_view host);
+  // All users, for an administrator; known now.
+  [[nodiscard]] Result<const engine::Access*> access(SessionId);
+
+  // ---- commands; each is answered once, with `tag`, through the session's sink. Error::denied is
+  // the answer to whoever may not.
   void publish(SessionId, Tag, const engine::Publish&);  // Published | Refused | Error
   void publish_wait(SessionId, Tag, const engine::Publish&, Time wait_until);  // for overflow=block
   // To wherever its exchange sends it. Published (without an id: no queue wants it) | Refused |
@@ -116,13 +139,21 @@ class Broker {
   void remove_exchange(SessionId, Tag, std::string_view name, bool if_unused);
   void bind(SessionId, Tag, const engine::BindingSpec&);
   void unbind(SessionId, Tag, const engine::BindingSpec&);
+  // Users and their permissions; Done | Error
+  void put_user(SessionId, Tag, const engine::UserChange&);
+  void remove_user(SessionId, Tag, std::string_view name);
+  void grant(SessionId, Tag, const engine::PermissionSpec&);
+  void revoke(SessionId, Tag, std::string_view user, std::string_view host);
+  void grant_topic(SessionId, Tag, const engine::TopicPermissionSpec&);
+  void revoke_topic(SessionId, Tag, std::string_view user, std::string_view host,
+                    std::string_view exchange);
   // What is known now. What is told of it goes out behind a barrier().
   [[nodiscard]] const engine::Topology& topology() const;
   // Whether the session may use it; not_found | locked. Known now, as with topology().
   [[nodiscard]] Result<const engine::QueueOptions*> check_queue(SessionId,
                                                                 std::string_view queue) const;
   // How many queues it would go to now.
-  [[nodiscard]] Result<std::size_t> count_routes(const engine::RoutedPublish&) const;
+  [[nodiscard]] Result<std::size_t> count_routes(SessionId, const engine::RoutedPublish&) const;
   void barrier(SessionId, Tag);  // Done, when all that was decided before is durable
 
   // A task's status; with `wait_until` the answer comes when it ended, or then at the latest.
@@ -165,6 +196,7 @@ class Broker {
     std::uint64_t replies_waiting = 0;
     std::uint64_t damaged_reads = 0;        // of records whose checksum did not hold
     std::uint64_t checkpoints_put_off = 0;  // for want of disk
+    std::uint64_t denied = 0;               // commands of those who may not
   };
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const journal::OpenReport& open_report() const;

@@ -23,6 +23,25 @@ class Broker::Impl {
 
   [[nodiscard]] Result<void> open(Directory& directory);
 
+  // access.cc
+  // Who asks, as long as it lives. False: somebody who may ask for nothing, and was told so.
+  class Asking {
+   public:
+    Asking(Impl& impl, SessionId session, Tag tag) : acting_(impl.engine_.act_for(session)) {
+      auto allowed = impl.engine_.may_ask();
+      allowed_ = allowed.has_value();
+      if (!allowed_) impl.answer(session, tag, std::move(allowed.error()));
+    }
+    explicit operator bool() const { return allowed_; }
+
+   private:
+    engine::Engine::Acting acting_;
+    bool allowed_ = false;
+  };
+  [[nodiscard]] Asking asks(SessionId session, Tag tag) { return {*this, session, tag}; }
+  // What those hold back whose rights were taken is not published any more.
+  void forget_ended();
+
   // commands.cc
   void publish(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until);
   // Publishes if journal and queue have room; what to answer, and whether waiting could change it.
@@ -30,7 +49,8 @@ class Broker::Impl {
     PendingReply reply;
     bool may_block = false;
   };
-  [[nodiscard]] Attempt attempt(std::span<const engine::Publish> publishes);
+  using Chosen = engine::Engine::Chosen;
+  [[nodiscard]] Attempt attempt(std::span<const engine::Publish> publishes, Chosen chosen);
   [[nodiscard]] PendingReply route(const engine::RoutedPublish& publish);
   [[nodiscard]] PendingReply transact(std::span<const engine::RoutedPublish> publishes,
                                       std::span<const engine::Settle> settles);

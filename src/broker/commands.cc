@@ -61,7 +61,8 @@ std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint
                "send them in several publishes"};
 }
 
-Broker::Impl::Attempt Broker::Impl::attempt(std::span<const engine::Publish> publishes) {
+Broker::Impl::Attempt Broker::Impl::attempt(std::span<const engine::Publish> publishes,
+                                            Chosen chosen) {
   // Asked for as a whole, so that all of it lies in one batch: it survives together or not at all.
   // A repeat of what was taken adds nothing, and "refused" would say that it was not taken.
   const auto repeats = [this](const auto& publish) { return engine_.adds_nothing(publish); };
@@ -69,7 +70,7 @@ Broker::Impl::Attempt Broker::Impl::attempt(std::span<const engine::Publish> pub
       full && !std::ranges::all_of(publishes, repeats))
     return {std::move(*full)};
   ids_.clear();
-  auto published = engine_.publish(clock_.now(), publishes, ids_);
+  auto published = engine_.publish(clock_.now(), publishes, ids_, chosen);
   if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
     OwnedPublished reply;
     reply.duplicates = *duplicates;
@@ -93,7 +94,7 @@ PendingReply Broker::Impl::route(const engine::RoutedPublish& publish) {
   if (targets->empty()) return OwnedPublished{};
   for (const auto queue : *targets)
     publishes_.push_back(engine::Publish{queue, std::span(&publish.message, 1)});
-  return std::move(attempt(publishes_).reply);
+  return std::move(attempt(publishes_, Chosen::by_exchange).reply);
 }
 
 PendingReply Broker::Impl::transact(std::span<const engine::RoutedPublish> publishes,
@@ -106,7 +107,7 @@ PendingReply Broker::Impl::transact(std::span<const engine::RoutedPublish> publi
       all.push_back(engine::Publish{queue, std::span(&publish.message, 1)});
   }
   if (!all.empty()) {
-    auto reply = std::move(attempt(all).reply);
+    auto reply = std::move(attempt(all, Chosen::by_exchange).reply);
     if (!std::holds_alternative<OwnedPublished>(reply)) return reply;
   }
   for (const auto& settle : settles) {
@@ -120,10 +121,13 @@ void Broker::Impl::publish(SessionId session, Tag tag, const engine::Publish& pu
                            Time wait_until) {
   if (publish.messages.empty())
     return answer(session, tag, Error{ErrorCode::invalid, "there is no message in the batch", {}});
+  // What is held back is published later, when nobody asks any more.
+  if (auto allowed = engine_.may_publish(publish.queue); !allowed)
+    return answer(session, tag, std::move(allowed.error()));
   // Those who wait for room go first.
   const bool may_wait = wait_until > clock_.now();
   if (!may_wait || !blocked_.any(publish.queue)) {
-    auto [reply, may_block] = attempt({&publish, 1});
+    auto [reply, may_block] = attempt({&publish, 1}, Chosen::by_name);
     if (!may_block || !may_wait) return answer(session, tag, std::move(reply));
   }
   if (!blocked_.hold(session, tag, publish, wait_until))

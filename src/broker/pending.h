@@ -38,8 +38,9 @@ struct OwnedQueues {
   std::vector<engine::QueueStatistics> queues;
 };
 
-using PendingReply = std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled,
-                                  OwnedBrowse, OwnedTask, OwnedQueues, Done, engine::Happened>;
+using PendingReply =
+    std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled, OwnedBrowse,
+                 OwnedTask, OwnedQueues, Done, engine::Happened, engine::SessionEnded>;
 
 struct Pending {
   LogPosition after;  // everything before this position must be durable first

@@ -42,6 +42,9 @@ void Broker::Impl::settle_effects() {
         answer(session, tag, std::move(*take));
       } else if (const auto* ended = std::get_if<engine::ConsumerEnded>(&effect)) {
         answer(ended->session, ended->tag, Error{ErrorCode::closed, "the queue was deleted", {}});
+      } else if (auto* over = std::get_if<engine::SessionEnded>(&effect)) {
+        const auto session = over->session;
+        answer(session, 0, std::move(*over));
       } else if (const auto* watch = std::get_if<engine::WatchAnswer>(&effect)) {
         if (sessions_.contains(watch->session))
           answer(watch->session, watch->tag, task_status(watch->id));
@@ -57,7 +60,7 @@ void Broker::Impl::settle_effects() {
 void Broker::Impl::retry_blocked(const std::string& queue) {
   while (auto* held = blocked_.first(queue)) {
     const engine::Publish publish{queue, held->messages};
-    auto [reply, may_block] = attempt({&publish, 1});
+    auto [reply, may_block] = attempt({&publish, 1}, Chosen::by_name);
     if (may_block) {
       if (const auto* found = engine_.state().find_queue(queue)) engine_.want_room(found->id);
       return;
@@ -72,7 +75,7 @@ void Broker::Impl::expire_blocked() {
     const auto& [queue, held] = *expired;
     // One last try tells why, and when to come back.
     const engine::Publish publish{queue, held.messages};
-    answer(held.session, held.tag, attempt({&publish, 1}).reply);
+    answer(held.session, held.tag, attempt({&publish, 1}, Chosen::by_name).reply);
   }
 }
 
@@ -99,6 +102,8 @@ void Broker::Impl::hand_over(Pending& pending) {
     return;
   }
   ReplySink& sink = *found->second;
+  if (const auto* ended = std::get_if<engine::SessionEnded>(&pending.reply))
+    return sink.on_ended(ended->reason);
   const auto tag = pending.tag;
   std::visit(
       [&]<class T>(T& reply) {
@@ -140,7 +145,8 @@ void Broker::Impl::hand_over(Pending& pending) {
           sink.on_reply(tag, status);
         } else if constexpr (std::is_same_v<T, OwnedQueues>) {
           sink.on_reply(tag, Queues{reply.queues});
-        } else if constexpr (!std::is_same_v<T, engine::Happened>) {
+        } else if constexpr (!std::is_same_v<T, engine::Happened> &&
+                             !std::is_same_v<T, engine::SessionEnded>) {
           sink.on_reply(tag, std::move(reply));
         }
       },

@@ -1,7 +1,8 @@
 // The engine's state without what the journal's live records tell by themselves.
 //
-// Layout: version; counters and secret; policies; queues; idempotency keys; results; and for each
-// message that is no longer as its publish record says, what it has come to.
+// Layout: version; counters and secret; policies; queues; idempotency keys; results; for each
+// message that is no longer as its publish record says, what it has come to; virtual hosts,
+// exchanges and bindings; users and their permissions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -82,6 +83,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
     encode_changed(out, message);
   }
   encode_topology(out);
+  access.encode(out);
 }
 
 void State::encode_changed(Encoder& out, const Message& message) const {
@@ -241,6 +243,8 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
     change.moved = (flags & 16) != 0;
   }
   if (version != kVersionBeforeExchanges && !restore_topology(in)) return damaged();
+  // Those that were written before there were users end here.
+  if (!in.finished() && !access.restore(in)) return damaged();
   if (!in.finished()) return damaged();
   return {};
 }

@@ -17,6 +17,8 @@ constexpr std::int64_t kMostAtOnce = 512;
 
 std::optional<Error> Engine::consume(Time now, SessionId session, std::uint64_t tag,
                                      const Consume& consume) {
+  if (auto allowed = may(Right::read, Resource::queue, consume.queue); !allowed)
+    return allowed.error();
   auto found = usable_queue(session, consume.queue);
   if (!found) return found.error();
   Queue& queue = **found;

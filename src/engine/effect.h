@@ -51,6 +51,12 @@ struct ConsumerEnded {
   std::uint64_t tag = 0;
 };
 
+// Its user lost something that it had: the session holds nothing any more, and may ask nothing.
+struct SessionEnded {
+  SessionId session;
+  std::string reason;
+};
+
 // A task that somebody waits for has ended, or the wait has.
 struct WatchAnswer {
   SessionId session;
@@ -72,6 +78,7 @@ struct Happened {
   Time at;
 };
 
-using Effect = std::variant<TakeAnswer, ConsumerEnded, WatchAnswer, RoomMade, Happened>;
+using Effect =
+    std::variant<TakeAnswer, ConsumerEnded, SessionEnded, WatchAnswer, RoomMade, Happened>;
 
 }  // namespace penstock::engine

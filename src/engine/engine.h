@@ -41,10 +41,42 @@ class Engine {
   // Ends recovery (or begins a new log, then writing its first record).
   void start(Storage& storage, Time now, bool created);
 
+  // ---- who asks (authorize.cc)
+  // A session from outside: while there are users it may do what the one may that it is logged in
+  // as, and nothing before. One that was never admitted is the program's own, and may do all.
+  void admit(SessionId session);
+  [[nodiscard]] Result<void> log_in(SessionId session, std::string_view user);
+  void log_out(Time now, SessionId session);
+  // As long as the object lives, what is asked is asked by `session`; Error::denied is the answer
+  // to what its user may not do.
+  class [[nodiscard]] Acting;
+  [[nodiscard]] Acting act_for(SessionId session);
+  [[nodiscard]] Result<void> may_ask();  // anything at all
+  [[nodiscard]] Result<void> may(Right right, Resource resource, std::string_view scoped);
+  [[nodiscard]] Result<void> may_enter(std::string_view host);
+  [[nodiscard]] Result<void> may_as(Role role);
+  [[nodiscard]] Result<void> may_publish(std::string_view queue);
+  [[nodiscard]] Result<void> may_see_task(MessageId id);
+  [[nodiscard]] bool sees(std::string_view host) const;  // what there is, in a list of all
+  [[nodiscard]] std::uint64_t denied() const { return denied_; }
+
+  // ---- users and permissions (users.cc); an administrator's, but for one's own password
+  [[nodiscard]] Result<bool> put_user(Time now, const UserChange& change);  // true: created
+  [[nodiscard]] Result<void> remove_user(Time now, std::string_view name);
+  [[nodiscard]] Result<void> grant(Time now, const PermissionSpec& spec);
+  [[nodiscard]] Result<void> revoke(Time now, std::string_view user, std::string_view host);
+  [[nodiscard]] Result<void> grant_topic(Time now, const TopicPermissionSpec& spec);
+  [[nodiscard]] Result<void> revoke_topic(std::string_view user, std::string_view host,
+                                          std::string_view exchange);
+
   // ---- publishing (publish.cc)
+  // Who chose the queues: whoever asks, by their names, or an exchange, for which route() has
+  // looked at the rights.
+  enum class Chosen : std::uint8_t { by_name, by_exchange };
   using PublishAnswer = std::variant<std::uint32_t, Refusal, Error>;  // the count of duplicates
   // Appends the ids, one per message, to `ids`.
-  [[nodiscard]] PublishAnswer publish(Time now, std::span<const Publish> publishes, IdList& ids);
+  [[nodiscard]] PublishAnswer publish(Time now, std::span<const Publish> publishes, IdList& ids,
+                                      Chosen chosen = Chosen::by_name);
   // The queues that it goes to, each once; none when nothing is bound for it. Names live until the
   // next call that changes queues or bindings. Error::not_found: there is no such exchange.
   [[nodiscard]] Result<std::span<const std::string_view>> route(const RoutedPublish& publish);
@@ -96,6 +128,9 @@ class Engine {
                                             SessionId session = {});
   // Error::locked when another session has it for itself.
   [[nodiscard]] Result<Queue*> usable_queue(SessionId session, std::string_view name);
+  // Whose statistics may be seen, and whose messages.
+  [[nodiscard]] Result<const Queue*> shown_queue(std::string_view name);
+  [[nodiscard]] Result<const Queue*> read_queue(std::string_view name);
   [[nodiscard]] Result<std::uint64_t> redrive(Time now, std::string_view name, std::uint32_t max);
   [[nodiscard]] bool is_transient(std::string_view name) {
     const Queue* queue = state_.find_queue(name);
@@ -137,6 +172,11 @@ class Engine {
   [[nodiscard]] std::uint64_t memory_bytes() const { return state_.bytes(); }
 
  private:
+  // Of a session that was admitted.
+  struct Principal {
+    const User* user = nullptr;
+    std::string name;  // stays when the user is gone: then nothing is allowed any more
+  };
   struct Plan {
     Queue* queue = nullptr;
     std::uint64_t count = 0;
@@ -176,6 +216,25 @@ class Engine {
     return body.empty() ? LogPosition{} : storage_->keep(body);
   }
 
+  // authorize.cc
+  [[nodiscard]] bool trusts_actor() const {
+    return actor_ == nullptr ||
+           (actor_->user == nullptr && actor_->name.empty() && state_.access.users().empty());
+  }
+  [[nodiscard]] std::unexpected<Error> refuse(std::string what);
+  [[nodiscard]] Result<void> may_take(const Take& take, bool declares);
+  [[nodiscard]] Result<void> may_declare(std::string_view queue, const QueueOptions& before,
+                                         const QueueOptions& after);
+  [[nodiscard]] Result<void> may_bind(const BindingSpec& spec);
+  [[nodiscard]] Result<void> may_route(const RoutedPublish& publish);
+  [[nodiscard]] Result<void> may_use_key(Right right, const Exchange& exchange,
+                                         std::string_view key);
+  [[nodiscard]] const Queue* queue_of_task(MessageId id);
+  // users.cc
+  [[nodiscard]] Result<const User*> administered(std::string_view name);
+  [[nodiscard]] Result<void> keeps_administrator(std::string_view without) const;
+  [[nodiscard]] static std::string changed_permissions(std::string_view user);
+  void end_sessions(Time now, const User* user, const std::string& reason);
   // publish.cc
   [[nodiscard]] Result<Queue*> queue_for(Time now, std::string_view name);
   [[nodiscard]] std::optional<Error> invalid(const MessageInput& input) const;
@@ -190,6 +249,7 @@ class Engine {
   std::uint64_t collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);
   [[nodiscard]] bool rate_allows(Time now, Queue& queue);
   void end_take(std::uint32_t slot, std::vector<Leased> messages);
+  void leave(Time now, SessionId session);
   void serve(Time now, Queue& queue);
   bool serve_take(Time now, Queue& queue);
   void take_back(Time now, std::vector<std::uint32_t> slots);
@@ -205,10 +265,13 @@ class Engine {
   Queue* drop_consumer(Time now, std::uint32_t slot);
   void end_consumers(Time now, Queue& queue);
   // queues.cc
+  [[nodiscard]] Result<bool> declare_unasked(Time now, std::string_view name, OptionPatch patch,
+                                             SessionId owner);
   void touch(Time now, Queue& queue);
   void expire_queue(Time now, Queue& queue);
   void remove_queue(Time now, Queue& queue);
   // exchanges.cc
+  [[nodiscard]] Result<void> may_declare(const ExchangeSpec& spec);
   [[nodiscard]] Result<void> check_ends(SessionId session, const BindingSpec& spec);
   void write_gone_exchanges();
   // settle.cc
@@ -270,6 +333,9 @@ class Engine {
   std::unordered_set<std::uint32_t> room_wanted_;
   std::unordered_map<std::string, std::uint16_t> policy_numbers_;
   bool watched_ = false;
+  std::unordered_map<SessionId, Principal> principals_;
+  const Principal* actor_ = nullptr;  // null: the engine itself, or the program that it is part of
+  std::uint64_t denied_ = 0;
   Slab<Consumer, 6> consumers_;
   std::unordered_map<SessionId, std::unordered_map<std::uint64_t, std::uint32_t>>
       session_consumers_;
@@ -294,6 +360,19 @@ class Engine {
   std::vector<Plan> plans_;  // what a publish would add to each queue
   Bytes head_, body_, history_;
   IdList ids_;
+};
+
+class [[nodiscard]] Engine::Acting {
+ public:
+  Acting(Engine& engine, const Principal* who)
+      : engine_(engine), before_(std::exchange(engine.actor_, who)) {}
+  ~Acting() { engine_.actor_ = before_; }
+  Acting(const Acting&) = delete;
+  Acting& operator=(const Acting&) = delete;
+
+ private:
+  Engine& engine_;
+  const Principal* before_;
 };
 
 }  // namespace penstock::engine

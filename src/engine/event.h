@@ -14,6 +14,7 @@
 #include "base/cursor.h"
 #include "base/ids.h"
 #include "base/result.h"
+#include "engine/access.h"
 #include "engine/command.h"
 #include "engine/topology.h"
 
@@ -41,6 +42,12 @@ enum class EventKind : std::uint8_t {
   unbound = 19,
   host_set = 20,   // a virtual host
   host_gone = 21,  // and all its exchanges; its queues are told of on their own
+  user_set = 22,   // created or changed
+  user_gone = 23,  // and all its permissions
+  permission_set = 24,
+  permission_gone = 25,
+  topic_permission_set = 26,
+  topic_permission_gone = 27,
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -185,6 +192,30 @@ struct HostGoneEvent {
   std::string_view name;
 };
 
+struct UserSetEvent {
+  UserSpec user;
+};
+
+struct UserGoneEvent {
+  std::string_view name;
+};
+
+struct PermissionSetEvent {
+  PermissionSpec permission;
+};
+
+struct PermissionGoneEvent {
+  std::string_view user, host;
+};
+
+struct TopicPermissionSetEvent {
+  TopicPermissionSpec permission;
+};
+
+struct TopicPermissionGoneEvent {
+  std::string_view user, host, exchange;
+};
+
 // Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older
 // version could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
@@ -207,6 +238,12 @@ void encode(Bytes& head, const BoundEvent&);
 void encode(Bytes& head, const UnboundEvent&);
 void encode(Bytes& head, const HostSetEvent&);
 void encode(Bytes& head, const HostGoneEvent&);
+void encode(Bytes& head, const UserSetEvent&);
+void encode(Bytes& head, const UserGoneEvent&);
+void encode(Bytes& head, const PermissionSetEvent&);
+void encode(Bytes& head, const PermissionGoneEvent&);
+void encode(Bytes& head, const TopicPermissionSetEvent&);
+void encode(Bytes& head, const TopicPermissionGoneEvent&);
 
 using IdList = std::vector<MessageId>;
 // More go into further events, so that a head stays small.
@@ -231,6 +268,12 @@ inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, UnboundEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, HostSetEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, HostGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, UserSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, UserGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, PermissionSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, PermissionGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, TopicPermissionSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, TopicPermissionGoneEvent&, IdList& ids);
 
 // Parts of events that a checkpoint has too.
 [[nodiscard]] MoveReason dying_reason(bool dying, unsigned reason);
@@ -327,6 +370,30 @@ constexpr EventKind kind_of<HostSetEvent>() {
 template <>
 constexpr EventKind kind_of<HostGoneEvent>() {
   return EventKind::host_gone;
+}
+template <>
+constexpr EventKind kind_of<UserSetEvent>() {
+  return EventKind::user_set;
+}
+template <>
+constexpr EventKind kind_of<UserGoneEvent>() {
+  return EventKind::user_gone;
+}
+template <>
+constexpr EventKind kind_of<PermissionSetEvent>() {
+  return EventKind::permission_set;
+}
+template <>
+constexpr EventKind kind_of<PermissionGoneEvent>() {
+  return EventKind::permission_gone;
+}
+template <>
+constexpr EventKind kind_of<TopicPermissionSetEvent>() {
+  return EventKind::topic_permission_set;
+}
+template <>
+constexpr EventKind kind_of<TopicPermissionGoneEvent>() {
+  return EventKind::topic_permission_gone;
 }
 
 }  // namespace penstock::engine

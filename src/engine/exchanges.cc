@@ -55,6 +55,7 @@ Result<void> equivalent(const Exchange& known, const ExchangeSpec& wanted) {
 // ---- virtual hosts
 
 Result<bool> Engine::declare_host(std::string_view name) {
+  if (auto allowed = may_as(Role::administrator); !allowed) return fail(allowed.error());
   if (auto valid = valid_name(name, "virtual host"); !valid) return fail(valid.error());
   if (state_.topology.hosts().contains(name)) return false;
   if (state_.topology.hosts().size() >= kHostsMax)
@@ -66,6 +67,7 @@ Result<bool> Engine::declare_host(std::string_view name) {
 }
 
 Result<void> Engine::remove_host(Time now, std::string_view name) {
+  if (auto allowed = may_as(Role::administrator); !allowed) return allowed;
   if (!state_.topology.hosts().contains(name))
     return fail(ErrorCode::not_found, fmt::format("no virtual host {}", quoted(name)));
   if (name == kDefaultHost)
@@ -82,7 +84,16 @@ Result<void> Engine::remove_host(Time now, std::string_view name) {
 
 // ---- exchanges
 
+// Whoever declares it says where goes what it cannot route: nobody is asked when it goes there.
+Result<void> Engine::may_declare(const ExchangeSpec& spec) {
+  if (auto allowed = may(Right::configure, Resource::exchange, spec.name); !allowed) return allowed;
+  if (spec.alternate.empty() || state_.topology.find(spec.name) != nullptr) return {};
+  if (auto read = may(Right::read, Resource::exchange, spec.name); !read) return read;
+  return may(Right::write, Resource::exchange, spec.alternate);
+}
+
 Result<bool> Engine::declare_exchange(const ExchangeSpec& spec) {
+  if (auto allowed = may_declare(spec); !allowed) return fail(allowed.error());
   if (auto valid = valid_scoped_name(spec.name, "exchange name"); !valid)
     return fail(valid.error());
   if (const auto* known = state_.topology.find(spec.name)) {
@@ -104,6 +115,7 @@ Result<bool> Engine::declare_exchange(const ExchangeSpec& spec) {
 }
 
 Result<void> Engine::remove_exchange(std::string_view name, bool if_unused) {
+  if (auto allowed = may(Right::configure, Resource::exchange, name); !allowed) return allowed;
   const auto* exchange = state_.topology.find(name);
   if (exchange == nullptr) return {};  // as if it had been deleted a moment ago
   if (exchange->predeclared)
@@ -123,6 +135,7 @@ void Engine::write_gone_exchanges() {
 // ---- bindings
 
 Result<void> Engine::check_ends(SessionId session, const BindingSpec& spec) {
+  if (auto allowed = may_bind(spec); !allowed) return allowed;
   const auto* source = state_.topology.find(spec.source);
   if (source == nullptr) return no_exchange(spec.source);
   if (spec.to_exchange) {
@@ -159,10 +172,12 @@ Result<void> Engine::unbind(SessionId session, const BindingSpec& spec) {
 // ---- routing
 
 Result<std::span<const std::string_view>> Engine::route(const RoutedPublish& publish) {
+  if (auto allowed = may_route(publish); !allowed) return fail(allowed.error());
   targets_.clear();
   const auto [host, name] = split_name(publish.exchange);
   if (name.empty()) {
     for (const auto key : publish.keys) {
+      if (key.find(kHostSeparator) != std::string_view::npos) continue;  // of another virtual host
       const auto* queue =
           host == kDefaultHost ? state_.find_queue(key) : state_.find_queue(scoped_name(host, key));
       if (queue == nullptr) continue;

@@ -54,7 +54,7 @@ flow::Bounds bounds_of(const Queue& queue, std::uint64_t planned, std::uint64_t 
 
 Result<Queue*> Engine::queue_for(Time now, std::string_view name) {
   if (Queue* queue = state_.find_queue(name)) return queue;
-  if (auto declared = declare(now, name, {}); !declared) return fail(declared.error());
+  if (auto declared = declare_unasked(now, name, {}, {}); !declared) return fail(declared.error());
   return state_.find_queue(name);
 }
 
@@ -140,7 +140,11 @@ bool Engine::adds_nothing(const Publish& publish) {
          });
 }
 
-Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publishes, IdList& ids) {
+Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publishes, IdList& ids,
+                                      Chosen chosen) {
+  if (chosen == Chosen::by_name)
+    for (const auto& publish : publishes)
+      if (auto allowed = may_publish(publish.queue); !allowed) return allowed.error();
   auto& plans = plans_;
   plans.clear();
   for (const auto& publish : publishes)

@@ -18,6 +18,14 @@ std::unexpected<Error> no_queue(std::string_view name) {
 }  // namespace
 
 Result<bool> Engine::declare(Time now, std::string_view name, OptionPatch patch, SessionId owner) {
+  if (auto allowed = may(Right::configure, Resource::queue, name); !allowed)
+    return fail(allowed.error());
+  return declare_unasked(now, name, patch, owner);
+}
+
+// The engine's own needs no right; where dead letters go is somebody's wish in any case.
+Result<bool> Engine::declare_unasked(Time now, std::string_view name, OptionPatch patch,
+                                     SessionId owner) {
   if (auto valid = valid_scoped_name(name, "queue name"); !valid) return fail(valid.error());
   Queue* known = state_.find_queue(name);
   if (known != nullptr)
@@ -36,6 +44,10 @@ Result<bool> Engine::declare(Time now, std::string_view name, OptionPatch patch,
   if (known != nullptr) event.options = known->options;
   for (const auto& [option, value] : patch)
     if (auto set = set_option(event.options, option, value); !set) return fail(set.error());
+  const QueueOptions defaults;
+  if (auto allowed = may_declare(name, known != nullptr ? known->options : defaults, event.options);
+      !allowed)
+    return fail(allowed.error());
   if (event.options.dead_letter == split_name(name).name)
     return fail(ErrorCode::invalid,
                 fmt::format("queue {} cannot be its own dead-letter queue", name));
@@ -69,6 +81,8 @@ Result<bool> Engine::declare_same(Time now, std::string_view name, OptionPatch p
                                   SessionId owner) {
   const Queue* known = state_.find_queue(name);
   if (known == nullptr) return declare(now, name, patch, owner);
+  if (auto allowed = may(Right::configure, Resource::queue, name); !allowed)
+    return fail(allowed.error());
   auto usable = usable_queue(owner, name);
   if (!usable) return fail(usable.error());
   QueueOptions wanted;
@@ -123,6 +137,8 @@ void Engine::expire_queue(Time now, Queue& queue) {
 
 Result<std::uint64_t> Engine::remove(Time now, std::string_view name, SessionId session,
                                      RemoveIf condition) {
+  if (auto allowed = may(Right::configure, Resource::queue, name); !allowed)
+    return fail(allowed.error());
   auto queue = usable_queue(session, name);
   if (!queue) return fail(queue.error());
   const auto shown =
@@ -149,6 +165,8 @@ void Engine::remove_queue(Time now, Queue& queue) {
 }
 
 Result<std::uint64_t> Engine::purge(Time now, std::string_view name, SessionId session) {
+  if (auto allowed = may(Right::read, Resource::queue, name); !allowed)
+    return fail(allowed.error());
   auto found = usable_queue(session, name);
   if (!found) return fail(found.error());
   Queue* queue = *found;
@@ -163,13 +181,31 @@ Result<std::uint64_t> Engine::purge(Time now, std::string_view name, SessionId s
   return count;
 }
 
+Result<const Queue*> Engine::shown_queue(std::string_view name) {
+  if (auto allowed = may_enter(split_name(name).host); !allowed) return fail(allowed.error());
+  const Queue* queue = state_.find_queue(name);
+  if (queue == nullptr) return no_queue(name);
+  return queue;
+}
+
+Result<const Queue*> Engine::read_queue(std::string_view name) {
+  if (auto allowed = may(Right::read, Resource::queue, name); !allowed)
+    return fail(allowed.error());
+  return shown_queue(name);
+}
+
 Result<std::uint64_t> Engine::redrive(Time now, std::string_view name, std::uint32_t max) {
+  if (auto allowed = may(Right::read, Resource::queue, name); !allowed)
+    return fail(allowed.error());
   Queue* queue = state_.find_queue(name);
   if (queue == nullptr) return no_queue(name);
   // `name` may be the dead-letter queue itself, or the queue whose dead letters are to come back.
   Queue* dead = queue;
   if (const auto target = dead_letter_name(queue->name, queue->options); !target.empty())
     if (Queue* found = state_.find_queue(target)) dead = found;
+  if (dead != queue && !queue->options.dead_letter.empty())
+    if (auto allowed = may(Right::read, Resource::queue, dead->name); !allowed)
+      return fail(allowed.error());
   const bool any_origin = dead == queue;
   std::vector<std::uint32_t> slots;
   for (const auto slot : browse(*dead, ~0u)) {
@@ -178,6 +214,14 @@ Result<std::uint64_t> Engine::redrive(Time now, std::string_view name, std::uint
     if (message.state != MessageState::ready || extra == nullptr || !extra->origin) continue;
     if (any_origin || extra->origin == queue->id) slots.push_back(slot);
     if (max != 0 && slots.size() == max) break;
+  }
+  QueueId allowed_origin;  // most come from the same queue
+  for (const auto slot : slots) {
+    const Queue* origin = state_.find_queue(state_.extras[state_.messages[slot].extra].origin);
+    if (origin == nullptr || origin->id == allowed_origin) continue;
+    if (auto allowed = may(Right::write, Resource::queue, origin->name); !allowed)
+      return fail(allowed.error());
+    allowed_origin = origin->id;
   }
   std::uint64_t moved = 0;
   for (const auto slot : slots) {

@@ -69,6 +69,12 @@ constexpr auto kReplays = [] {
   set(EventKind::unbound, plain<UnboundEvent>);
   set(EventKind::host_set, plain<HostSetEvent>);
   set(EventKind::host_gone, plain<HostGoneEvent>);
+  set(EventKind::user_set, plain<UserSetEvent>);
+  set(EventKind::user_gone, plain<UserGoneEvent>);
+  set(EventKind::permission_set, plain<PermissionSetEvent>);
+  set(EventKind::permission_gone, plain<PermissionGoneEvent>);
+  set(EventKind::topic_permission_set, plain<TopicPermissionSetEvent>);
+  set(EventKind::topic_permission_gone, plain<TopicPermissionGoneEvent>);
   return replays;
 }();
 

@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/access.h"
 #include "engine/id_index.h"
 #include "engine/message.h"
 #include "engine/queue.h"
@@ -56,7 +57,20 @@ class State {
   void apply(const BoundEvent& event) { topology.bind(event.binding); }
   void apply(const UnboundEvent& event) { topology.unbind(event.binding); }
   void apply(const HostSetEvent& event) { topology.set_host(event.name); }
-  void apply(const HostGoneEvent& event) { topology.remove_host(event.name); }
+  void apply(const HostGoneEvent& event) {
+    topology.remove_host(event.name);
+    access.forget_host(event.name);
+  }
+  void apply(const UserSetEvent& event) { access.set_user(event.user); }
+  void apply(const UserGoneEvent& event) { access.remove_user(event.name); }
+  void apply(const PermissionSetEvent& event) { access.set_permission(event.permission); }
+  void apply(const PermissionGoneEvent& event) { access.remove_permission(event.user, event.host); }
+  void apply(const TopicPermissionSetEvent& event) {
+    access.set_topic_permission(event.permission);
+  }
+  void apply(const TopicPermissionGoneEvent& event) {
+    access.remove_topic_permission(event.user, event.host, event.exchange);
+  }
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);
@@ -124,6 +138,7 @@ class State {
   std::vector<std::unique_ptr<Queue>> queues;  // by slot; slot 0 is never used
   std::vector<Policy> policies{1};             // by number; 0 is the empty one
   Topology topology;
+  Access access;
   std::uint64_t next_message = 1;
   std::uint32_t next_queue = 1;
   // Of what lives in memory only; given out anew by each process.

@@ -9,6 +9,7 @@
 namespace penstock::engine {
 std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag,
                                   const Take& take) {
+  if (auto allowed = may_take(take, take.wait_until > now); !allowed) return allowed.error();
   if (take.wait_until > now)
     for (const auto& name : take.queues)
       if (auto queue = queue_for(now, name); !queue) return queue.error();
@@ -174,6 +175,12 @@ void Engine::cancel_take(SessionId session, std::uint64_t tag) {
 }
 
 void Engine::close_session(Time now, SessionId session) {
+  leave(now, session);
+  principals_.erase(session);
+}
+
+// It gives back what it holds.
+void Engine::leave(Time now, SessionId session) {
   while (session_takes_.contains(session)) end_take(session_takes_[session].begin()->second, {});
   while (session_watches_.contains(session)) expire_watch(*session_watches_[session].begin());
   while (session_consumers_.contains(session))

@@ -59,6 +59,10 @@ void Engine::wake_watchers(MessageId id) {
 }
 
 Result<void> Engine::cancel_task(Time now, MessageId id) {
+  const auto* of = queue_of_task(id);
+  if (auto allowed = of == nullptr ? may_ask() : may(Right::write, Resource::queue, of->name);
+      !allowed)
+    return allowed;
   const auto slot = state_.find(id);
   if (slot == 0 || !state_.messages[slot].task || state_.find_result(id) != 0)
     return fail(ErrorCode::not_found, fmt::format("there is no unfinished task {}", id.value),

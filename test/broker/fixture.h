@@ -72,7 +72,9 @@ class Sink final : public ReplySink {
     EXPECT_FALSE(replies.contains(tag)) << "a command is answered once";
     replies[tag] = std::move(got);
   }
+  void on_ended(std::string_view reason) override { ended = reason; }
   std::map<Tag, Got> replies;
+  std::string ended;  // why, once its session was
 
  private:
   static Got::Message message(const Delivery& d) {
@@ -148,9 +150,10 @@ class BrokerTest : public testing::Test {
     broker.reset();
     open();
   }
-  Got wait(Tag command) {
+  Got wait(Tag command) { return wait(command, sink); }
+  Got wait(Tag command, Sink& of) {
     broker->settle_down();
-    auto found = sink.replies.extract(command);
+    auto found = of.replies.extract(command);
     if (!found.empty()) return std::move(found.mapped());
     Got nothing;
     nothing.kind = "nothing";

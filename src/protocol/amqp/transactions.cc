@@ -21,7 +21,7 @@ MaybeFault Session::hold_publish(Channel& channel, const engine::RoutedPublish& 
     return Fault{ReplyCode::resource_error,
                  fmt::format("a transaction holds at most {} bytes: commit more often",
                              settings().max_transaction_bytes)};
-  const auto queues = broker().count_routes(publish);
+  const auto queues = broker().count_routes(session_, publish);
   if (!queues) return fault_of(queues.error());
   if (auto fault = hold(bytes)) return fault;
   if (*queues == 0 && channel.incoming.mandatory)
