@@ -47,7 +47,10 @@ struct Call {
 
 struct Consumer {
   std::string tag;
+  std::string queue;         // scoped
   std::uint64_t number = 0;  // the broker's tag for it
+  std::uint16_t prefetch = 0;
+  bool exclusive = false;
   bool no_ack = false;
   bool counts_deliveries = false;     // tells them in x-delivery-count
   std::int64_t bytes_on_the_way = 0;  // in the output; given back as credit when that is sent
@@ -87,6 +90,7 @@ struct Channel {
   Incoming incoming;
   bool confirms = false;
   std::uint64_t published = 0;        // numbers the confirms
+  std::uint64_t confirmed = 0;        // those, and nacks, that were sent
   std::deque<std::uint64_t> refused;  // of those, still to be said
   std::optional<Transaction> transaction;
 

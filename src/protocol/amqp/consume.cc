@@ -44,6 +44,25 @@ MaybeFault Session::qos(Channel& channel, const wire::amqp::BasicQos& method) {
   return std::nullopt;
 }
 
+// Where a stream's consumer begins; its prefetch and its acks are what keeps it from being flooded.
+MaybeFault Session::begin_stream(const Channel& channel, std::string_view queue,
+                                 const wire::amqp::BasicConsume& method,
+                                 engine::StreamStart& start) {
+  if (method.no_ack) return Fault{ReplyCode::not_implemented, "a stream's consumers acknowledge"};
+  if (channel.prefetch == 0)
+    return Fault{ReplyCode::precondition_failed,
+                 fmt::format("consumer prefetch count is not set for queue '{}' in vhost '{}'",
+                             queue, vhost_)};
+  const auto wanted = stream_start(method.arguments);
+  if (!wanted)
+    return Fault{ReplyCode::precondition_failed,
+                 "x-stream-offset is first, last, next, a number, a timestamp or an interval"};
+  start = *wanted;
+  if (start.kind == engine::StreamStart::Kind::time && start.at < Time{})
+    start.at = broker().now() + start.at.time_since_epoch();
+  return std::nullopt;
+}
+
 MaybeFault Session::consume(Channel& channel, const wire::amqp::BasicConsume& method) {
   if (!method.consumer_tag.empty() && channel.consumers.contains(method.consumer_tag))
     return Fault{ReplyCode::not_allowed,
@@ -73,20 +92,8 @@ MaybeFault Session::consume(Channel& channel, const wire::amqp::BasicConsume& me
   const auto priority = priority_of(method.arguments);
   if (!priority) return Fault{ReplyCode::precondition_failed, "x-priority is no number"};
   engine::Consume consume;
-  if ((*options)->stream) {
-    if (method.no_ack) return Fault{ReplyCode::not_implemented, "a stream's consumers acknowledge"};
-    if (channel.prefetch == 0)
-      return Fault{ReplyCode::precondition_failed,
-                   fmt::format("consumer prefetch count is not set for queue '{}' in vhost '{}'",
-                               name, vhost_)};
-    const auto start = stream_start(method.arguments);
-    if (!start)
-      return Fault{ReplyCode::precondition_failed,
-                   "x-stream-offset is first, last, next, a number, a timestamp or an interval"};
-    consume.start = *start;
-    if (consume.start.kind == engine::StreamStart::Kind::time && consume.start.at < Time{})
-      consume.start.at = broker().now() + consume.start.at.time_since_epoch();
-  }
+  if ((*options)->stream)
+    if (auto fault = begin_stream(channel, name, method, consume.start)) return fault;
   consumer.counts_deliveries = (*options)->arguments.find("\"quorum\"") != std::string::npos;
   consumer.number = ++last_consumer_;
   const auto scoped_queue = scoped(name);
@@ -96,6 +103,9 @@ MaybeFault Session::consume(Channel& channel, const wire::amqp::BasicConsume& me
   consume.pool = method.no_ack ? 0 : channel.instance;
   consume.priority = *priority;
   consume.exclusive = method.exclusive;
+  consumer.queue = scoped_queue;
+  consumer.prefetch = channel.prefetch;
+  consumer.exclusive = method.exclusive;
   const auto tag = consumer.tag;
   const auto answer =
       ask(channel,

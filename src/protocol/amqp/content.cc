@@ -10,7 +10,6 @@
 #include "engine/deaths.h"
 #include "engine/names.h"
 #include "engine/route_header.h"
-#include "protocol/amqp/arguments.h"
 #include "protocol/amqp/service.h"
 #include "wire/amqp/table_writer.h"
 
@@ -232,6 +231,27 @@ bool read_meaning(std::string_view routing_key, const Properties& properties, Me
     }
   }
   return true;
+}
+
+std::optional<Fault> read_message(std::string_view routing_key, const Properties& properties,
+                                  Time now, Meaning& meaning, engine::MessageInput& into) {
+  using wire::amqp::ReplyCode;
+  if (!read_meaning(routing_key, properties, meaning))
+    return Fault{ReplyCode::precondition_failed, "CC and BCC are arrays of strings"};
+  into.priority = std::min(properties.priority.value_or(0), engine::kPriorityMax);
+  if (meaning.deduplication) into.key = *meaning.deduplication;
+  if (meaning.delay_ms && *meaning.delay_ms > 0)
+    into.not_before =
+        now + std::chrono::milliseconds(std::min<std::int64_t>(*meaning.delay_ms, 1ll << 40));
+  if (!properties.expiration) return std::nullopt;
+  const auto ms = parse_u64(*properties.expiration);
+  if (!ms || *ms > (1ull << 40))
+    return Fault{ReplyCode::precondition_failed,
+                 fmt::format("invalid expiration '{}'", *properties.expiration)};
+  into.expires_at =
+      std::max(now, into.not_before) + std::chrono::milliseconds(std::max<std::uint64_t>(*ms, 1));
+  into.soonest_expiry = true;
+  return std::nullopt;
 }
 
 void write_headers(Bytes& out, std::string_view exchange, const Meaning& meaning,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "broker/reply.h"
+#include "protocol/amqp/arguments.h"
 #include "wire/amqp/properties.h"
 
 namespace penstock::protocol::amqp {
@@ -28,6 +29,12 @@ struct Meaning {
 // False when CC or BCC is no array of texts.
 [[nodiscard]] bool read_meaning(std::string_view routing_key,
                                 const wire::amqp::Properties& properties, Meaning& meaning);
+
+// The same, and what it decides for how the message is kept: key, delay, expiry, priority. `into`
+// has views into `properties`.
+[[nodiscard]] std::optional<Fault> read_message(std::string_view routing_key,
+                                                const wire::amqp::Properties& properties, Time now,
+                                                Meaning& meaning, engine::MessageInput& into);
 
 // Appends the headers under which a message is kept. `raw` are its properties as they came; they
 // are written anew where something is not to be seen by others (BCC) or is said in another way

@@ -97,8 +97,10 @@ MaybeFault Session::publish(Channel& channel, ByteView body) {
       std::string_view(incoming.routing_key).starts_with(kDirectReplyTo))
     return reply_directly(channel, body);
   Meaning meaning;
-  if (!read_meaning(incoming.routing_key, *properties, meaning))
-    return Fault{ReplyCode::precondition_failed, "CC and BCC are arrays of strings"};
+  engine::RoutedPublish publish;
+  if (auto fault =
+          read_message(incoming.routing_key, *properties, broker().now(), meaning, publish.message))
+    return fault;
   std::optional<std::string_view> reply_to;
   if (properties->reply_to == kDirectReplyTo) {
     if (channel.direct_name.empty())
@@ -108,26 +110,10 @@ MaybeFault Session::publish(Channel& channel, ByteView body) {
   headers_.clear();
   write_headers(headers_, incoming.exchange, meaning, *properties, raw, reply_to);
   exchange_ = scoped(incoming.exchange);
-  const auto now = broker().now();
-  engine::RoutedPublish publish;
   publish.exchange = exchange_;
   publish.keys = meaning.keys;
   publish.message.body = body;
   publish.message.headers = headers_;
-  publish.message.priority = std::min(properties->priority.value_or(0), engine::kPriorityMax);
-  if (meaning.deduplication) publish.message.key = *meaning.deduplication;
-  if (meaning.delay_ms && *meaning.delay_ms > 0)
-    publish.message.not_before =
-        now + std::chrono::milliseconds(std::min<std::int64_t>(*meaning.delay_ms, 1ll << 40));
-  if (properties->expiration) {
-    const auto ms = parse_u64(*properties->expiration);
-    if (!ms || *ms > (1ull << 40))
-      return Fault{ReplyCode::precondition_failed,
-                   fmt::format("invalid expiration '{}'", *properties->expiration)};
-    publish.message.expires_at = std::max(now, publish.message.not_before) +
-                                 std::chrono::milliseconds(std::max<std::uint64_t>(*ms, 1));
-    publish.message.soonest_expiry = true;
-  }
   if (channel.transaction) return hold_publish(channel, publish);
   return offer(channel, publish);
 }
@@ -200,6 +186,7 @@ void Session::on_confirm(Channel& channel, std::uint64_t number, const broker::R
 void Session::confirm(Channel& channel, std::uint64_t number, bool ack) {
   auto& out = output_.bytes();
   ++(ack ? counters().confirms : counters().nacks);
+  ++channel.confirmed;
   if (!ack) {
     last_confirm_.reset();
     wire::amqp::BasicNack nack;

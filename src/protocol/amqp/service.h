@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "broker/broker.h"
+#include "protocol/connections.h"
 #include "protocol/conversation.h"
 
 namespace penstock::protocol::amqp {
@@ -40,7 +41,7 @@ struct Settings {
   Duration handshake_timeout = std::chrono::seconds(10);
 };
 
-class Service {
+class Service final : public Connections {
  public:
   struct Statistics {
     std::uint64_t connections = 0;        // open now
@@ -63,11 +64,16 @@ class Service {
   [[nodiscard]] static std::span<const Counter> counters();
 
   Service(broker::Broker& broker, Random& random, Settings settings);
-  ~Service();
+  ~Service() override;
 
   [[nodiscard]] std::unique_ptr<Conversation> converse(Host& host);
   [[nodiscard]] const Statistics& statistics() const { return statistics_; }
   [[nodiscard]] const std::vector<Session*>& sessions() const { return sessions_; }
+
+  // ---- Connections (view.cc); those whose handshake is over
+  void visit(ConnectionVisitor& visitor) const override;
+  bool close_connection(std::string_view name, std::string_view reason) override;
+  void close_connections_of(std::string_view vhost, std::string_view reason) override;
 
  private:
   friend class Session;

@@ -187,6 +187,9 @@ class Session final : public Conversation, public broker::ReplySink {
   void on_confirm(Channel&, std::uint64_t number, const broker::Reply& reply);
   void confirm(Channel&, std::uint64_t number, bool ack);
   // consume.cc
+  [[nodiscard]] MaybeFault begin_stream(const Channel&, std::string_view queue,
+                                        const wire::amqp::BasicConsume&,
+                                        engine::StreamStart& start);
   void deliver(Channel&, Consumer&, const broker::Delivered& delivered);
   void deliver_directly(Channel&, std::string_view exchange, std::string_view key, ByteView raw,
                         ByteView body);
