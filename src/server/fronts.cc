@@ -3,12 +3,16 @@
 namespace penstock::server {
 namespace {
 
-protocol::http::Settings http_settings(const Settings& settings, Fronts::Status status) {
+protocol::http::Settings http_settings(const Settings& settings, Fronts::Status status,
+                                       Fronts::Listeners listeners,
+                                       protocol::Connections& connections) {
   protocol::http::Settings http;
   http.version = PENSTOCK_VERSION;
   http.max_body_bytes = settings.broker.max_message_bytes;
   http.allowed_hosts = settings.allowed_hosts;
   http.status = std::move(status);
+  http.listeners = std::move(listeners);
+  http.connections = &connections;
   return http;
 }
 
@@ -29,9 +33,10 @@ protocol::amqp::Settings amqp_settings(const Settings& settings) {
 
 }  // namespace
 
-Fronts::Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status)
+Fronts::Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status,
+               Listeners listeners)
     : amqp_(broker, random, amqp_settings(settings)),
-      http_(broker, http_settings(settings, with_counters(status))),
+      http_(broker, http_settings(settings, with_counters(status), std::move(listeners), amqp_)),
       resp_(broker, resp_settings(settings, with_counters(status))) {}
 
 Fronts::Status Fronts::with_counters(Status status) const {

@@ -24,7 +24,11 @@ class Fronts {
   // Lines that the server adds to what STATUS and INFO tell.
   using Status = std::function<std::vector<std::pair<std::string, std::string>>()>;
 
-  Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status);
+  // Where the server listens.
+  using Listeners = std::function<std::vector<protocol::http::Settings::Listener>()>;
+
+  Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status,
+         Listeners listeners);
 
   [[nodiscard]] gateway::ProtocolTable table();
   // The server is about to end: load balancers should look elsewhere.

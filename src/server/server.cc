@@ -83,7 +83,9 @@ class Server::Impl {
     }
     broker_ = std::move(*opened);
     broker_->watch_disk([this](const journal::Finding& finding) { log_finding(finding); });
-    fronts_.emplace(*broker_, *random_, settings_, [this] { return status_lines(*gateway_); });
+    fronts_.emplace(
+        *broker_, *random_, settings_, [this] { return status_lines(*gateway_); },
+        [this] { return listeners(); });
     if (settings_.tls.any()) {
       auto loaded = load_tls(tls_, settings_.tls);
       if (!loaded) return fail(std::move(loaded).error());
@@ -141,6 +143,12 @@ class Server::Impl {
     } else {
       spdlog::error("{}; TLS goes on with the certificate that it had", loaded.error().message);
     }
+  }
+
+  std::vector<protocol::http::Settings::Listener> listeners() const {
+    std::vector<protocol::http::Settings::Listener> all;
+    for (const auto& address : addresses_) all.push_back({address.host, address.port});
+    return all;
   }
 
   void after_events() {

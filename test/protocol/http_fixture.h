@@ -47,7 +47,7 @@ class Peer : public Host {
 
   void wake() override { ++wakes; }
   void wake_at(Time when) override { wish = std::min(wish, when); }
-  bool peer_is_loopback() const override { return true; }
+  bool peer_is_loopback() const override { return loopback; }
   std::string peer() const override { return "127.0.0.1:50000"; }
 
   // Gives bytes, `chunk` at a time, keeping what is not taken.
@@ -90,6 +90,7 @@ class Peer : public Host {
 
   int wakes = 0;
   Time wish = Time::max();
+  bool loopback = true;
 
  private:
   std::string held_;

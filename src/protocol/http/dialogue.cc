@@ -2,7 +2,6 @@
 
 #include "base/text.h"
 #include "wire/http/origin.h"
-#include "wire/http/target.h"
 
 namespace penstock::protocol::http {
 namespace {
@@ -18,7 +17,7 @@ Dialogue::Dialogue(Service& service, Host& host)
     : service_(service),
       host_(host),
       parser_({.max_body_bytes = service.settings().max_body_bytes}),
-      exchange_(service, parser_, *this),
+      exchange_(service, host, parser_, *this),
       deadlines_(service.settings(), service.broker().now()) {
   ++service_.counters().connections;
   arm();
@@ -68,8 +67,9 @@ void Dialogue::on_head() {
   exchange_.begin({.keep_alive = parser_.keep_alive() && !draining_,
                    .to_head = to_head,
                    .http_1_0 = parser_.http_1_0()});
-  if (refuse_foreign()) return;
   match_ = match_route(parser_.method(), parser_.raw_path());
+  exchange_.set_route(match_);
+  if (refuse_foreign()) return;
   const bool large = match_.route != nullptr && match_.route->body == BodyLimit::message;
   if (!large) parser_.set_max_body_bytes(kControlBodyMax);
   if (!parser_.expects_continue()) return;
@@ -88,13 +88,7 @@ void Dialogue::on_request() {
     answer_unserved();
     return after_answer();
   }
-  ++service_.counters().requests[static_cast<std::size_t>(match_.route - routes().data())];
-  if (match_.parameter.find('%') == std::string_view::npos) {
-    exchange_.parameter_ = match_.parameter;
-  } else {
-    // The parser has checked the encoding.
-    exchange_.parameter_ = wire::http::percent_decode(match_.parameter).value_or("");
-  }
+  ++service_.counters().requests[match_.number];
   exchange_.run(match_.route->handle);
   if (exchange_.state_ == State::streaming) return begin_events();
   if (exchange_.state_ == State::idle) return after_answer();

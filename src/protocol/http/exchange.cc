@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "protocol/http/json_text.h"
+#include "wire/http/target.h"
 
 namespace penstock::protocol::http {
 namespace {
@@ -39,13 +40,60 @@ int status_of(ErrorCode code) {
   return 500;
 }
 
+// As RabbitMQ has it: what cannot be done is the client's fault, whoever may not is asked who he
+// is.
+int rabbitmq_status_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::denied:
+      return 401;
+    case ErrorCode::conflict:
+    case ErrorCode::locked:
+    case ErrorCode::too_large:
+    case ErrorCode::unsupported:
+      return 400;
+    default:
+      return status_of(code);
+  }
+}
+
+std::string_view rabbitmq_error(int status) {
+  switch (status) {
+    case 400:
+      return "bad_request";
+    case 401:
+      return "not_authorised";
+    case 404:
+      return "Object Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 503:
+      return "service_unavailable";
+    default:
+      return status < 500 ? "bad_request" : "Internal Server Error";
+  }
+}
+
 std::int64_t milliseconds_up(Duration duration) {
   return std::max<std::int64_t>(std::chrono::ceil<std::chrono::milliseconds>(duration).count(), 1);
 }
 
 }  // namespace
 
+void Exchange::set_route(const Match& match) {
+  management_ = match.management;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const auto sent = match.parameters[i];
+    if (sent.find('%') == std::string_view::npos) {
+      parameters_[i] = sent;
+    } else {
+      // The parser has checked the encoding.
+      parameters_[i] = wire::http::percent_decode(sent).value_or("");
+    }
+  }
+}
+
 void Exchange::abandon() {
+  work.reset();
   session_.reset();
   state_ = State::idle;
 }
@@ -87,6 +135,7 @@ void Exchange::end_answer() {
   state_ = State::idle;
   then_ = nullptr;
   hurry_ = nullptr;
+  work.reset();
   if (text_.capacity() > kTextBytesKept) std::string().swap(text_);
 }
 
@@ -99,30 +148,61 @@ void Exchange::answer_json(int status) {
   answer_text(status, kJson);
 }
 
+void Exchange::answer_json_when_durable(int status) {
+  status_ = status;
+  const auto tag = expect<&Exchange::answer_kept>();
+  broker().barrier(session().id(), tag);
+}
+
+void Exchange::answer_kept(Exchange& exchange, const broker::Done&) {
+  exchange.answer_json(exchange.status_);
+}
+
+void Exchange::answer_error_when_durable(const Error& error) {
+  answer_json_when_durable(write_error(error));
+}
+
 void Exchange::answer_nothing(int status) {
   begin_answer(status).no_body();
   end_answer();
 }
 
-void Exchange::answer_error(int status, std::string_view code, std::string_view message,
-                            std::string_view hint) {
+void Exchange::write_error(int status, std::string_view code, std::string_view message,
+                           std::string_view hint) {
   JsonText json(text());
+  if (management_) {
+    json.begin_object().key("error").string(rabbitmq_error(status));
+    json.key("reason").string(message).end_object();
+    if (status == 401) add_field("WWW-Authenticate", "Basic realm=\"Penstock management\"");
+    return;
+  }
   json.begin_object().key("error").begin_object();
   json.key("code").string(code).key("message").string(message).key("hint").string(hint);
   json.end_object().end_object();
+}
+
+int Exchange::write_error(const Error& error) {
+  const int status = management_ ? rabbitmq_status_of(error.code) : status_of(error.code);
+  if (status == 503) add_field("Retry-After", "1");
+  write_error(status, name_of(error.code), error.message, error.hint);
+  return status;
+}
+
+void Exchange::answer_error(int status, std::string_view code, std::string_view message,
+                            std::string_view hint) {
+  write_error(status, code, message, hint);
   answer_json(status);
 }
 
 void Exchange::answer_error(const Error& error) {
-  const int status = status_of(error.code);
-  if (status == 503) add_field("Retry-After", "1");
-  answer_error(status, name_of(error.code), error.message, error.hint);
+  answer_json(write_error(error));
 }
 
 void Exchange::answer_refused(const broker::Refused& refused) {
   const auto wait_ms = milliseconds_up(refused.retry_after);
   add_field("Retry-After", std::to_string((wait_ms + 999) / 1000));
   add_field("Penstock-Retry-After-Ms", std::to_string(wait_ms));
+  if (management_) return answer_error(503, {}, refused.message, {});
   JsonText json(text());
   json.begin_object().key("error").begin_object();
   json.key("code").string(name_of(ErrorCode::busy)).key("message").string(refused.message);

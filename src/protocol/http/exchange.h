@@ -23,20 +23,22 @@ class Exchange {
  public:
   using Handler = void (*)(Exchange&);
 
-  Exchange(Service& service, wire::http::RequestParser& request, ReplyTaker& taker)
-      : service_(service), request_(request), taker_(taker) {}
+  Exchange(Service& service, const Host& host, wire::http::RequestParser& request,
+           ReplyTaker& taker)
+      : service_(service), host_(host), request_(request), taker_(taker) {}
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
   // ---- the request
   [[nodiscard]] const wire::http::Fields& fields() const { return request_.fields(); }
   [[nodiscard]] std::string_view body() const { return request_.body(); }
-  // What stands for the first braces of the route's pattern, decoded.
-  [[nodiscard]] std::string_view parameter() const { return parameter_; }
+  // What stands for the first braces of the route's pattern, or for others, decoded.
+  [[nodiscard]] std::string_view parameter(std::size_t at = 0) const { return parameters_[at]; }
   [[nodiscard]] std::optional<std::string> query(std::string_view name) const {
     return request_.query(name);
   }
   [[nodiscard]] Service& service() { return service_; }
+  [[nodiscard]] const Host& host() const { return host_; }
   [[nodiscard]] Time now() { return service_.broker().now(); }
 
   // ---- asking
@@ -49,6 +51,13 @@ class Exchange {
     then_ = &typed<Then>;
     state_ = State::waiting;
     return session().next_tag();
+  }
+  // The same for one of several commands: `then` takes whatever replies come to them, in their
+  // order.
+  [[nodiscard]] broker::Tag expect_each(void (*then)(Exchange&, const broker::Reply&)) {
+    then_ = then;
+    if (state_ != State::waiting) return state_ = State::waiting, session().next_tag();
+    return session().further_tag();
   }
   // The peer asked to wait: its end of the connection is watched meanwhile, and `hurry` makes the
   // answer come soon when the server stops.
@@ -64,6 +73,9 @@ class Exchange {
   void add_field(std::string_view name, std::string value);
   void answer_text(int status, std::string_view content_type);  // what was written to text()
   void answer_json(int status);                                 // the same, which is JSON
+  // The same, when all that was decided so far is durable: of what was looked at, not asked for.
+  void answer_json_when_durable(int status);
+  void answer_error_when_durable(const Error& error);
   void answer_nothing(int status);
   void answer_error(const Error& error);
   void answer_error(int status, std::string_view code, std::string_view message,
@@ -76,6 +88,11 @@ class Exchange {
   std::string note;
   std::uint64_t number = 0;
   HeaderWriter headers;  // of a message being made
+  // What takes several steps to answer.
+  struct Work {
+    virtual ~Work() = default;
+  };
+  std::unique_ptr<Work> work;
 
  private:
   friend class Dialogue;  // which drives it
@@ -105,16 +122,23 @@ class Exchange {
 
   // A new request: how its answer is to be written.
   void begin(const wire::http::ResponseOptions& options) { options_ = options; }
+  void set_route(const Match& match);
   // The peer has gone: nothing will be answered.
   void abandon();
   void run(Handler handler);
   void on_reply(const broker::Reply& reply);
   void answer_misfit();
+  static void answer_kept(Exchange& exchange, const broker::Done&);
+  // Writes the error to text(); the status to send it with.
+  [[nodiscard]] int write_error(const Error& error);
+  void write_error(int status, std::string_view code, std::string_view message,
+                   std::string_view hint);
   // Status line and the fields that all answers have.
   [[nodiscard]] wire::http::ResponseWriter begin_answer(int status);
   void end_answer();
 
   Service& service_;
+  const Host& host_;
   wire::http::RequestParser& request_;
   ReplyTaker& taker_;
   std::unique_ptr<Session> session_;  // opened with the first command
@@ -122,7 +146,9 @@ class Exchange {
   void (*then_)(Exchange&, const broker::Reply&) = nullptr;
   Handler hurry_ = nullptr;
   wire::http::ResponseOptions options_;
-  std::string parameter_;
+  std::array<std::string, Match::kParametersMax> parameters_;
+  bool management_ = false;  // errors are told as RabbitMQ's clients read them
+  int status_ = 0;           // of an answer that waits to be durable
   std::string text_;
   std::array<std::pair<std::string_view, std::string>, kAddedFieldsMax> fields_;
   std::size_t fields_count_ = 0;

@@ -190,12 +190,12 @@ void write_http(std::string& out, const HttpCounters& http) {
     add_sample(out, metric.name, count(http.*value));
   }
   describe(out, kRequests);
-  for (std::size_t i = 0; i < routes().size(); ++i) {
-    const auto& route = routes()[i];
+  std::size_t number = 0;
+  for_each_route([&](const Route& route) {
     const auto label =
         std::string(wire::http::name_of(route.method)).append(" ").append(route.pattern);
-    add_sample(out, kRequests.name, "route", label, count(http.requests[i]));
-  }
+    add_sample(out, kRequests.name, "route", label, count(http.requests[number++]));
+  });
   describe(out, kResponses);
   for (std::size_t i = 1; i < http.responses.size(); ++i) {
     add_sample(out, kResponses.name, "class", std::to_string(i) + "xx", count(http.responses[i]));

@@ -1,8 +1,5 @@
 #include "protocol/http/routes.h"
 
-#include <algorithm>
-#include <array>
-
 #include "protocol/http/handlers.h"
 
 namespace penstock::protocol::http {
@@ -55,52 +52,22 @@ constexpr Route kRoutes[] = {
     {get, "/", control, get_root, "name, version, and where to read on"},
 };
 
-static_assert(std::size(kRoutes) <= kRoutesMax);
-
-constexpr std::size_t kSegmentsMax = 4;
-
-struct Segments {
-  std::array<std::string_view, kSegmentsMax> text;
-  std::size_t count = 0;
-};
-
-// "/v1/queues" has two segments, "/" none; false when there are more than any route has.
-constexpr bool split(std::string_view path, Segments& into) {
-  if (path.empty() || path.front() != '/') return false;
-  path.remove_prefix(1);
-  while (!path.empty()) {
-    if (into.count == kSegmentsMax) return false;
-    const auto end = std::min(path.find('/'), path.size());
-    into.text[into.count++] = path.substr(0, end);
-    if (end == path.size()) break;
-    path.remove_prefix(end + 1);
-    // A slash at the end is a segment of its own, an empty one, which no route has.
-    if (path.empty()) {
-      if (into.count == kSegmentsMax) return false;
-      into.text[into.count++] = {};
-    }
-  }
-  return true;
-}
-
-constexpr auto kPatterns = [] {
-  std::array<Segments, std::size(kRoutes)> patterns;
-  for (std::size_t i = 0; i < patterns.size(); ++i) {
-    if (!split(kRoutes[i].pattern, patterns[i])) throw "a pattern has too many segments";
-  }
-  return patterns;
-}();
+constexpr auto kPatterns = split_patterns(kRoutes);
+constexpr std::string_view kManagementPrefix = "/api/";
 
 constexpr bool is_parameter(std::string_view segment) {
   return !segment.empty() && segment.front() == '{';
 }
 
-bool matches(const Segments& pattern, const Segments& path, Match& match) {
+using Parameters = decltype(Match::parameters);
+
+bool matches(const Segments& pattern, const Segments& path, Parameters& parameters) {
   if (pattern.count != path.count) return false;
+  std::size_t count = 0;
   for (std::size_t i = 0; i < path.count; ++i) {
     if (is_parameter(pattern.text[i])) {
       if (path.text[i].empty()) return false;
-      match.parameter = path.text[i];
+      parameters[count++] = path.text[i];
     } else if (pattern.text[i] != path.text[i]) {
       return false;
     }
@@ -114,22 +81,27 @@ constexpr std::uint16_t bit(Method method) {
 
 }  // namespace
 
-std::span<const Route> routes() {
-  return kRoutes;
+const RouteTable& native_routes() {
+  static constexpr RouteTable table{kRoutes, kPatterns};
+  return table;
 }
 
 Match match_route(Method method, std::string_view path) {
   Match match;
+  match.management = path.starts_with(kManagementPrefix);
+  const auto& table = match.management ? management_routes() : native_routes();
+  const auto first = match.management ? native_routes().routes.size() : 0;
   Segments segments;
-  if (!split(path, segments)) return match;
+  if (!split_path(path, segments)) return match;
   const auto wanted = method == head ? get : method;
-  for (std::size_t i = 0; i < std::size(kRoutes); ++i) {
-    Match found;
-    if (!matches(kPatterns[i], segments, found)) continue;
-    match.methods |= bit(kRoutes[i].method);
-    if (kRoutes[i].method != wanted) continue;
-    match.route = &kRoutes[i];
-    match.parameter = found.parameter;
+  for (std::size_t i = 0; i < table.routes.size(); ++i) {
+    Parameters found;
+    if (!matches(table.patterns[i], segments, found)) continue;
+    match.methods |= bit(table.routes[i].method);
+    if (table.routes[i].method != wanted) continue;
+    match.route = &table.routes[i];
+    match.number = first + i;
+    match.parameters = found;
     return match;
   }
   if (match.methods != 0) match.methods |= bit(options);
@@ -147,9 +119,9 @@ std::string allowed_methods(std::uint16_t methods) {
   return allowed;
 }
 
-std::string routes_as_markdown() {
+std::string routes_as_markdown(const RouteTable& table) {
   std::string text = "| method | path | what it does |\n|---|---|---|\n";
-  for (const auto& route : kRoutes) {
+  for (const auto& route : table.routes) {
     text.append("| `").append(wire::http::name_of(route.method)).append("` | `");
     text.append(route.pattern).append("` | ").append(route.meaning).append(" |\n");
   }

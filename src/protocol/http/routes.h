@@ -1,9 +1,15 @@
-// The table of what is served, and finding a request's place in it.
+// The tables of what is served, and finding a request's place in them.
 //
-// docs/protocols/http.md lists the routes as this table has them; a test compares the two.
+//   /api/...         management_routes(): RabbitMQ's management API (management/routes.cc)
+//   everything else  native_routes(): Penstock's own (routes.cc)
+//
+// docs/protocols/http.md and docs/protocols/management.md list the routes as these tables have
+// them; a test compares them.
 // Threads: read-only data and pure functions.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -30,14 +36,66 @@ struct Route {
   std::string_view meaning;   // one line of documentation
 };
 
-inline constexpr std::size_t kRoutesMax = 32;
-[[nodiscard]] std::span<const Route> routes();
+// A path taken apart: "/v1/queues" has two segments, "/" none.
+struct Segments {
+  static constexpr std::size_t kMax = 8;
+  std::array<std::string_view, kMax> text;
+  std::size_t count = 0;
+};
+
+// False when there are more segments than any route has.
+[[nodiscard]] constexpr bool split_path(std::string_view path, Segments& into) {
+  if (path.empty() || path.front() != '/') return false;
+  path.remove_prefix(1);
+  while (!path.empty()) {
+    if (into.count == Segments::kMax) return false;
+    const auto end = std::min(path.find('/'), path.size());
+    into.text[into.count++] = path.substr(0, end);
+    if (end == path.size()) break;
+    path.remove_prefix(end + 1);
+    // A slash at the end is a segment of its own, an empty one, which no route has.
+    if (path.empty()) {
+      if (into.count == Segments::kMax) return false;
+      into.text[into.count++] = {};
+    }
+  }
+  return true;
+}
+
+template <std::size_t N>
+[[nodiscard]] consteval std::array<Segments, N> split_patterns(const Route (&routes)[N]) {
+  std::array<Segments, N> patterns;
+  for (std::size_t i = 0; i < N; ++i) {
+    if (!split_path(routes[i].pattern, patterns[i])) throw "a pattern has too many segments";
+  }
+  return patterns;
+}
+
+struct RouteTable {
+  std::span<const Route> routes;       // searched in order: the busiest first
+  std::span<const Segments> patterns;  // of the routes
+};
+[[nodiscard]] const RouteTable& native_routes();
+[[nodiscard]] const RouteTable& management_routes();
+
+inline constexpr std::size_t kRoutesMax = 128;  // in both tables
+// Every route, the native ones first.
+template <class Visit>
+void for_each_route(Visit visit) {
+  for (const auto* table : {&native_routes(), &management_routes()})
+    for (const auto& route : table->routes) visit(route);
+}
 
 struct Match {
+  static constexpr std::size_t kParametersMax = 4;
   const Route* route = nullptr;  // null: not served
-  // When it is not: the methods that the path is served with, one bit each; none if it is unknown.
+  std::size_t number = 0;        // its place among all routes
+  bool management = false;       // it is RabbitMQ's clients that ask
+  // When it is not served: the methods that the path is served with, one bit each; none if it is
+  // unknown.
   std::uint16_t methods = 0;
-  std::string_view parameter;  // what the braces stand for, as sent: still percent-encoded
+  // What the braces stand for, as sent: still percent-encoded.
+  std::array<std::string_view, kParametersMax> parameters;
 };
 
 // `path` is the target's path without the query. A HEAD is served by the route of its GET.
@@ -46,7 +104,7 @@ struct Match {
 // "GET, HEAD, OPTIONS, PUT", for the field Allow.
 [[nodiscard]] std::string allowed_methods(std::uint16_t methods);
 
-// The list of routes as docs/protocols/http.md has it: lines of a Markdown table.
-[[nodiscard]] std::string routes_as_markdown();
+// A table's routes as the documentation has them: lines of a Markdown table.
+[[nodiscard]] std::string routes_as_markdown(const RouteTable& table);
 
 }  // namespace penstock::protocol::http

@@ -19,7 +19,7 @@ namespace penstock::protocol::http {
 
 // What HTTP itself counts; the rest of /metrics comes from the broker.
 struct HttpCounters {
-  std::array<std::uint64_t, kRoutesMax> requests{};  // by place in the route table
+  std::array<std::uint64_t, kRoutesMax> requests{};  // by place among the routes
   std::array<std::uint64_t, 6> responses{};          // by the status's first digit
   std::uint64_t connections = 0;                     // open now
   std::uint64_t malformed = 0;                       // requests refused by the parser

@@ -10,7 +10,7 @@ void Session::give_back(const broker::Delivered& delivered, std::size_t from) {
   settle.leases = leases;
   settle.outcome = engine::Outcome::give_back;
   broker_.settle(id_, next_tag(), settle);
-  ++tag_;  // its answer is nobody's business
+  (void)next_tag();  // its answer is nobody's business
 }
 
 }  // namespace penstock::protocol::http

@@ -30,21 +30,24 @@ class Session final : public broker::ReplySink {
 
   // The tag for the next command. Only its reply reaches the taker: one to an earlier command is of
   // no interest any more.
-  [[nodiscard]] broker::Tag next_tag() { return ++tag_; }
+  [[nodiscard]] broker::Tag next_tag() { return first_ = ++tag_; }
+  // For one more command: the replies to those before it stay of interest.
+  [[nodiscard]] broker::Tag further_tag() { return ++tag_; }
   // A take under way is answered soon, with nothing if it has nothing.
   void cancel_take() { broker_.cancel_take(id_, tag_); }
   // Gives the leases from number `from` on back, as not tried. Call it when no reply is waited for.
   void give_back(const broker::Delivered& delivered, std::size_t from);
 
   void on_reply(broker::Tag tag, const broker::Reply& reply) override {
-    if (tag == tag_) taker_.on_reply(reply);
+    if (tag >= first_) taker_.on_reply(reply);
   }
 
  private:
   broker::Broker& broker_;
   ReplyTaker& taker_;
   SessionId id_;
-  broker::Tag tag_ = 0;  // of the command last given
+  broker::Tag tag_ = 0;    // of the command last given
+  broker::Tag first_ = 0;  // whose reply is of interest
 };
 
 }  // namespace penstock::protocol::http

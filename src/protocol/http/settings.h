@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "protocol/connections.h"
 
 namespace penstock::protocol::http {
 
@@ -20,6 +21,15 @@ struct Settings {
   std::string version{};  // told by `GET /`
   // Names and values of the layers above, which /v1/status tells too, and /metrics their numbers.
   std::function<std::vector<std::pair<std::string, std::string>>()> status{};
+
+  // Whom the management API shows as connected; null: nobody. Outlives the service.
+  Connections* connections = nullptr;
+  // Where the server listens, for the management API's overview.
+  struct Listener {
+    std::string address;
+    std::uint16_t port = 0;
+  };
+  std::function<std::vector<Listener>()> listeners{};
 
   // How long each part of a dialogue may take; 408 or a closed connection follows.
   Duration head_time = std::chrono::seconds(10);   // from a request's first byte to its empty line
