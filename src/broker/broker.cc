@@ -39,6 +39,11 @@ void Broker::close_session(SessionId session) {
   impl_->sessions_.erase(session);
   impl_->blocked_.forget(session);
   impl_->engine_.close_session(now(), session);
+  impl_->drop_held(session);
+}
+
+void Broker::resume(SessionId session) {
+  impl_->resume(session);
 }
 
 void Broker::publish(SessionId session, Tag tag, const engine::Publish& publish) {
@@ -233,11 +238,7 @@ void Broker::queues(SessionId session, Tag tag) {
   impl_->answer(session, tag, std::move(answer));
 }
 void Broker::browse(SessionId session, Tag tag, std::string_view name, std::uint32_t limit) {
-  const auto asking = impl_->asks(session, tag);
-  if (!asking) return;
-  auto queue = impl_->engine_.read_queue(name);
-  if (!queue) return impl_->answer(session, tag, std::move(queue.error()));
-  impl_->answer(session, tag, impl_->browse(**queue, limit));
+  impl_->ask(session, tag, AskedBrowse{std::string(name), limit});
 }
 void Broker::task(SessionId session, Tag tag, MessageId id, Time wait_until) {
   const auto asking = impl_->asks(session, tag);
@@ -256,7 +257,7 @@ void Broker::turn() {
   impl_->turn();
 }
 Time Broker::next_timer() const {
-  if (impl_->more_timers_) return now();
+  if (impl_->more_timers_ || impl_->more_replies_ || !impl_->resumed_.empty()) return now();
   return std::min(impl_->engine_.next_timer(), impl_->blocked_.next());
 }
 journal::Batch* Broker::seal() {
@@ -282,8 +283,9 @@ void Broker::settle_down() {
       complete(*batch);
     }
     impl_->release();
-    if (!impl_->more_timers_ && impl_->pending_.empty() && before == impl_->journal_->appended() &&
-        impl_->engine_.effects().empty() && impl_->engine_.state().dirty.empty())
+    if (!impl_->more_timers_ && impl_->pending_.empty() && impl_->resumed_.empty() &&
+        before == impl_->journal_->appended() && impl_->engine_.effects().empty() &&
+        impl_->engine_.state().dirty.empty())
       return;
   }
 }
@@ -327,7 +329,7 @@ Broker::Statistics Broker::statistics() const {
   s.timers = state.wheel.size();
   s.index_bytes = impl_->engine_.memory_bytes();
   s.transient_bytes = impl_->storage_->kept_bytes();
-  s.replies_waiting = impl_->pending_.size();
+  s.replies_waiting = impl_->pending_.size() + impl_->held_replies_;
   s.denied = impl_->engine_.denied();
   return s;
 }

@@ -31,6 +31,9 @@ struct Options {
   Duration default_result_ttl = std::chrono::hours(1);
   std::uint32_t max_queues = 100'000;
   std::uint64_t max_blocked_bytes = 64ull << 20;  // publishes held for queues with overflow=block
+  // Bodies copied for answers on their way, of all sessions; one more may be as large as an answer
+  // is. Whoever asks beyond it waits.
+  std::uint64_t max_copied_bytes = 64ull << 20;
   // Written to the journal between two checkpoints; more while so much lives that one is costly.
   std::uint64_t checkpoint_bytes = 1ull << 30;
   // Cleaning begins when the log takes twice what lives in it, and this many segments more.
@@ -46,6 +49,10 @@ class ReplySink {
   // Its user is gone, or may less than before: the session holds nothing any more, and whatever it
   // asks for is denied until somebody logs in again.
   virtual void on_ended(std::string_view reason) { (void)reason; }
+  // Whether the reply to `tag` may come now. Who says no is asked again after Broker::resume(), of
+  // its replies in their order; who keeps that order says no to all of them until then. What was
+  // copied for it already comes all the same.
+  [[nodiscard]] virtual bool wants_more(Tag) { return true; }
 };
 
 // Something happened that somebody may be watching for (`GET /v1/events`).
@@ -71,6 +78,9 @@ class Broker {
   // Its waiting takes are forgotten, its connection-bound leases come back, replies on their way to
   // it are dropped.
   void close_session(SessionId session);
+
+  // It said that it wants no more, and has room again.
+  void resume(SessionId session);
 
   // ---- who asks. That somebody is who he says is for the caller to know.
   [[nodiscard]] bool has_users() const;
@@ -194,6 +204,7 @@ class Broker {
     std::uint64_t transient_bytes = 0;  // bodies of queues in memory
     std::uint64_t turns = 0, turn_micros_max = 0;
     std::uint64_t replies_waiting = 0;
+    std::uint64_t replies_put_off = 0;      // their session did not read, or asked for too much
     std::uint64_t damaged_reads = 0;        // of records whose checksum did not hold
     std::uint64_t checkpoints_put_off = 0;  // for want of disk
     std::uint64_t denied = 0;               // commands of those who may not

@@ -69,9 +69,24 @@ class Broker::Impl {
   void retry_blocked(const std::string& queue);
   void expire_blocked();
   void release();
-  void hand_over(Pending& pending);
-  void deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer);
+  // The bytes of bodies that went out.
+  std::uint64_t hand_over(Pending& pending);
+  std::uint64_t deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer);
   void give_back(const engine::TakeAnswer& answer);
+
+  // backlog.cc
+  void ask(SessionId session, Tag tag, PendingReply asked);
+  [[nodiscard]] bool has_copy_room(SessionId session) const;
+  void copy(SessionId session, Tag tag, const PendingReply& asked);
+  void copy_left(SessionId session, std::uint64_t bytes);
+  [[nodiscard]] bool wanted(const Pending& pending) const;
+  void hold(Pending pending);
+  void resume(SessionId session) { resumed_.push_back(session); }
+  [[nodiscard]] std::uint64_t give_held(SessionId session);
+  struct Backlog;
+  void wait_for_room(SessionId session, Backlog& backlog);
+  void wake_thirsty();
+  void drop_held(SessionId session);
 
   // maintain.cc
   void maintain();
@@ -116,10 +131,21 @@ class Broker::Impl {
   std::unordered_map<SessionId, ReplySink*> sessions_;
   std::uint32_t next_session_ = 1;
   std::deque<Pending> pending_;
+  // What a session waits for beside pending_; only of those that wait.
+  struct Backlog {
+    std::deque<Pending> held;        // until it wants more, or there is room for copies
+    std::uint64_t copied_bytes = 0;  // of its answers in pending_
+    bool thirsty = false;            // in thirsty_
+  };
+  std::unordered_map<SessionId, Backlog> backlogs_;
+  std::deque<SessionId> thirsty_;   // wait for room for copies, in the order of asking
+  std::vector<SessionId> resumed_;  // their backlogs are to be looked at
+  std::uint64_t copied_bytes_ = 0;  // in pending_
+  std::uint64_t held_replies_ = 0;
   BlockedPublishes blocked_;
   std::vector<std::function<void(const Happening&)>> watchers_;
   std::vector<std::function<void(const journal::Finding&)>> disk_watchers_;
-  bool more_timers_ = false;
+  bool more_timers_ = false, more_replies_ = false;
   bool in_flight_ = false;
 
   // maintenance

@@ -200,11 +200,11 @@ OwnedBrowse Broker::Impl::browse(const engine::Queue& queue, std::uint32_t limit
   constexpr std::uint64_t kMostBytes = 32ull << 20;
   OwnedBrowse answer;
   auto& state = engine_.state();
-  std::uint64_t bytes = 0;
   for (const auto slot : engine_.browse(queue, limit)) {
     const auto& message = state.messages[slot];
-    if (bytes += message.bytes; bytes > kMostBytes && !answer.entries.empty()) break;
+    if (answer.bytes + message.bytes > kMostBytes && !answer.entries.empty()) break;
     auto& entry = answer.entries.emplace_back();
+    answer.bytes += sizeof entry + message.bytes;
     entry.queue = queue.name;
     entry.message.id = message.id;
     entry.message.attempts = state.attempts_of(message);
@@ -224,6 +224,7 @@ OwnedBrowse Broker::Impl::browse(const engine::Queue& queue, std::uint32_t limit
       if (extra->group != 0) entry.message.group = state.groups[extra->group].name;
       if (extra->history)
         if (auto history = storage_->read_body(extra->history)) entry.history = text_of(*history);
+      answer.bytes += entry.history.size();
     }
     if (auto body = storage_->read_body(message.position)) {
       Cursor in(*body);

@@ -27,20 +27,36 @@ struct OwnedBrowse {
     std::string headers, body, history;
   };
   std::vector<Entry> entries;
+  std::uint64_t bytes = 0;  // of them, about
 };
 
 struct OwnedTask {
   TaskStatus status;
   std::string name, queue, result, error, history;
+  [[nodiscard]] std::uint64_t bytes() const {
+    return result.size() + error.size() + history.size();
+  }
 };
 
 struct OwnedQueues {
   std::vector<engine::QueueStatistics> queues;
 };
 
-using PendingReply =
-    std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled, OwnedBrowse,
-                 OwnedTask, OwnedQueues, Done, engine::Happened, engine::SessionEnded>;
+// Not answered yet: the answer will own copies of bodies, and waits until there is room for them.
+struct AskedBrowse {
+  std::string queue;
+  std::uint32_t limit = 0;
+};
+struct AskedTask {
+  MessageId id;
+};
+
+using PendingReply = std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled,
+                                  OwnedBrowse, OwnedTask, OwnedQueues, Done, engine::Happened,
+                                  engine::SessionEnded, AskedBrowse, AskedTask>;
+
+// Of bodies, in what a reply owns.
+[[nodiscard]] std::uint64_t copied_bytes(const PendingReply& reply);
 
 struct Pending {
   LogPosition after;  // everything before this position must be durable first

@@ -8,6 +8,8 @@ namespace penstock::broker {
 namespace {
 
 constexpr std::uint32_t kTimersPerTurn = 10'000;
+// Of bodies handed over in one go: then those who got them send them, or show that they cannot.
+constexpr std::uint64_t kBytesPerRelease = 32ull << 20;
 
 }  // namespace
 
@@ -46,8 +48,7 @@ void Broker::Impl::settle_effects() {
         const auto session = over->session;
         answer(session, 0, std::move(*over));
       } else if (const auto* watch = std::get_if<engine::WatchAnswer>(&effect)) {
-        if (sessions_.contains(watch->session))
-          answer(watch->session, watch->tag, task_status(watch->id));
+        ask(watch->session, watch->tag, AskedTask{watch->id});
       } else if (const auto* room = std::get_if<engine::RoomMade>(&effect)) {
         if (const auto* queue = engine_.state().find_queue(room->queue)) retry_blocked(queue->name);
       } else {
@@ -81,30 +82,46 @@ void Broker::Impl::expire_blocked() {
 
 void Broker::Impl::release() {
   const auto durable = CANARY(reply_before_sync) ? journal_->appended() : journal_->durable();
-  while (!pending_.empty() && pending_.front().after <= durable) {
-    Pending pending = std::move(pending_.front());
-    pending_.pop_front();
-    hand_over(pending);
-  }
+  const auto due = [&] { return !pending_.empty() && pending_.front().after <= durable; };
+  std::uint64_t bytes = 0;
+  do {
+    // What was held comes before what follows it.
+    for (; !resumed_.empty() && bytes < kBytesPerRelease; resumed_.pop_back())
+      bytes += give_held(resumed_.back());
+    while (due() && bytes < kBytesPerRelease) {
+      Pending pending = std::move(pending_.front());
+      pending_.pop_front();
+      const auto copied = copied_bytes(pending.reply);
+      if (copied == 0 && !wanted(pending)) {
+        hold(std::move(pending));
+        continue;
+      }
+      bytes += hand_over(pending);
+      if (copied > 0) copy_left(pending.session, copied);
+    }
+    wake_thirsty();
+  } while (!resumed_.empty() && bytes < kBytesPerRelease);
+  more_replies_ = due() && bytes >= kBytesPerRelease;
 }
 
-void Broker::Impl::hand_over(Pending& pending) {
+std::uint64_t Broker::Impl::hand_over(Pending& pending) {
   if (const auto* happened = std::get_if<engine::Happened>(&pending.reply)) {
     const Happening happening{happened->kind, happened->queue, happened->id, happened->detail,
                               happened->at};
     for (const auto& watcher : watchers_) watcher(happening);
-    return;
+    return 0;
   }
   const auto found = sessions_.find(pending.session);
   if (found == sessions_.end()) {
     // Nobody is there to get them: they don't wait for their leases to run out.
     if (const auto* take = std::get_if<engine::TakeAnswer>(&pending.reply)) give_back(*take);
-    return;
+    return 0;
   }
   ReplySink& sink = *found->second;
   if (const auto* ended = std::get_if<engine::SessionEnded>(&pending.reply))
-    return sink.on_ended(ended->reason);
+    return sink.on_ended(ended->reason), 0;
   const auto tag = pending.tag;
+  auto bytes = copied_bytes(pending.reply);
   std::visit(
       [&]<class T>(T& reply) {
         if constexpr (std::is_same_v<T, OwnedPublished>) {
@@ -113,7 +130,7 @@ void Broker::Impl::hand_over(Pending& pending) {
                                                      : std::span<const MessageId>(reply.ids);
           sink.on_reply(tag, Published{ids, reply.duplicates});
         } else if constexpr (std::is_same_v<T, engine::TakeAnswer>) {
-          deliver(sink, tag, reply);
+          bytes = deliver(sink, tag, reply);
         } else if constexpr (std::is_same_v<T, OwnedBrowse>) {
           std::vector<BrowsedMessage> messages;
           for (const auto& e : reply.entries) {
@@ -145,15 +162,15 @@ void Broker::Impl::hand_over(Pending& pending) {
           sink.on_reply(tag, status);
         } else if constexpr (std::is_same_v<T, OwnedQueues>) {
           sink.on_reply(tag, Queues{reply.queues});
-        } else if constexpr (!std::is_same_v<T, engine::Happened> &&
-                             !std::is_same_v<T, engine::SessionEnded>) {
+        } else if constexpr (requires { Reply(std::move(reply)); }) {
           sink.on_reply(tag, std::move(reply));
         }
       },
       pending.reply);
+  return bytes;
 }
 
-void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {
+std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {
   // All bodies must be there at once, so they are gathered; views into the arena are made when it
   // is done.
   arena_.clear();
@@ -162,6 +179,8 @@ void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& a
   for (const auto& leased : answer.messages) {
     // Cleaning may have moved it since it was leased, and its old segment may be gone.
     const auto slot = engine_.state().find(leased.id);
+    // One in memory that is gone, as its queue is, has left its place to others.
+    if (slot == 0 && leased.id.value >= engine::kTransientMessage) continue;
     const auto position = slot != 0 ? engine_.state().messages[slot].position : leased.position;
     auto body = storage_->read_body(position);
     if (!body) {
@@ -193,8 +212,10 @@ void Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& a
     deliveries_[n].body = in.rest();
     begin = ends[n];
   }
+  const std::uint64_t bytes = arena_.size();
   sink.on_reply(tag, Delivered{deliveries_, answer.left});
   if (arena_.capacity() > (4u << 20)) arena_ = {};
+  return bytes;
 }
 
 void Broker::Impl::give_back(const engine::TakeAnswer& answer) {

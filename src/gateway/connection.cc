@@ -115,9 +115,12 @@ bool Connection::wants_bytes() const {
   return conversation_->wants_input() && !conversation_->finished() && !waits_for_reader();
 }
 
-// While much waits for peers that do not read, they are asked to read before they ask for more.
+// Who does not read has a share of half the budget; beyond it, or when that half is used up, they
+// are to read before they ask for more. The other half is for the answers that are on their way.
 bool Connection::waits_for_reader() const {
-  return stuck_charged_ != 0 && hall_.stuck_bytes > hall_.options.output_budget_bytes / 2;
+  if (stuck_charged_ == 0) return false;
+  const auto half = hall_.options.output_budget_bytes / 2;
+  return hall_.stuck_bytes > half || stuck_charged_ > half / hall_.stuck_count;
 }
 
 void Connection::read_some() {
@@ -333,6 +336,7 @@ void Connection::flush() {
       if (write_since_ == Time::max()) {
         write_since_ = hall_.clock.now();
         written_ = 0;
+        conversation_->trim_output();
       }
       write_limit_ = output_due(hall_.options, write_since_, written_);
       schedule();
@@ -347,10 +351,10 @@ void Connection::flush() {
 // of it together is too much.
 void Connection::account_output() {
   const bool stuck = write_armed_ && conversation_ && !dead();
-  const std::size_t now = stuck ? conversation_->output().size() : 0;
+  const std::size_t now = stuck ? conversation_->output_memory() : 0;
   hall_.stuck_bytes = hall_.stuck_bytes - stuck_charged_ + now;
-  if (stuck_charged_ == 0 && now != 0) hall_.stuck.push_back(*this);
-  if (stuck_charged_ != 0 && now == 0) StuckHook::unlink();
+  if (stuck_charged_ == 0 && now != 0) ++hall_.stuck_count, hall_.stuck.push_back(*this);
+  if (stuck_charged_ != 0 && now == 0) --hall_.stuck_count, StuckHook::unlink();
   stuck_charged_ = now;
   if (now == 0) return;
   while (hall_.stuck_bytes > hall_.options.output_budget_bytes) {

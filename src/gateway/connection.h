@@ -52,7 +52,7 @@ struct Hall {
   List<HoldingHook> holding{};  // hold part of a message, the oldest first
   Time next_eviction{};
   List<StuckHook> stuck{};  // their peers do not take all of their output, the longest first
-  std::uint64_t stuck_bytes = 0;
+  std::uint64_t stuck_bytes = 0, stuck_count = 0;
   net::TlsServer* tls = nullptr;  // null where TLS is not spoken
   Time next_tls_line{};           // before that no other complaint about TLS is logged
   bool draining = false;

@@ -40,6 +40,11 @@ class Conversation {
   // What is to be sent; the gateway calls sent(n) for what it took over.
   [[nodiscard]] virtual ByteView output() const = 0;
   virtual void sent(std::size_t count) = 0;
+  // Memory for output that was not sent, with what it was sent from and what is not its turn yet:
+  // the gateway counts it while the peer does not read.
+  [[nodiscard]] virtual std::size_t output_memory() const { return output().size(); }
+  // The peer does not read: what was sent already need not be kept. Worth it once, not always.
+  virtual void trim_output() {}
   // The least number of bytes that receive() needs to make progress; lets the gateway size its
   // buffer.
   [[nodiscard]] virtual bool wants_input() const = 0;

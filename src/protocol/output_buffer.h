@@ -14,6 +14,7 @@ class OutputBuffer {
   [[nodiscard]] std::string& bytes() { return bytes_; }
   [[nodiscard]] ByteView unsent() const { return as_bytes(bytes_).subspan(sent_); }
   [[nodiscard]] std::size_t size() const { return bytes_.size() - sent_; }
+  [[nodiscard]] std::size_t memory_bytes() const { return bytes_.capacity(); }
   // The bytes from `at` on have not been given to the socket: they may still be changed.
   [[nodiscard]] bool holds(std::size_t at) const { return at >= sent_ && at < bytes_.size(); }
 

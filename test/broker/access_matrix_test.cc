@@ -21,9 +21,9 @@ struct Need {
 
 // Commands that touch nothing but what their session holds already, or only tell what time it is.
 // Nobody is asked for them; who ended has nothing left that they could touch.
-const std::set<std::string> kOfOneself = {"cancel_take",     "add_credit",   "add_pool_credit",
-                                          "cancel_consumer", "forget_pool",  "barrier",
-                                          "log_out",         "close_session"};
+const std::set<std::string> kOfOneself = {"cancel_take",     "add_credit",    "add_pool_credit",
+                                          "cancel_consumer", "forget_pool",   "barrier",
+                                          "log_out",         "close_session", "resume"};
 // What the others ask; covered by their tests, and by the commands that use them.
 const std::set<std::string> kQuestions = {"may", "may_enter", "may_as", "sees", "log_in"};
 

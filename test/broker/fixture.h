@@ -73,7 +73,9 @@ class Sink final : public ReplySink {
     replies[tag] = std::move(got);
   }
   void on_ended(std::string_view reason) override { ended = reason; }
+  bool wants_more(Tag) override { return reads; }
   std::map<Tag, Got> replies;
+  bool reads = true;  // else it wants nothing more
   std::string ended;  // why, once its session was
 
  private:

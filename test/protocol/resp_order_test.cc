@@ -184,5 +184,52 @@ TEST_F(RespOrder, ADisconnectAtAnyByteLosesNothingAndLeaksNothing) {
   }
 }
 
+// Each answer was made and kept, as many as had been asked for before the first went out.
+TEST_F(RespOrder, AnswersThatWereAskedForInOneGoComeAsTheyAreRead) {
+  Settings settings;
+  settings.max_output_bytes = 1000;
+  open(std::move(settings));
+  Talker writer(*service_, *broker_), peer(*service_, *broker_);
+  std::string all;
+  for (int n = 0; n < 20; ++n) {
+    writer.say({"SEND", "q", std::string(400, 'm')});
+    all += encoded({"RECEIVE", "q"});
+  }
+  peer.give(all);
+  std::size_t replies = 0;
+  for (int rounds = 0; replies < 20 && rounds < 20; ++rounds) {
+    settle();
+    EXPECT_LT(peer.conversation().output_memory(), 6000u);
+    replies += decoded(peer.take_output()).size();
+  }
+  EXPECT_EQ(replies, 20u);
+  EXPECT_GT(broker_->statistics().replies_put_off, 15u);
+}
+
+TEST_F(RespOrder, AnswersThatWaitBehindAnotherAreBoundedAndComeAfterIt) {
+  Settings settings;
+  settings.max_output_bytes = 1000;
+  open(std::move(settings));
+  Talker worker(*service_, *broker_), peer(*service_, *broker_);
+  worker.say({"TASK.SUBMIT", "t", "[]"});
+  const auto lease = at(worker.say({"TASK.TAKE", "default"}).items[0], "lease").text;
+  std::string all = encoded({"TASK.GET", "1", "WAIT", "10s"});
+  for (int n = 0; n < 20; ++n) {
+    worker.say({"SEND", "q", std::string(400, 'm')});
+    all += encoded({"RECEIVE", "q"});
+  }
+  peer.give(all);
+  settle();
+  EXPECT_TRUE(peer.conversation().output().empty());
+  EXPECT_LT(peer.conversation().output_memory(), 6000u);
+  worker.say({"TASK.DONE", lease, "42"});
+  std::size_t replies = 0;
+  for (int rounds = 0; replies < 21 && rounds < 40; ++rounds) {
+    replies += decoded(peer.take_output()).size();
+    settle();
+  }
+  EXPECT_EQ(replies, 21u);
+}
+
 }  // namespace
 }  // namespace penstock::protocol::resp

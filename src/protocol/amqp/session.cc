@@ -149,6 +149,15 @@ void Session::sent(std::size_t count) {
   output_.sent(count);
   sent_at_ = broker().now();
   return_byte_credit();
+  if (!put_off_ || output_.size() >= settings().max_output_bytes) return;
+  put_off_ = false;
+  broker().resume(session_);
+}
+
+// All that come keep their order, so they wait together.
+bool Session::wants_more(broker::Tag) {
+  put_off_ = put_off_ || output_.size() >= settings().max_output_bytes;
+  return !put_off_;
 }
 
 Channel* Session::find_channel(std::uint16_t number) {

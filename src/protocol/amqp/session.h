@@ -40,6 +40,7 @@ class Session final : public Conversation, public broker::ReplySink {
   // ---- Conversation
   [[nodiscard]] std::size_t receive(ByteView input) override;
   [[nodiscard]] ByteView output() const override { return output_.unsent(); }
+  [[nodiscard]] std::size_t output_memory() const override { return output_.memory_bytes(); }
   void sent(std::size_t count) override;
   [[nodiscard]] bool wants_input() const override;
   [[nodiscard]] std::size_t held_bytes() const override { return held_bytes_; }
@@ -50,6 +51,7 @@ class Session final : public Conversation, public broker::ReplySink {
 
   // ---- ReplySink
   void on_reply(broker::Tag tag, const broker::Reply& reply) override;
+  [[nodiscard]] bool wants_more(broker::Tag tag) override;
 
   // ---- for the handlers
   [[nodiscard]] broker::Broker& broker() { return service_.broker_; }
@@ -221,6 +223,7 @@ class Session final : public Conversation, public broker::ReplySink {
   Duration heartbeat_{0};
   Time received_at_{}, sent_at_{}, deadline_ = Time::max();
   std::string vhost_ = "/", user_;
+  bool put_off_ = false;  // replies, until the peer reads
   bool client_wants_blocked_ = false, told_blocked_ = false;
   bool client_knows_refusals_ = false;  // of its login
   std::map<std::uint16_t, std::unique_ptr<Channel>> channels_;

@@ -184,6 +184,13 @@ void Dialogue::sent(std::size_t count) {
   if (events_) events_->on_read(waiting_output());
 }
 
+void Dialogue::trim_output() {
+  auto& out = exchange_.out_;
+  out.erase(0, out_begin_);
+  out.shrink_to_fit();
+  out_begin_ = 0;
+}
+
 // ---- events
 
 void Dialogue::begin_events() {

@@ -31,6 +31,8 @@ class Dialogue final : public Conversation, private ReplyTaker, private EventHub
 
   [[nodiscard]] std::size_t receive(ByteView input) override;
   [[nodiscard]] ByteView output() const override;
+  [[nodiscard]] std::size_t output_memory() const override { return exchange_.out_.capacity(); }
+  void trim_output() override;
   void sent(std::size_t count) override;
   [[nodiscard]] bool wants_input() const override;
   [[nodiscard]] std::size_t held_bytes() const override { return parser_.held_bytes(); }

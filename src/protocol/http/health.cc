@@ -90,6 +90,7 @@ void get_status(Exchange& exchange) {
   json.key("turns").integer(all.turns);
   json.key("turn_micros_max").integer(all.turn_micros_max);
   json.key("replies_waiting").integer(all.replies_waiting);
+  json.key("replies_put_off").integer(all.replies_put_off);
   write_journal(json.key("journal"), all.journal);
   write_http(json.key("http"), exchange.service().counters());
   if (const auto& status = exchange.service().settings().status) {

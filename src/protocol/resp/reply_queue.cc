@@ -64,6 +64,12 @@ void ReplyQueue::grow() {
   slots_.swap(larger);
 }
 
+void ReplyQueue::trim_output() {
+  output_.erase(0, sent_);
+  output_.shrink_to_fit();
+  sent_ = 0;
+}
+
 void ReplyQueue::sent(std::size_t count) {
   CHECK(count <= output_.size() - sent_);
   sent_ += count;

@@ -68,6 +68,13 @@ class ReplyQueue {
   // Bytes not sent yet: those ready to go, and those that wait for their turn.
   [[nodiscard]] std::size_t held_bytes() const { return output_.size() - sent_ + kept_bytes_; }
 
+  // Whether an answer may come: not beyond `limit`, unless all those that are kept wait for it.
+  [[nodiscard]] bool has_room_for(Tag tag, std::size_t limit) const {
+    return output_.size() - sent_ < limit && (tag == first_ || held_bytes() < limit);
+  }
+  [[nodiscard]] std::size_t memory_bytes() const { return output_.capacity() + kept_bytes_; }
+  // Gives back what was sent.
+  void trim_output();
   [[nodiscard]] ByteView output() const { return as_bytes(output_).subspan(sent_); }
   void sent(std::size_t count);
 

@@ -134,6 +134,19 @@ void Session::on_reply(broker::Tag tag, const broker::Reply& reply) {
   host_.wake();
 }
 
+bool Session::wants_more(broker::Tag tag) {
+  const bool room = replies_.has_room_for(tag, settings().max_output_bytes);
+  put_off_ = put_off_ || !room;
+  return room;
+}
+
+void Session::sent(std::size_t count) {
+  replies_.sent(count);
+  if (!put_off_ || replies_.output().size() >= settings().max_output_bytes) return;
+  put_off_ = false;
+  broker().resume(session_);
+}
+
 std::size_t Session::release_waits() {
   std::size_t released = 0;
   replies_.for_each([&](broker::Tag tag, Slot& slot) {

@@ -36,7 +36,9 @@ class Session final : public Conversation, public broker::ReplySink {
   // ---- Conversation
   [[nodiscard]] std::size_t receive(ByteView input) override;
   [[nodiscard]] ByteView output() const override { return replies_.output(); }
-  void sent(std::size_t count) override { replies_.sent(count); }
+  [[nodiscard]] std::size_t output_memory() const override { return replies_.memory_bytes(); }
+  void trim_output() override { replies_.trim_output(); }
+  void sent(std::size_t count) override;
   [[nodiscard]] bool wants_input() const override;
   [[nodiscard]] bool finished() const override { return closing_ && replies_.unanswered() == 0; }
   void on_end_of_input() override { close_after_answers(); }
@@ -45,6 +47,7 @@ class Session final : public Conversation, public broker::ReplySink {
 
   // ---- ReplySink
   void on_reply(broker::Tag tag, const broker::Reply& reply) override;
+  [[nodiscard]] bool wants_more(broker::Tag tag) override;
 
   // ---- for the commands: each answers once, by answer() or by ask()
   // `write` is called with a ReplyWriter, now.
@@ -120,6 +123,7 @@ class Session final : public Conversation, public broker::ReplySink {
   ReplyQueue replies_;
   Scratch scratch_;
   bool closing_ = false;
+  bool put_off_ = false;  // a reply, until the peer reads
 };
 
 }  // namespace penstock::protocol::resp

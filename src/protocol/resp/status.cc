@@ -28,6 +28,7 @@ void add_broker(std::vector<Line>& lines, broker::Broker& broker) {
   add("turns", all.turns);
   add("turn_micros_max", all.turn_micros_max);
   add("replies_waiting", all.replies_waiting);
+  add("replies_put_off", all.replies_put_off);
 }
 
 void add_native(std::vector<Line>& lines, const Service::Statistics& all) {
