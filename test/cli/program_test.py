@@ -378,6 +378,59 @@ class Http(ProgramTest):
         self.assertIn("failed after 1 attempt: http: 422: attempt 1", errors)
 
 
+class Import(ProgramTest):
+    def file(self, definitions):
+        file = self.folder / "definitions.json"
+        file.write_text(definitions if isinstance(definitions, str) else json.dumps(definitions))
+        return file
+
+    def test_definitions_of_rabbitmq_are_taken_and_may_come_again(self):
+        file = self.file({
+            "rabbit_version": "3.10.8", "vhosts": [{"name": "/"}, {"name": "shop"}],
+            "queues": [{"name": "imported", "vhost": "/", "durable": True, "auto_delete": False,
+                        "arguments": {"x-max-length": 7}}]
+                      + [{"name": f"q{n}", "vhost": "shop", "durable": True} for n in range(1200)],
+            "exchanges": [{"name": "x", "vhost": "shop", "type": "topic", "durable": True}],
+            "bindings": [{"source": "x", "vhost": "shop", "destination": "q1",
+                          "destination_type": "queue", "routing_key": "a.#", "arguments": {}}]})
+        for _ in range(2):
+            said = self.penstock("import", file)
+            self.assertIn("vhosts: 2 taken", said)
+            self.assertIn("queues: 1201 taken", said)
+            self.assertIn("bindings: 1 taken", said)
+        self.assertRegex(self.penstock("queue", "show", "imported"), r"max_length +7\n")
+
+    def test_what_cannot_be_taken_is_said_object_by_object(self):
+        file = self.file({
+            "queues": [{"name": "good", "vhost": "/", "durable": True},
+                       {"name": "bad", "vhost": "/", "arguments": {"x-message-ttl": "soon"}},
+                       {"name": "lost", "vhost": "nowhere"}],
+            "policies": [{"name": "p"}], "global_parameters": []})
+        said, errors = self.penstock("import", file, code=1)
+        self.assertIn("queues: 1 taken", said)
+        self.assertRegex(errors, r"not taken: .*bad.*x-message-ttl")
+        self.assertRegex(errors, r"not taken: .*lost.*nowhere")
+        self.assertIn("not taken: 1 of policies", errors)
+        self.assertNotIn("global_parameters", errors)
+        self.penstock("queue", "show", "good")
+
+    def test_an_export_of_one_virtual_host_goes_to_the_one_that_is_named(self):
+        self.penstock("import", self.file({"vhosts": [{"name": "other"}]}))
+        said = self.penstock("import", "--vhost", "other", self.file({"queues": [{"name": "q"}]}))
+        self.assertIn("queues: 1 taken", said)
+        _, errors = self.penstock("import", self.file({"queues": [{"name": "q"}]}), code=1)
+        self.assertIn("vhost must be given", errors)
+
+    def test_a_file_that_is_none_is_an_error(self):
+        for text in ("", "[]", "{", "7"):
+            _, errors = self.penstock("import", self.file(text), code=2)
+            self.assertIn("definitions.json", errors)
+        _, errors = self.penstock("import", self.folder / "none.json", code=2)
+        self.assertIn("cannot be read", errors)
+        _, errors = self.penstock("import", self.file("{}"), url="nonsense:port", code=2)
+        self.penstock("import", self.file({"vhosts": [{"name": "/"}]}), url="127.0.0.1:1", code=3)
+
+
 class Demo(unittest.TestCase):
     def test_every_accepted_notification_arrives_through_a_crash(self):
         done = subprocess.run([PENSTOCK, "demo", "notifications", "--count", "1500"],

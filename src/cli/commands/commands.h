@@ -16,6 +16,7 @@ Action set_up_status(CLI::App& app);
 Action set_up_plan(CLI::App& app);
 Action set_up_bench(CLI::App& app);
 Action set_up_demo(CLI::App& app);
+Action set_up_import(CLI::App& app);
 Action set_up_verify(CLI::App& app);
 Action set_up_version(CLI::App& app);
 Action set_up_completion(CLI::App& app);
