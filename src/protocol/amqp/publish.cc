@@ -201,9 +201,7 @@ void Session::confirm(Channel& channel, std::uint64_t number, bool ack) {
     method.multiple = true;
     out.resize(last_confirm_->at);
   } else {
-    last_confirm_.emplace();
-    last_confirm_->channel = channel.instance;
-    last_confirm_->at = out.size();
+    last_confirm_ = LastConfirm{out.size(), 0, channel.instance, 0};
   }
   wire::amqp::encode_method(out, channel.number, method);
   last_confirm_->number = number;
