@@ -204,8 +204,11 @@ MaybeFault Session::get(Channel& channel, const wire::amqp::BasicGet& method) {
             got.message_count = static_cast<std::uint32_t>(delivered.left);
             wire::amqp::encode_method(out, channel.number, got);
             write_content(out, channel, content.raw_properties, delivery.body);
-            channel.unacked.push_back({delivery.lease, 0, Unacked::State::open});
-            if (no_ack) (void)settle(channel, channel.delivered, false, engine::Outcome::ack);
+            channel.unacked.push_back(
+                {delivery.lease, 0, no_ack ? Unacked::State::settled : Unacked::State::open});
+            if (!no_ack) return std::nullopt;
+            settling_.push_back(delivery.lease);
+            settle_what_left(channel);
             return std::nullopt;
           });
   engine::Take take;
@@ -241,8 +244,11 @@ void Session::deliver(Channel& channel, Consumer& consumer, const broker::Delive
     if (consumer.no_ack) settling_.push_back(delivery.lease);
   }
   counters().deliveries += delivered.messages.size();
-  if (!consumer.no_ack) return;
-  // At most once for the client, never less than once for us: it is done when it is on its way.
+  if (consumer.no_ack) settle_what_left(channel);
+}
+
+// At most once for the client, never less than once for us: it is done when it is on its way.
+void Session::settle_what_left(Channel& channel) {
   settling_outcome_ = engine::Outcome::ack;
   flush_settles();
   forget_settled(channel);

@@ -193,6 +193,7 @@ class Session final : public Conversation, public broker::ReplySink {
                                         const wire::amqp::BasicConsume&,
                                         engine::StreamStart& start);
   void deliver(Channel&, Consumer&, const broker::Delivered& delivered);
+  void settle_what_left(Channel& channel);
   void deliver_directly(Channel&, std::string_view exchange, std::string_view key, ByteView raw,
                         ByteView body);
   void write_content(std::string& out, Channel&, ByteView raw_properties, ByteView body);
