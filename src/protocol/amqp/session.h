@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -114,6 +115,7 @@ class Session final : public Conversation, public broker::ReplySink {
   [[nodiscard]] MaybeFault recover(Channel&, bool answer);
   // Gives back what the channel holds.
   void requeue_all(Channel& channel);
+  void requeue(std::span<const engine::LeaseToken> leases);
   // ---- transactions.cc
   [[nodiscard]] MaybeFault commit(Channel&);
   void rollback(Channel&);

@@ -73,6 +73,10 @@ void Session::requeue_all(Channel& channel) {
     if (entry.state != Unacked::State::settled && entry.lease.id) leases.push_back(entry.lease);
   channel.unacked.clear();
   flush_settles();
+  requeue(leases);
+}
+
+void Session::requeue(std::span<const engine::LeaseToken> leases) {
   if (leases.empty()) return;
   engine::Settle settle;
   settle.leases = leases;

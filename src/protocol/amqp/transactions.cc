@@ -53,6 +53,7 @@ MaybeFault Session::commit(Channel& channel) {
     publish.message.key = held.key;
   }
   std::vector<std::vector<engine::LeaseToken>> leases;
+  std::vector<engine::LeaseToken> all;
   std::vector<engine::Settle> settles;
   leases.reserve(transaction.settles.size());
   for (const auto& settled : transaction.settles) {
@@ -65,17 +66,22 @@ MaybeFault Session::commit(Channel& channel) {
     auto& settle = settles.emplace_back();
     settle.leases = of_this;
     settle.outcome = settled.outcome;
+    all.insert(all.end(), of_this.begin(), of_this.end());
   }
   forget_settled(channel);
   const auto number = channel.number;
-  const auto tag = ask(channel,
-                       [number, returns = std::move(transaction.returns)](
-                           const broker::Reply& reply, std::string& out) -> MaybeFault {
-                         if (auto fault = fault_of(reply)) return fault;
-                         out.append(returns);
-                         wire::amqp::encode_method(out, number, wire::amqp::TxCommitOk{});
-                         return std::nullopt;
-                       });
+  const auto tag =
+      ask(channel,
+          [this, number, all = std::move(all), returns = std::move(transaction.returns)](
+              const broker::Reply& reply, std::string& out) -> MaybeFault {
+            if (auto fault = fault_of(reply)) {
+              requeue(all);  // nothing of it was done, and the channel is closed
+              return fault;
+            }
+            out.append(returns);
+            wire::amqp::encode_method(out, number, wire::amqp::TxCommitOk{});
+            return std::nullopt;
+          });
   broker().transact(session_, tag, publishes, settles);
   transaction.settles.clear();
   drop_publishes(channel);
