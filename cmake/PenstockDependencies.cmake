@@ -10,3 +10,4 @@ find_package(CURL REQUIRED)
 find_package(ZLIB REQUIRED)
 # Those that bring no package of CMake's are linked by their names.
 find_library(RE2_LIBRARY re2 REQUIRED)
+find_library(CCTZ_LIBRARY cctz REQUIRED)
