@@ -28,6 +28,10 @@
 
 namespace penstock {
 
+namespace testing {
+class TestApp;
+}
+
 namespace detail {
 
 // Payloads, one after the other in one buffer.
@@ -185,6 +189,7 @@ class App {
   [[nodiscard]] std::vector<QueueStatistics> queues();
 
  private:
+  friend class testing::TestApp;
   explicit App(std::shared_ptr<detail::Core> core);
   void add_definition(const std::shared_ptr<const detail::TaskDefinition>& definition);
 

@@ -213,6 +213,9 @@ void App::add_definition(const std::shared_ptr<const detail::TaskDefinition>& de
 
 Workers App::work(const WorkerOptions& options) {
   if (core_->closed()) throw Closed("the App is closed");
+  if (!core_->backend().waits())
+    throw Conflict("an App of penstock::testing has no workers",
+                   "its tasks are run by run_until_idle(), on the calling thread");
   auto pool = std::make_shared<detail::WorkerPool>(core_, options);
   core_->register_pool(pool);
   return Workers(std::move(pool));

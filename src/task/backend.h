@@ -9,13 +9,19 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "broker/reply.h"
 #include "engine/command.h"
+
+namespace penstock::broker {
+class Broker;
+}
 
 namespace penstock::detail {
 
@@ -103,6 +109,9 @@ class Backend {
   [[nodiscard]] virtual Result<std::vector<engine::QueueStatistics>> queues() = 0;
 
   [[nodiscard]] virtual Time now() = 0;
+  // False: on the caller's thread, where nobody else could bring what is waited for. Waits are
+  // over at once there.
+  [[nodiscard]] virtual bool waits() const { return true; }
   // Ends every call that waits, then the backend. Called once.
   virtual void close() = 0;
 };
@@ -113,6 +122,29 @@ struct EmbeddedSettings {
   Duration result_ttl{0};
 };
 [[nodiscard]] Result<std::unique_ptr<Backend>> open_embedded(const EmbeddedSettings& settings);
+
+// Told of every publish.
+class PublishHooks {
+ public:
+  virtual ~PublishHooks() = default;
+  // A refusal keeps it from the queue.
+  [[nodiscard]] virtual std::optional<broker::Refused> before(const Publishing& publishing,
+                                                              std::size_t count) = 0;
+  virtual void after(const Publishing& publishing, std::span<const std::string_view> bodies,
+                     const Ids& ids) = 0;
+};
+
+// The same engine on a disk in memory, driven by the calls of one thread.
+struct MemorySettings {
+  std::unique_ptr<Clock> clock;
+  std::unique_ptr<Random> random;
+  PublishHooks* hooks = nullptr;  // may be null; outlives the backend's use
+};
+struct InMemory {
+  std::unique_ptr<Backend> backend;
+  broker::Broker* broker = nullptr;  // the backend's, until close(): for its timers
+};
+[[nodiscard]] Result<InMemory> open_in_memory(MemorySettings settings);
 
 struct RemoteSettings {
   std::string url, name;

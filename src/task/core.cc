@@ -37,8 +37,9 @@ std::size_t batch_size(std::span<const std::string_view> bodies, std::size_t mos
 
 }  // namespace
 
-Core::Core(std::unique_ptr<Backend> backend)
-    : backend_(std::move(backend)), random_(make_real_random()) {}
+Core::Core(std::unique_ptr<Backend> backend) : Core(std::move(backend), make_real_random()) {}
+Core::Core(std::unique_ptr<Backend> backend, std::unique_ptr<Random> random)
+    : backend_(std::move(backend)), random_(std::move(random)) {}
 
 Core::~Core() {
   close();
@@ -78,6 +79,7 @@ std::shared_ptr<const Registry> Core::registry() const {
 std::vector<std::uint64_t> Core::publish(Publishing publishing,
                                          std::span<const std::string_view> bodies,
                                          Duration patience) {
+  if (!backend_->waits()) patience = Duration(0);
   const Time start = backend_->now();
   const Time deadline = patience >= Time::max() - start ? Time::max() : start + patience;
   std::vector<std::uint64_t> ids;

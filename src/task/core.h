@@ -28,6 +28,7 @@ using Registry = std::map<std::string, std::shared_ptr<const TaskDefinition>, st
 class Core : public std::enable_shared_from_this<Core> {
  public:
   explicit Core(std::unique_ptr<Backend> backend);
+  Core(std::unique_ptr<Backend> backend, std::unique_ptr<Random> random);
   ~Core();
 
   [[nodiscard]] Backend& backend() { return *backend_; }

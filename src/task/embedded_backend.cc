@@ -1,10 +1,11 @@
-// The queue in this process: a broker on a thread of its own.
+// The queue in this process: a broker on a thread of its own, or on the caller's and in memory.
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "base/headers.h"
 #include "os/file.h"
+#include "os/memory_directory.h"
 #include "os/real_clock.h"
 #include "task/backend.h"
 #include "task/operation.h"
@@ -14,6 +15,10 @@ namespace {
 
 using broker::Broker;
 using broker::Reply;
+
+// Of a log in memory: small, because every segment lies there twice, as written and as synced.
+constexpr std::uint64_t kMemorySegmentBytes = 4ull << 20;
+constexpr std::uint64_t kMemoryMessageBytesMax = 1ull << 20;
 
 std::unexpected<Error> closed() {
   return fail(ErrorCode::closed, "the App is closed");
@@ -110,6 +115,7 @@ class EmbeddedConsumer final : public Consumer {
 class Embedded final : public Backend {
  public:
   static Result<std::unique_ptr<Backend>> open(const EmbeddedSettings& settings);
+  static Result<InMemory> open(MemorySettings settings);
 
   Result<PublishAnswer> publish(const Publishing& publishing,
                                 std::span<const std::string_view> bodies) override;
@@ -123,13 +129,14 @@ class Embedded final : public Backend {
   Result<engine::QueueStatistics> queue(std::string_view name) override;
   Result<std::vector<engine::QueueStatistics>> queues() override;
   Time now() override { return clock_->now(); }
+  bool waits() const override { return operations_->waits(); }
+  // The directory is free afterwards, however long jobs keep this object.
   void close() override {
     operations_->close();
-    // The directory is free from here on, however long jobs keep this object.
-    driver_.reset();
+    if (hooks_ != nullptr) hooks_ = nullptr;  // it may be gone before us
   }
 
-  [[nodiscard]] OperationQueue& operations() { return *operations_; }
+  [[nodiscard]] OperationRunner& operations() { return *operations_; }
 
   // Asks one thing and waits. `on_reply` gets the reply, unless it is an error, which is returned.
   template <class T, class Start>
@@ -172,9 +179,9 @@ class Embedded final : public Backend {
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<Clock> clock_;
   std::unique_ptr<Random> random_;
-  std::unique_ptr<broker::Driver> driver_;
-  std::unique_ptr<OperationQueue> operations_;
+  std::unique_ptr<OperationRunner> operations_;
   SessionId session_;
+  PublishHooks* hooks_ = nullptr;
 };
 
 Result<std::unique_ptr<Backend>> Embedded::open(const EmbeddedSettings& settings) {
@@ -191,16 +198,41 @@ Result<std::unique_ptr<Backend>> Embedded::open(const EmbeddedSettings& settings
   options.default_result_ttl = settings.result_ttl;
   auto broker = Broker::open(*self->directory_, *self->clock_, *self->random_, options);
   if (!broker) return fail(std::move(broker.error()).at(context));
-  self->driver_ = std::make_unique<broker::Driver>(std::move(*broker));
-  self->operations_ = std::make_unique<OperationQueue>(*self->driver_);
+  self->operations_ =
+      std::make_unique<OperationQueue>(std::make_unique<broker::Driver>(std::move(*broker)));
   auto session = self->open_session();
   if (!session) return fail(std::move(session.error()).at(context));
   self->session_ = *session;
   return self;
 }
 
+Result<InMemory> Embedded::open(MemorySettings settings) {
+  auto self = std::unique_ptr<Embedded>(new Embedded());
+  self->directory_ = std::make_unique<MemoryDirectory>();
+  self->clock_ = std::move(settings.clock);
+  self->random_ = std::move(settings.random);
+  self->hooks_ = settings.hooks;
+  broker::Options options;
+  options.max_message_bytes = kMemoryMessageBytesMax;
+  options.journal.segment_bytes = kMemorySegmentBytes;
+  options.journal.reserve_bytes = 0;
+  options.journal.parity = false;
+  options.journal.scrub_interval = Duration(0);
+  auto broker = Broker::open(*self->directory_, *self->clock_, *self->random_, options);
+  if (!broker) return fail(std::move(broker.error()).at("open in memory"));
+  Broker* opened = broker->get();
+  self->operations_ = std::make_unique<DirectOperations>(std::move(*broker));
+  auto session = self->open_session();
+  if (!session) return fail(std::move(session.error()).at("open in memory"));
+  self->session_ = *session;
+  return InMemory{std::move(self), opened};
+}
+
 Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
                                         std::span<const std::string_view> bodies) {
+  if (hooks_ != nullptr)
+    if (auto refused = hooks_->before(publishing, bodies.size()))
+      return PublishAnswer(std::unexpected(std::move(*refused)));
   HeaderWriter headers;
   if (!publishing.task.empty()) headers.add(kTaskHeader, publishing.task);
   for (const auto& [name, value] : publishing.headers) headers.add(name, value);
@@ -221,7 +253,7 @@ Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
   for (std::size_t i = 0; i < bodies.size(); ++i) messages[i].body = as_bytes(bodies[i]);
   const engine::Publish publish{publishing.queue, messages};
 
-  return ask<PublishAnswer>(
+  auto answer = ask<PublishAnswer>(
       [&](Broker& broker, broker::Tag tag) {
         if (publishing.hold > Duration(0))
           broker.publish_wait(session_, tag, publish, after(current, publishing.hold));
@@ -235,10 +267,12 @@ Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
           return PublishAnswer(std::unexpected(*refused));
         return unexpected_reply();
       });
+  if (hooks_ != nullptr && answer && *answer) hooks_->after(publishing, bodies, **answer);
+  return answer;
 }
 
 Result<OwnedStatus> Embedded::task(MessageId id, Duration wait) {
-  const Time until = after(now(), wait);
+  const Time until = waits() ? after(now(), wait) : now();
   return ask_for<OwnedStatus, broker::TaskStatus>(
       [&](Broker& broker, broker::Tag tag) { broker.task(session_, tag, id, until); },
       [](const broker::TaskStatus& status) {
@@ -343,7 +377,7 @@ Result<Deliveries> EmbeddedConsumer::take(std::span<const std::string> queues, s
   take.queues.assign(queues.begin(), queues.end());
   take.max = max;
   take.lease = lease;
-  if (wait > Duration(0)) take.wait_until = after(backend_.now(), wait);
+  if (wait > Duration(0) && backend_.waits()) take.wait_until = after(backend_.now(), wait);
   Take operation(*this, std::move(take));
   if (!backend_.operations().run(operation)) return closed();
   return std::move(operation.result);
@@ -468,6 +502,10 @@ void EmbeddedConsumer::stop() {
 
 Result<std::unique_ptr<Backend>> open_embedded(const EmbeddedSettings& settings) {
   return Embedded::open(settings);
+}
+
+Result<InMemory> open_in_memory(MemorySettings settings) {
+  return Embedded::open(std::move(settings));
 }
 
 }  // namespace penstock::detail

@@ -48,7 +48,7 @@ bool OperationQueue::push(Operation& operation) {
                                           std::memory_order_relaxed));
   // Whoever finds the queue empty wakes the broker; those after it go along.
   if (newest == nullptr) {
-    driver_.post([this](broker::Broker& broker) {
+    driver_->post([this](broker::Broker& broker) {
       Operation* taken = newest_.load(std::memory_order_relaxed);
       do {
         if (taken == closed_mark()) return;
@@ -107,15 +107,40 @@ void OperationQueue::finish(Operation& operation, bool closed) {
 
 void OperationQueue::close() {
   Operation* last = newest_.exchange(closed_mark());
-  driver_.post([this, last](broker::Broker& broker) { start_all(broker, last); });
+  driver_->post([this, last](broker::Broker& broker) { start_all(broker, last); });
   while (const auto posting = posting_.load()) posting_.wait(posting);
-  driver_.stop();
+  driver_->stop();
   // The broker's thread has ended: what is left waits for something that will not come.
   while (in_flight_ != nullptr) {
     Operation& operation = *in_flight_;
     in_flight_ = operation.in_flight_after_;
     finish(operation, true);
   }
+  driver_.reset();
+}
+
+// ---- on the caller's thread
+
+bool DirectOperations::run(Operation& operation) {
+  if (broker_ == nullptr) return false;
+  operation.replies_due_ = operation.start(*broker_);
+  broker_->settle_down();
+  broker_->maintain();
+  CHECK(operation.replies_due_ == 0);  // whoever may have to wait does not come here
+  return true;
+}
+
+void DirectOperations::on_reply(broker::Tag tag, const broker::Reply& reply) {
+  const auto& part = *reinterpret_cast<const Operation::Part*>(tag);
+  CHECK(part.operation->replies_due_ > 0);
+  --part.operation->replies_due_;
+  part.operation->on_reply(part.index, reply);
+}
+
+void DirectOperations::close() {
+  if (broker_ == nullptr) return;
+  broker_->close();
+  broker_.reset();
 }
 
 }  // namespace penstock::detail

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 
 #include "broker/broker.h"
@@ -33,6 +34,7 @@ class Operation {
 
  private:
   friend class OperationQueue;
+  friend class DirectOperations;
   // What a tag points to.
   struct Part {
     Operation* operation = nullptr;
@@ -53,15 +55,27 @@ class Operation {
   bool is_closed_ = false;
 };
 
-class OperationQueue final : public broker::ReplySink {
+// Who has operations carried out.
+class OperationRunner : public broker::ReplySink {
  public:
-  explicit OperationQueue(broker::Driver& driver) : driver_(driver) {}
+  ~OperationRunner() override = default;
+  // False when the runner is or was meanwhile closed; the operation may still have happened.
+  [[nodiscard]] virtual bool run(Operation& operation) = 0;
+  // Starts nothing more, and ends all that still waits. Once.
+  virtual void close() = 0;
+  // Whether an operation may wait for what others do.
+  [[nodiscard]] virtual bool waits() const = 0;
+};
 
-  // Any thread. False when the queue is or was meanwhile closed; the operation may still have
-  // happened.
-  [[nodiscard]] bool run(Operation& operation);
-  // Starts nothing more, stops the driver, and ends all that still waits. Once.
-  void close();
+// On a driver's thread. Any thread may call run().
+class OperationQueue final : public OperationRunner {
+ public:
+  explicit OperationQueue(std::unique_ptr<broker::Driver> driver) : driver_(std::move(driver)) {}
+
+  [[nodiscard]] bool run(Operation& operation) override;
+  // Lets the driver go, and with it the directory.
+  void close() override;
+  [[nodiscard]] bool waits() const override { return true; }
 
   void on_reply(broker::Tag tag, const broker::Reply& reply) override;
 
@@ -70,10 +84,25 @@ class OperationQueue final : public broker::ReplySink {
   void start_all(broker::Broker& broker, Operation* newest);
   void finish(Operation& operation, bool closed);
 
-  broker::Driver& driver_;
+  std::unique_ptr<broker::Driver> driver_;
   std::atomic<Operation*> newest_{nullptr};
   std::atomic<std::uint32_t> posting_{0};  // callers between their push and their post
   Operation* in_flight_ = nullptr;
+};
+
+// On the caller's own thread, of which there is one. Time stands still meanwhile.
+class DirectOperations final : public OperationRunner {
+ public:
+  explicit DirectOperations(std::unique_ptr<broker::Broker> broker) : broker_(std::move(broker)) {}
+
+  [[nodiscard]] bool run(Operation& operation) override;
+  void close() override;
+  [[nodiscard]] bool waits() const override { return false; }
+
+  void on_reply(broker::Tag tag, const broker::Reply& reply) override;
+
+ private:
+  std::unique_ptr<broker::Broker> broker_;
 };
 
 }  // namespace penstock::detail

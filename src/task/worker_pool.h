@@ -98,7 +98,6 @@ class WorkerPool final : public AttemptHost {
   void run(Worker& worker, const broker::Delivery& delivery);
   [[nodiscard]] const TaskDefinition* find_task(Worker& worker, std::string_view name);
   void hand_over(Worker& worker, Finished finished, Duration busy);
-  static void finish_by_reason(StopReason reason, bool threw, Finished& finished);
 
   void measure(Duration busy, std::uint64_t ran);
   void settle_all();

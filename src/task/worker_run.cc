@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/headers.h"
-#include "task/failure.h"
+#include "task/execute.h"
 #include "task/worker_pool.h"
 
 namespace penstock::detail {
@@ -73,44 +73,13 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   }
   const Time start = worker.at != Time{} ? worker.at : now();
   worker.attempt.begin(delivery, *name, definition->options.timeout, start);
-  bool threw = false;
-  try {
-    Context context(worker.attempt);
-    definition->run(context, as_text(delivery.body), finished.text);
-  } catch (...) {
-    threw = true;
-    AttemptFailure failure = describe_current_exception();
-    finished.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
-    finished.delay = failure.delay;
-    finished.text = std::move(failure.text);
-  }
-  finish_by_reason(worker.attempt.end(), threw, finished);
+  Ending ending = execute(*definition, worker.attempt);
+  finished.outcome = ending.outcome;
+  finished.lost = ending.lost;
+  finished.delay = ending.delay;
+  finished.text = std::move(ending.text);
   worker.at = now();
   hand_over(worker, std::move(finished), worker.at - start);
-}
-
-// A task that was told to stop, and did so by throwing, has not failed by itself.
-void WorkerPool::finish_by_reason(StopReason reason, bool threw, Finished& finished) {
-  if (reason == StopReason::lease_lost) finished.lost = true;
-  if (!threw) return;
-  switch (reason) {
-    case StopReason::none:
-    case StopReason::lease_lost:
-      return;
-    case StopReason::cancelled:
-      // The engine knows of the cancel: a failed attempt is then the last one.
-      finished.outcome = engine::Outcome::nack;
-      finished.delay = Duration(0);
-      return;
-    case StopReason::timeout:
-      finished.text = "penstock::Timeout: the task's time was up: " + finished.text;
-      return;
-    case StopReason::shutdown:
-      finished.outcome = engine::Outcome::give_back;
-      finished.delay.reset();
-      finished.text.clear();
-      return;
-  }
 }
 
 void WorkerPool::hand_over(Worker& worker, Finished finished, Duration busy) {

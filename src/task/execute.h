@@ -1,0 +1,22 @@
+// One attempt, from the call of the user's function to what the settle will say of it.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "task/attempt.h"
+#include "task/core.h"
+
+namespace penstock::detail {
+
+struct Ending {
+  engine::Outcome outcome = engine::Outcome::ack;
+  bool lost = false;  // nothing to settle any more: someone else has the task
+  std::optional<Duration> delay{};
+  std::string text{};  // the result of an ack, else the error
+};
+
+// Runs the task on this thread, and ends the attempt, which has begun.
+[[nodiscard]] Ending execute(const TaskDefinition& task, Attempt& attempt);
+
+}  // namespace penstock::detail
