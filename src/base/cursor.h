@@ -7,6 +7,7 @@
 
 #include <bit>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "base/bytes.h"
@@ -38,6 +39,13 @@ class Cursor {
     }
     spoil();
     return 0;
+  }
+  // One that a smaller type holds; spoils the cursor when it does not.
+  template <class Small>
+  [[nodiscard]] Small varint_of() {
+    const auto value = varint();
+    if (value > std::numeric_limits<Small>::max()) return spoil(), Small{};
+    return static_cast<Small>(value);
   }
   // A view into the bytes given; lives as long as they do.
   [[nodiscard]] ByteView bytes(std::uint64_t count) {

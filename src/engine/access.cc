@@ -139,26 +139,35 @@ void Access::encode(Encoder& out) const {
 }
 
 bool Access::restore(Cursor& in) {
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+  for (auto count = in.varint(); count > 0; --count) {
     UserSpec user;
     user.name = in.text();
     user.password = in.text();
     user.roles = in.integer<std::uint8_t>();
+    if (!in.ok() || user.name.empty() || find(user.name) != nullptr) return false;
     set_user(user);
-    for (auto hosts = in.varint(); hosts > 0 && in.ok(); --hosts) {
-      PermissionSpec permission{user.name, in.text(), {}, {}, {}};
-      permission.configure = in.text();
-      permission.write = in.text();
-      permission.read = in.text();
-      set_permission(permission);
-    }
-    for (auto topics = in.varint(); topics > 0 && in.ok(); --topics) {
-      TopicPermissionSpec permission{user.name, in.text(), {}, {}, {}};
-      permission.exchange = in.text();
-      permission.write = in.text();
-      permission.read = in.text();
-      set_topic_permission(permission);
-    }
+    if (!restore_permissions(in, *find_user(user.name))) return false;
+  }
+  return in.ok();
+}
+
+bool Access::restore_permissions(Cursor& in, const User& user) {
+  for (auto count = in.varint(); count > 0; --count) {
+    PermissionSpec permission{user.name, in.text(), {}, {}, {}};
+    permission.configure = in.text();
+    permission.write = in.text();
+    permission.read = in.text();
+    if (!in.ok() || user.permission(permission.host) != nullptr) return false;
+    set_permission(permission);
+  }
+  for (auto count = in.varint(); count > 0; --count) {
+    TopicPermissionSpec permission{user.name, in.text(), {}, {}, {}};
+    permission.exchange = in.text();
+    permission.write = in.text();
+    permission.read = in.text();
+    const std::pair place(std::string(permission.host), std::string(permission.exchange));
+    if (!in.ok() || user.topic_permissions.contains(place)) return false;
+    set_topic_permission(permission);
   }
   return in.ok();
 }

@@ -123,9 +123,11 @@ class Access {
 
   // ---- checkpoint
   void encode(Encoder& out) const;
+  // False: not what encode() writes.
   [[nodiscard]] bool restore(Cursor& in);
 
  private:
+  [[nodiscard]] bool restore_permissions(Cursor& in, const User& user);
   [[nodiscard]] User* find_user(std::string_view name);
 
   Users users_;

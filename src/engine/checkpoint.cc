@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t kVersion = 2;
 constexpr std::uint64_t kVersionBeforeExchanges = 1;
+constexpr std::size_t kMaxPolicies = 1u << 16;  // a message names its by 16 bits
 
 void put(Encoder& out, Time time) {
   out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
@@ -47,28 +48,8 @@ void State::encode_checkpoint(Bytes& bytes) const {
     out.varint(queue->id.value).text(queue->name);
     encode_options(out, queue->options);
   }
-  out.varint(CANARY(lose_dedup_key) ? 0 : keys.size());
-  for (std::uint32_t slot = 1; slot < keys.end(); ++slot) {
-    const auto& entry = keys[slot];
-    if (!entry.key || CANARY(lose_dedup_key)) continue;
-    out.integer(entry.key.low)
-        .integer(entry.key.high)
-        .varint(entry.id.value)
-        .varint(entry.queue.value);
-    put(out, entry.until);
-  }
-  out.varint(results.size());
-  for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next) {
-    const auto& result = results[slot];
-    out.varint(result.id.value)
-        .varint(result.position.value)
-        .varint(result.bytes)
-        .varint(result.attempts);
-    out.varint(result.queue.value).integer(static_cast<std::uint8_t>(result.state));
-    for (const auto when : {result.at, result.enqueued_at, result.started_at,
-                            result.timer == 0 ? result.at : wheel.when(result.timer)})
-      put(out, when);
-  }
+  encode_keys(out);
+  encode_results(out);
   std::uint64_t changed = 0;
   const auto changed_message = [this](const Message& message) {
     return message.state != MessageState::none && message.id.value < kTransientMessage &&
@@ -84,6 +65,43 @@ void State::encode_checkpoint(Bytes& bytes) const {
   }
   encode_topology(out);
   access.encode(out);
+}
+
+void State::encode_keys(Encoder& out) const {
+  const auto is_kept = [](const DedupEntry& entry) {
+    return entry.key && entry.queue.value < kTransientQueue && !CANARY(lose_dedup_key);
+  };
+  std::uint64_t count = 0;
+  for (std::uint32_t slot = 1; slot < keys.end(); ++slot) count += is_kept(keys[slot]);
+  out.varint(count);
+  for (std::uint32_t slot = 1; slot < keys.end(); ++slot) {
+    const auto& entry = keys[slot];
+    if (!is_kept(entry)) continue;
+    out.integer(entry.key.low)
+        .integer(entry.key.high)
+        .varint(entry.id.value)
+        .varint(entry.queue.value);
+    put(out, entry.until);
+  }
+}
+
+void State::encode_results(Encoder& out) const {
+  std::uint64_t count = 0;
+  for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next)
+    count += results[slot].id.value < kTransientMessage;
+  out.varint(count);
+  for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next) {
+    const auto& result = results[slot];
+    if (result.id.value >= kTransientMessage) continue;
+    out.varint(result.id.value)
+        .varint(result.position.value)
+        .varint(result.bytes)
+        .varint(result.attempts);
+    out.varint(result.queue.value).integer(static_cast<std::uint8_t>(result.state));
+    for (const auto when : {result.at, result.enqueued_at, result.started_at,
+                            result.timer == 0 ? result.at : wheel.when(result.timer)})
+      put(out, when);
+  }
 }
 
 void State::encode_changed(Encoder& out, const Message& message) const {
@@ -106,10 +124,10 @@ void State::encode_changed(Encoder& out, const Message& message) const {
   put(out, since);
   put(out, extra.expires_at);
   out.varint(extra.history.value).varint(extra.history_bytes);
-  out.integer(static_cast<std::uint8_t>((bound ? 1 : 0) | (message.cancelled ? 2 : 0) |
-                                        (message.dying ? 4 : 0) | (message.holds_group ? 8 : 0) |
-                                        (extra.moved ? 16 : 0) |
-                                        static_cast<unsigned>(extra.dying) << 5));
+  out.integer(static_cast<std::uint8_t>(
+      (bound ? 1 : 0) | (message.cancelled ? 2 : 0) | (message.dying ? 4 : 0) |
+      (message.holds_group ? 8 : 0) | (extra.moved ? 16 : 0) |
+      (message.dying ? static_cast<unsigned>(extra.dying) << 5 : 0u)));
 }
 
 // What hangs on something that lives in memory only is not kept either.
@@ -149,38 +167,35 @@ bool State::is_durable(const Binding& binding) const {
   return found != queue_names_.end() && !queues[found->second]->transient();
 }
 
-bool State::restore_queues(Cursor& in) {
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
-    QueueSetEvent event;
-    event.id = QueueId(static_cast<std::uint32_t>(in.varint()));
-    event.name = in.text();
-    if (!decode_options(in, event.options)) return false;
-    apply(event);
-  }
-  return in.ok();
-}
-
 bool State::restore_topology(Cursor& in) {
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) topology.set_host(in.text());
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+  for (auto count = in.varint(); count > 0; --count) {
+    const auto name = in.text();
+    if (!in.ok()) return false;
+    topology.set_host(name);
+  }
+  for (auto count = in.varint(); count > 0; --count) {
     ExchangeSpec exchange;
-    if (!decode_exchange(in, exchange)) return false;
+    if (!decode_exchange(in, exchange) || exchange.name.empty() || !exchange.durable) return false;
+    if (topology.find(exchange.name) != nullptr) return false;
     topology.set_exchange(exchange);
   }
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+  for (auto count = in.varint(); count > 0; --count) {
     BindingSpec binding;
     std::vector<MatchField> fields;
-    if (!decode_binding(in, binding, fields)) return false;
-    topology.bind(binding);
+    if (!decode_binding(in, binding, fields) || topology.find(binding) != nullptr) return false;
+    if (!topology.bind(binding) || !is_durable(*topology.find(binding))) return false;
   }
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
-    Queue* queue = find_queue(QueueId(static_cast<std::uint32_t>(in.varint())));
+  for (auto count = in.varint(); count > 0; --count) {
+    Queue* queue = find_queue(QueueId(in.varint_of<std::uint32_t>()));
     const auto first = in.varint();
-    if (queue != nullptr) queue->first_offset = first;
+    if (!in.ok() || queue == nullptr || !queue->options.stream) return false;
+    queue->first_offset = first;
   }
   return in.ok();
 }
 
+// Under a checksum that holds, content that cannot have been written is damage as well: what is
+// taken is what is written again.
 Result<void> State::restore_checkpoint(ByteView bytes) {
   Cursor in(bytes);
   const auto version = in.varint();
@@ -189,70 +204,128 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
         ErrorCode::unsupported,
         fmt::format("the checkpoint has version {}, this build reads {}", version, kVersion),
         "start the newer Penstock that wrote it");
-  const auto damaged = [] {
-    return fail(ErrorCode::corrupt, "the checkpoint's content does not decode");
+  const auto damaged = [](std::string_view part) {
+    return fail(ErrorCode::corrupt, fmt::format("the checkpoint's {} make no sense", part));
   };
   next_message = in.varint();
-  next_queue = static_cast<std::uint32_t>(in.varint());
+  next_queue = in.varint_of<std::uint32_t>();
   for (auto& word : secret) word = in.integer<std::uint64_t>();
+  if (!in.ok() || next_message == 0 || next_message > kTransientMessage || next_queue == 0 ||
+      next_queue > kTransientQueue)
+    return damaged("counters");
   policies.clear();
-  for (auto count = in.varint(); count > 0 && in.ok(); --count)
-    if (!decode_policy(in, policies.emplace_back())) return damaged();
-  if (policies.empty()) policies.emplace_back();
-  if (!restore_queues(in)) return damaged();
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
-    KeyHash key;
-    key.low = in.integer<std::uint64_t>();
-    key.high = in.integer<std::uint64_t>();
-    const MessageId id(in.varint());
-    Queue* queue = find_queue(QueueId(static_cast<std::uint32_t>(in.varint())));
-    const auto until = time(in);
-    if (queue != nullptr && in.ok()) add_key(key, id, *queue, until);
-  }
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
-    StoredResult result;
-    result.id = MessageId(in.varint());
-    result.position = LogPosition(in.varint());
-    result.bytes = static_cast<std::uint32_t>(in.varint());
-    result.attempts = static_cast<std::uint32_t>(in.varint());
-    result.queue = QueueId(static_cast<std::uint32_t>(in.varint()));
-    result.state = static_cast<TaskState>(in.integer<std::uint8_t>());
-    result.at = time(in);
-    result.enqueued_at = time(in);
-    result.started_at = time(in);
-    const auto expires = time(in);
-    if (in.ok()) add_result(result, expires);
-  }
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
-    Override& change = overrides_[in.varint()];
-    change.state = static_cast<MessageState>(in.integer<std::uint8_t>());
-    change.deliveries = static_cast<std::uint16_t>(in.varint());
-    change.uncounted = static_cast<std::uint16_t>(in.varint());
-    change.queue = QueueId(static_cast<std::uint32_t>(in.varint()));
-    change.origin = QueueId(static_cast<std::uint32_t>(in.varint()));
-    change.due = time(in);
-    change.since = time(in);
-    change.expires_at = time(in);
-    change.history = LogPosition(in.varint());
-    change.history_bytes = static_cast<std::uint32_t>(in.varint());
-    const auto flags = in.integer<std::uint8_t>();
-    change.connection_bound = (flags & 1) != 0;
-    change.cancelled = (flags & 2) != 0;
-    change.dying = dying_reason((flags & 4) != 0, flags >> 5);
-    change.holds_group = (flags & 8) != 0;
-    change.moved = (flags & 16) != 0;
-  }
-  if (version != kVersionBeforeExchanges && !restore_topology(in)) return damaged();
+  for (auto count = in.varint(); count > 0; --count)
+    if (!decode_policy(in, policies.emplace_back())) return damaged("policies");
+  if (policies.empty() || policies.size() > kMaxPolicies) return damaged("policies");
+  for (auto count = in.varint(); count > 0; --count)
+    if (!restore_queue(in)) return damaged("queues");
+  for (auto count = in.varint(); count > 0; --count)
+    if (!restore_key(in)) return damaged("idempotency keys");
+  for (auto count = in.varint(); count > 0; --count)
+    if (!restore_result(in)) return damaged("results");
+  for (auto count = in.varint(); count > 0; --count)
+    if (!restore_override(in)) return damaged("messages");
+  if (version != kVersionBeforeExchanges && !restore_topology(in))
+    return damaged("exchanges and bindings");
   // Those that were written before there were users end here.
-  if (!in.finished() && !access.restore(in)) return damaged();
-  if (!in.finished()) return damaged();
+  if (version != kVersionBeforeExchanges && !in.finished() &&
+      (!access.restore(in) || !access.fits(topology.hosts())))
+    return damaged("users");
+  if (!in.finished()) return damaged("last bytes");
   return {};
+}
+
+bool State::restore_queue(Cursor& in) {
+  QueueSetEvent event;
+  event.id = QueueId(in.varint_of<std::uint32_t>());
+  event.name = in.text();
+  if (!decode_options(in, event.options) || event.name.empty()) return false;
+  if (!event.id || event.id.value >= next_queue || !event.options.durable) return false;
+  if (find_queue(event.id) != nullptr || find_queue(event.name) != nullptr) return false;
+  apply(event);
+  return true;
+}
+
+bool State::restore_key(Cursor& in) {
+  KeyHash key;
+  key.low = in.integer<std::uint64_t>();
+  key.high = in.integer<std::uint64_t>();
+  const MessageId id(in.varint());
+  const QueueId queue_id(in.varint_of<std::uint32_t>());
+  const auto until = time(in);
+  if (!in.ok() || !key || find_key(key) != 0) return false;
+  // The first ones of this version told of keys of queues in memory, which are gone.
+  if (queue_id.value >= kTransientQueue) return true;
+  Queue* queue = find_queue(queue_id);
+  if (queue == nullptr) return false;
+  add_key(key, id, *queue, until);
+  return true;
+}
+
+bool State::restore_result(Cursor& in) {
+  StoredResult result;
+  result.id = MessageId(in.varint());
+  result.position = LogPosition(in.varint());
+  result.bytes = in.varint_of<std::uint32_t>();
+  result.attempts = in.varint_of<std::uint32_t>();
+  result.queue = QueueId(in.varint_of<std::uint32_t>());
+  const auto state = in.integer<std::uint8_t>();
+  result.state = static_cast<TaskState>(state);
+  result.at = time(in);
+  result.enqueued_at = time(in);
+  result.started_at = time(in);
+  const auto expires = time(in);
+  if (!in.ok() || !result.id || find_result(result.id) != 0) return false;
+  if (state > static_cast<std::uint8_t>(TaskState::expired)) return false;
+  // As with keys: it lay in the memory of another process.
+  if (result.id.value < kTransientMessage) add_result(result, expires);
+  return true;
+}
+
+bool State::restore_override(Cursor& in) {
+  const MessageId id(in.varint());
+  if (!id || id.value >= next_message) return false;
+  const auto [found, is_new] = overrides_.try_emplace(id.value);
+  Override& change = found->second;
+  const auto state = in.integer<std::uint8_t>();
+  change.state = static_cast<MessageState>(state);
+  change.deliveries = in.varint_of<std::uint16_t>();
+  change.uncounted = in.varint_of<std::uint16_t>();
+  change.queue = QueueId(in.varint_of<std::uint32_t>());
+  change.origin = QueueId(in.varint_of<std::uint32_t>());
+  change.due = time(in);
+  change.since = time(in);
+  change.expires_at = time(in);
+  change.history = LogPosition(in.varint());
+  change.history_bytes = in.varint_of<std::uint32_t>();
+  const auto flags = in.integer<std::uint8_t>();
+  change.connection_bound = (flags & 1) != 0;
+  change.cancelled = (flags & 2) != 0;
+  change.dying = dying_reason((flags & 4) != 0, flags >> 5);
+  change.holds_group = (flags & 8) != 0;
+  change.moved = (flags & 16) != 0;
+  if (!in.ok() || !is_new || find_queue(change.queue) == nullptr) return false;
+  switch (change.state) {
+    case MessageState::ready:
+      return change.due == Time{} && change.since == Time{} && !change.connection_bound;
+    case MessageState::leased:
+      return true;
+    case MessageState::scheduled:
+      return change.due != Time{} && change.since == Time{} && !change.connection_bound;
+    default:
+      return false;
+  }
 }
 
 Result<void> State::restore_live(const PublishEvent& published, LogPosition position,
                                  std::uint32_t body_bytes) {
   const auto found = overrides_.find(published.id.value);
   PublishEvent event = published;
+  if (published.id.value >= next_message)
+    return fail(
+        ErrorCode::corrupt,
+        fmt::format("message {} at position {} is newer than the checkpoint that tells of it",
+                    published.id.value, position.value));
   if (found != overrides_.end()) {
     event.queue = found->second.queue;
     event.expires_at = found->second.expires_at;

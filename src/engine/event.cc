@@ -12,13 +12,6 @@ Time time(Cursor& in) {
   return time_from_micros(static_cast<std::int64_t>(in.varint() & (~0ull >> 1)));
 }
 
-template <class Small>
-Small small(Cursor& in) {
-  const auto value = in.varint();
-  if (value > std::numeric_limits<Small>::max()) return in.spoil(), Small{};
-  return static_cast<Small>(value);
-}
-
 std::uint64_t zigzag(std::uint64_t difference) {
   return (difference << 1) ^ (0 - (difference >> 63));
 }
@@ -162,7 +155,7 @@ void encode_policy(Encoder& out, const Policy& policy) {
 }
 bool decode_policy(Cursor& in, Policy& policy) {
   const auto flags = in.integer<std::uint8_t>();
-  if (flags & 1) policy.max_attempts = small<std::uint32_t>(in);
+  if (flags & 1) policy.max_attempts = in.varint_of<std::uint32_t>();
   if (flags & 2) policy.backoff = backoff(in);
   if (flags & 4) policy.lease = time(in).time_since_epoch();
   if (flags & 8) policy.result_ttl = time(in).time_since_epoch();
@@ -186,7 +179,7 @@ void encode(Bytes& head, const QueueSetEvent& event) {
 }
 bool decode(ByteView head, QueueSetEvent& event, IdList&) {
   Cursor in(head);
-  event.id = QueueId(small<std::uint32_t>(in));
+  event.id = QueueId(in.varint_of<std::uint32_t>());
   event.name = in.text();
   return decode_options(in, event.options);
 }
@@ -196,7 +189,7 @@ void encode(Bytes& head, const QueueGoneEvent& event) {
 }
 bool decode(ByteView head, QueueGoneEvent& event, IdList&) {
   Cursor in(head);
-  event.id = QueueId(small<std::uint32_t>(in));
+  event.id = QueueId(in.varint_of<std::uint32_t>());
   return in.ok();
 }
 
@@ -207,7 +200,7 @@ void encode(Bytes& head, const PolicyEvent& event) {
 }
 bool decode(ByteView head, PolicyEvent& event, IdList&) {
   Cursor in(head);
-  event.number = small<std::uint16_t>(in);
+  event.number = in.varint_of<std::uint16_t>();
   return decode_policy(in, event.policy);
 }
 
@@ -235,14 +228,14 @@ void encode(Bytes& head, const PublishEvent& event) {
 bool decode(ByteView head, PublishEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());
-  event.queue = QueueId(small<std::uint32_t>(in));
+  event.queue = QueueId(in.varint_of<std::uint32_t>());
   event.at = time(in);
   const auto flags = in.integer<std::uint8_t>();
   event.priority = in.integer<std::uint8_t>();
   event.task = (flags & kTask) != 0;
   if (flags & kNotBefore) event.not_before = time(in);
   if (flags & kExpires) event.expires_at = time(in);
-  if (flags & kPolicy) event.policy = small<std::uint16_t>(in);
+  if (flags & kPolicy) event.policy = in.varint_of<std::uint16_t>();
   if (flags & kKey) {
     event.key.low = in.integer<std::uint64_t>();
     event.key.high = in.integer<std::uint64_t>();
@@ -262,7 +255,7 @@ void encode(Bytes& head, const LeaseEvent& event) {
 }
 bool decode(ByteView head, LeaseEvent& event, IdList& ids) {
   Cursor in(head);
-  event.queue = QueueId(small<std::uint32_t>(in));
+  event.queue = QueueId(in.varint_of<std::uint32_t>());
   event.at = time(in);
   event.deadline = time(in);
   event.connection_bound = in.integer<std::uint8_t>() != 0;
@@ -345,12 +338,12 @@ bool decode(ByteView head, FinishEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());
   event.state = enumeration(in, TaskState::unknown, TaskState::expired);
-  event.queue = QueueId(small<std::uint32_t>(in));
+  event.queue = QueueId(in.varint_of<std::uint32_t>());
   event.at = time(in);
   event.enqueued_at = time(in);
   event.started_at = time(in);
   event.expires_at = time(in);
-  event.attempts = small<std::uint32_t>(in);
+  event.attempts = in.varint_of<std::uint32_t>();
   event.keeps_message = in.integer<std::uint8_t>() != 0;
   return in.ok();
 }
@@ -365,7 +358,7 @@ void encode(Bytes& head, const MoveEvent& event) {
 bool decode(ByteView head, MoveEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());
-  event.to = QueueId(small<std::uint32_t>(in));
+  event.to = QueueId(in.varint_of<std::uint32_t>());
   event.reason = enumeration(in, MoveReason::max_attempts, MoveReason::redriven);
   event.at = time(in);
   return in.ok();
@@ -378,7 +371,7 @@ void encode(Bytes& head, const PurgeEvent& event) {
 }
 bool decode(ByteView head, PurgeEvent& event, IdList&) {
   Cursor in(head);
-  event.queue = QueueId(small<std::uint32_t>(in));
+  event.queue = QueueId(in.varint_of<std::uint32_t>());
   event.at = time(in);
   return in.ok();
 }

@@ -152,8 +152,14 @@ class State {
   struct Override;
 
   void encode_topology(Encoder& out) const;
+  void encode_keys(Encoder& out) const;
+  void encode_results(Encoder& out) const;
   void encode_changed(Encoder& out, const Message& message) const;
-  [[nodiscard]] bool restore_queues(Cursor& in);
+  // One of each that a checkpoint tells of; false: no checkpoint of ours says that.
+  [[nodiscard]] bool restore_queue(Cursor& in);
+  [[nodiscard]] bool restore_key(Cursor& in);
+  [[nodiscard]] bool restore_result(Cursor& in);
+  [[nodiscard]] bool restore_override(Cursor& in);
   [[nodiscard]] bool has_proper_id(const Message& message) const;
   [[nodiscard]] bool restore_topology(Cursor& in);
   std::uint32_t insert(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);

@@ -493,5 +493,16 @@ TEST_F(BrokerTest, AClosedSessionsDeliveriesComeBackAtOnce) {
   EXPECT_EQ(take("q").messages.size(), 1u);
 }
 
+TEST_F(BrokerTest, KeysOfQueuesInMemoryEndWithTheProcess) {
+  auto keyed = input("a");
+  keyed.key = "k";
+  declare("memory", {{"durable", "false"}});
+  ASSERT_EQ(send("memory", {keyed}).duplicates, 0u);
+  ASSERT_EQ(send("memory", {keyed}).duplicates, 1u);
+  restart();
+  declare("memory", {{"durable", "false"}});
+  EXPECT_EQ(send("memory", {keyed}).duplicates, 0u);
+}
+
 }  // namespace
 }  // namespace penstock::broker

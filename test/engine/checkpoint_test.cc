@@ -1,0 +1,332 @@
+// A checkpoint whose checksum holds is taken only when its content can have been written.
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "engine/state.h"
+
+namespace penstock::engine {
+namespace {
+
+// The parts of a checkpoint, in their order; each holds its count and what is counted.
+struct Parts {
+  Bytes counters, policies, queues, keys, results, messages, topology, users;
+  [[nodiscard]] Bytes all() const {
+    Bytes bytes;
+    for (const auto* part :
+         {&counters, &policies, &queues, &keys, &results, &messages, &topology, &users})
+      append(bytes, *part);
+    return bytes;
+  }
+};
+
+Encoder fresh(Bytes& part) {
+  part.clear();
+  return Encoder(part);
+}
+
+void put_queue(Encoder& out, std::uint32_t id, std::string_view name) {
+  out.varint(id).text(name).varint(0);
+}
+void put_key(Encoder& out, std::uint64_t key, std::uint32_t queue) {
+  out.integer(key).integer(std::uint64_t{0}).varint(1).varint(queue).varint(1000);
+}
+void put_result(Encoder& out, std::uint64_t id, std::uint8_t state) {
+  out.varint(id).varint(4096).varint(10).varint(1).varint(1).integer(state);
+  for (int n = 0; n < 4; ++n) out.varint(1000);
+}
+void put_message(Encoder& out, std::uint64_t id, std::uint32_t queue, MessageState state,
+                 std::uint64_t due = 0, std::uint8_t flags = 0) {
+  out.varint(id).integer(static_cast<std::uint8_t>(state)).varint(1).varint(0);
+  out.varint(queue).varint(0).varint(due);
+  for (int n = 0; n < 4; ++n) out.varint(0);
+  out.integer(flags);
+}
+constexpr std::uint8_t kBound = 1, kDying = 4, kMoved = 16;
+
+class CheckpointTest : public testing::Test {
+ protected:
+  CheckpointTest() {
+    fresh(parts.counters).varint(2).varint(5).varint(3);
+    for (std::uint64_t word = 0; word < 4; ++word) Encoder(parts.counters).integer(word);
+    fresh(parts.policies).varint(1).integer(std::uint8_t{0});
+    auto queues = fresh(parts.queues);
+    queues.varint(1);
+    put_queue(queues, 1, "a");
+    for (auto* part : {&parts.keys, &parts.results, &parts.messages, &parts.users})
+      fresh(*part).varint(0);
+    fresh(parts.topology).varint(0).varint(0).varint(0).varint(0);
+  }
+  // Empty: it was taken.
+  [[nodiscard]] std::string restore() const {
+    State state(Time{}, {});
+    const auto done = state.restore_checkpoint(parts.all());
+    return done ? std::string() : done.error().message;
+  }
+  Parts parts;
+};
+
+TEST_F(CheckpointTest, OneThatCanHaveBeenWrittenIsTaken) {
+  auto keys = fresh(parts.keys);
+  keys.varint(1);
+  put_key(keys, 7, 1);
+  auto results = fresh(parts.results);
+  results.varint(1);
+  put_result(results, 2, static_cast<std::uint8_t>(TaskState::done));
+  auto messages = fresh(parts.messages);
+  messages.varint(3);
+  put_message(messages, 1, 1, MessageState::ready, 0, kMoved);
+  put_message(messages, 2, 1, MessageState::leased, 0, kBound);
+  put_message(messages, 4, 1, MessageState::scheduled, 1000, kDying);
+  EXPECT_EQ(restore(), "");
+}
+
+TEST_F(CheckpointTest, OneOfBeforeThereWereExchangesOrUsersIsTaken) {
+  parts.users.clear();
+  EXPECT_EQ(restore(), "");
+  parts.topology.clear();
+  parts.counters[0] = std::byte{1};
+  EXPECT_EQ(restore(), "");
+}
+
+TEST_F(CheckpointTest, ThereIsNoWayBackFromWhatIsRestoredToOtherBytes) {
+  auto keys = fresh(parts.keys);
+  keys.varint(1);
+  put_key(keys, 7, 1);
+  auto messages = fresh(parts.messages);
+  messages.varint(1);
+  put_message(messages, 4, 1, MessageState::scheduled, 1000, kDying | kMoved | 3 << 5);
+  PublishEvent event;
+  event.id = MessageId(4);
+  event.queue = QueueId(1);
+  const auto read = [&](ByteView bytes) {
+    State state(Time{}, {});
+    EXPECT_TRUE(state.restore_checkpoint(bytes));
+    EXPECT_TRUE(state.restore_live(event, LogPosition(4096), 10));
+    EXPECT_TRUE(state.restore_done());
+    state.check();
+    Bytes written;
+    state.encode_checkpoint(written);
+    return written;
+  };
+  const auto written = read(parts.all());
+  EXPECT_EQ(read(written), written);
+}
+
+TEST_F(CheckpointTest, AMessageThatIsNewerThanTheCheckpointIsRefused) {
+  State state(Time{}, {});
+  ASSERT_TRUE(state.restore_checkpoint(parts.all()));
+  PublishEvent event;
+  event.id = MessageId(5);
+  event.queue = QueueId(1);
+  const auto restored = state.restore_live(event, LogPosition(4096), 10);
+  ASSERT_FALSE(restored);
+  EXPECT_EQ(restored.error().message,
+            "message 5 at position 4096 is newer than the checkpoint that tells of it");
+}
+
+TEST_F(CheckpointTest, ANewerVersionIsNotDamage) {
+  parts.counters[0] = std::byte{3};
+  EXPECT_EQ(restore(), "the checkpoint has version 3, this build reads 2");
+}
+
+TEST_F(CheckpointTest, CountersThatNoLogReachesAreRefused) {
+  const auto with = [this](std::uint64_t message, std::uint64_t queue) {
+    fresh(parts.counters).varint(2).varint(message).varint(queue);
+    for (std::uint64_t word = 0; word < 4; ++word) Encoder(parts.counters).integer(word);
+    return restore();
+  };
+  EXPECT_EQ(with(5, 3), "");
+  for (const auto& problem : {with(0, 3), with(5, 0), with(kTransientMessage + 1, 3),
+                              with(5, kTransientQueue + 1ull), with(5, 1ull << 32)})
+    EXPECT_EQ(problem, "the checkpoint's counters make no sense");
+}
+
+TEST_F(CheckpointTest, APolicyThatDoesNotEndIsRefused) {
+  fresh(parts.policies).varint(1'000'000).integer(std::uint8_t{15});
+  EXPECT_EQ(restore(), "the checkpoint's policies make no sense");
+  fresh(parts.policies).varint(0);
+  EXPECT_EQ(restore(), "the checkpoint's policies make no sense");
+}
+
+TEST_F(CheckpointTest, QueuesWithOneIdOrOneNameOrNoneAreRefused) {
+  const auto two = [this](std::uint32_t id, std::string_view name) {
+    auto queues = fresh(parts.queues);
+    queues.varint(2);
+    put_queue(queues, 1, "a");
+    put_queue(queues, id, name);
+    return restore();
+  };
+  EXPECT_EQ(two(2, "b"), "");
+  for (const auto& problem : {two(1, "b"), two(2, "a"), two(2, ""), two(0, "b"), two(3, "b")})
+    EXPECT_EQ(problem, "the checkpoint's queues make no sense");
+}
+
+TEST_F(CheckpointTest, KeysThatComeTwiceOrBelongToNoQueueAreRefused) {
+  const auto two = [this](std::uint64_t key, std::uint32_t queue) {
+    auto keys = fresh(parts.keys);
+    keys.varint(2);
+    put_key(keys, 7, 1);
+    put_key(keys, key, queue);
+    return restore();
+  };
+  EXPECT_EQ(two(8, 1), "");
+  for (const auto& problem : {two(7, 1), two(8, 2), two(0, 1)})
+    EXPECT_EQ(problem, "the checkpoint's idempotency keys make no sense");
+}
+
+TEST_F(CheckpointTest, ResultsThatComeTwiceOrHaveNoStateAreRefused) {
+  const auto two = [this](std::uint64_t id, std::uint8_t state) {
+    auto results = fresh(parts.results);
+    results.varint(2);
+    put_result(results, 2, 5);
+    put_result(results, id, state);
+    return restore();
+  };
+  EXPECT_EQ(two(3, 5), "");
+  for (const auto& problem : {two(2, 5), two(3, 9), two(0, 5)})
+    EXPECT_EQ(problem, "the checkpoint's results make no sense");
+}
+
+TEST_F(CheckpointTest, MessagesThatComeTwiceOrHaveNoQueueAreRefused) {
+  const auto two = [this](std::uint64_t id, std::uint32_t queue) {
+    auto messages = fresh(parts.messages);
+    messages.varint(2);
+    put_message(messages, 2, 1, MessageState::ready);
+    put_message(messages, id, queue, MessageState::ready);
+    return restore();
+  };
+  EXPECT_EQ(two(3, 1), "");
+  for (const auto& problem : {two(2, 1), two(5, 1), two(0, 1), two(3, 2)})
+    EXPECT_EQ(problem, "the checkpoint's messages make no sense");
+}
+
+TEST_F(CheckpointTest, MessagesInAStateThatIsNoneAreRefused) {
+  const auto one = [this](MessageState state, std::uint64_t due, std::uint8_t flags) {
+    auto messages = fresh(parts.messages);
+    messages.varint(1);
+    put_message(messages, 2, 1, state, due, flags);
+    return restore();
+  };
+  constexpr auto kBeyond = static_cast<MessageState>(4);
+  for (const auto& problem :
+       {one(MessageState::none, 0, 0), one(kBeyond, 0, 0), one(MessageState::ready, 1000, 0),
+        one(MessageState::ready, 0, kBound), one(MessageState::scheduled, 0, 0),
+        one(MessageState::scheduled, 1000, kBound)})
+    EXPECT_EQ(problem, "the checkpoint's messages make no sense");
+}
+
+// The first of version 2 told of them; the queues were in the memory of the process that wrote it.
+TEST_F(CheckpointTest, KeysAndResultsOfQueuesInMemoryAreLeftOut) {
+  auto keys = fresh(parts.keys);
+  keys.varint(1);
+  put_key(keys, 7, kTransientQueue + 1);
+  auto results = fresh(parts.results);
+  results.varint(1);
+  put_result(results, kTransientMessage + 1, 5);
+  State state(Time{}, {});
+  ASSERT_TRUE(state.restore_checkpoint(parts.all()));
+  EXPECT_EQ(state.keys.size(), 0u);
+  EXPECT_EQ(state.results.size(), 0u);
+}
+
+TEST_F(CheckpointTest, ExchangesThatComeTwiceOrEndWithTheProcessAreRefused) {
+  const auto two = [this](std::string_view name, bool durable) {
+    auto out = fresh(parts.topology);
+    out.varint(0).varint(2);
+    ExchangeSpec exchange;
+    exchange.name = "x";
+    encode_exchange(out, exchange);
+    exchange.name = name;
+    exchange.durable = durable;
+    encode_exchange(out, exchange);
+    out.varint(0).varint(0);
+    return restore();
+  };
+  EXPECT_EQ(two("y", true), "");
+  for (const auto& problem :
+       {two("x", true), two("", true), two("amq.topic", true), two("y", false)})
+    EXPECT_EQ(problem, "the checkpoint's exchanges and bindings make no sense");
+}
+
+TEST_F(CheckpointTest, BindingsOfNothingAreRefused) {
+  const auto with = [this](std::string_view source, std::string_view destination, unsigned times) {
+    auto out = fresh(parts.topology);
+    out.varint(1).text("/").varint(0).varint(times);
+    BindingSpec binding;
+    binding.source = source;
+    binding.destination = destination;
+    for (unsigned n = 0; n < times; ++n) encode_binding(out, binding);
+    out.varint(0);
+    return restore();
+  };
+  EXPECT_EQ(with("amq.direct", "a", 1), "");
+  for (const auto& problem :
+       {with("nowhere", "a", 1), with("amq.direct", "nowhere", 1), with("amq.direct", "a", 2)})
+    EXPECT_EQ(problem, "the checkpoint's exchanges and bindings make no sense");
+}
+
+TEST_F(CheckpointTest, OffsetsOfWhatIsNoStreamAreRefused) {
+  const auto of = [this](std::uint32_t queue) {
+    fresh(parts.topology).varint(0).varint(0).varint(0).varint(1).varint(queue).varint(9);
+    return restore();
+  };
+  for (const auto& problem : {of(1), of(2)})
+    EXPECT_EQ(problem, "the checkpoint's exchanges and bindings make no sense");
+}
+
+TEST_F(CheckpointTest, UsersThatComeTwiceOrMayDoSomethingNowhereAreRefused) {
+  const auto two = [this](std::string_view name, std::string_view host, unsigned times) {
+    auto out = fresh(parts.users);
+    out.varint(2);
+    out.text("ada").text("").integer(std::uint8_t{1}).varint(0).varint(0);
+    out.text(name).text("").integer(std::uint8_t{0}).varint(times);
+    for (unsigned n = 0; n < times; ++n) out.text(host).text(".*").text("^a").text("(");
+    out.varint(times);
+    for (unsigned n = 0; n < times; ++n) out.text(host).text("amq.topic").text(".*").text("");
+    return restore();
+  };
+  EXPECT_EQ(two("bob", "/", 1), "");
+  for (const auto& problem :
+       {two("ada", "/", 1), two("", "/", 1), two("bob", "nowhere", 1), two("bob", "/", 2)})
+    EXPECT_EQ(problem, "the checkpoint's users make no sense");
+}
+
+TEST_F(CheckpointTest, ATopicPermissionThatComesTwiceIsRefused) {
+  auto out = fresh(parts.users);
+  out.varint(1).text("ada").text("").integer(std::uint8_t{1}).varint(0).varint(2);
+  for (int n = 0; n < 2; ++n) out.text("/").text("amq.topic").text(".*").text("");
+  EXPECT_EQ(restore(), "the checkpoint's users make no sense");
+}
+
+TEST_F(CheckpointTest, BytesBehindTheEndAreRefused) {
+  parts.users.push_back(std::byte{0});
+  EXPECT_EQ(restore(), "the checkpoint's last bytes make no sense");
+}
+
+// Each prefix ends in the middle of something, but the one that ends before the users.
+TEST_F(CheckpointTest, OneThatIsCutShortIsRefused) {
+  auto messages = fresh(parts.messages);
+  messages.varint(1);
+  put_message(messages, 4, 1, MessageState::ready);
+  const auto bytes = parts.all();
+  for (std::size_t size = 0; size < bytes.size(); ++size) {
+    State state(Time{}, {});
+    const bool before_users = size == bytes.size() - parts.users.size();
+    EXPECT_EQ(state.restore_checkpoint(ByteView(bytes).first(size)).has_value(), before_users);
+  }
+}
+
+TEST_F(CheckpointTest, APermissionThatIsCutShortIsRefused) {
+  auto out = fresh(parts.users);
+  out.varint(1).text("ada").text("").integer(std::uint8_t{1});
+  out.varint(1).text("/").text(".*").text(".*").text(".*");
+  out.varint(1).text("/").text("amq.topic").text(".*").text(".*");
+  while (parts.users.size() > 1) {
+    parts.users.pop_back();
+    EXPECT_EQ(restore(), "the checkpoint's users make no sense") << parts.users.size();
+  }
+}
+
+}  // namespace
+}  // namespace penstock::engine
