@@ -22,6 +22,7 @@
 
 #include "penstock/job.hpp"
 #include "penstock/message.hpp"
+#include "penstock/middleware.hpp"
 #include "penstock/options.hpp"
 #include "penstock/task.hpp"
 #include "penstock/workers.hpp"
@@ -85,6 +86,10 @@ class App {
   void add(const Task<Signature>&... tasks) {
     (add_definition(tasks.definition()), ...);
   }
+
+  // Puts it around every enqueue and execution of tasks that begins from now on, inside of what is
+  // there already. Throws InvalidInput when there are 64.
+  void use(Middleware middleware);
 
   // Durable when it returns. While the queue refuses it waits, with exponential backoff and jitter
   // and not less than the refusal says, up to `patience`; then it throws Refused. InvalidInput: an

@@ -7,6 +7,7 @@
 #include "penstock/job.hpp"
 #include "penstock/json.hpp"
 #include "penstock/message.hpp"
+#include "penstock/middleware.hpp"
 #include "penstock/options.hpp"
 #include "penstock/task.hpp"
 #include "penstock/workers.hpp"

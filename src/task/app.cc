@@ -163,15 +163,58 @@ std::shared_ptr<const TaskDefinition> define_task(std::string name, TaskOptions 
       TaskDefinition{std::move(name), std::move(options), std::move(run)});
 }
 
+namespace {
+
+// Runs `publish` inside of the middleware; it fills in the call's ids or refusal.
+template <class Publish>
+EnqueueCall enqueue_inside(const Chain& chain, const TaskDefinition& task,
+                           const EnqueueOptions& options, const Payloads& payloads,
+                           const Publish& publish) {
+  std::vector<std::string_view> arguments = views_of(payloads);
+  for (auto& one : arguments) one = arguments_of(one);
+  EnqueueCall call{.task = task.name, .arguments = arguments, .options = options};
+  const auto rest = [&] { publish(call); };
+  run_inside(chain, 0, &Middleware::enqueue, call, rest);
+  if (!call.refusal && call.ids.size() != arguments.size())
+    throw Conflict(
+        fmt::format("enqueue {}: a middleware did not call next(), or kept what it threw to itself",
+                    task.name));
+  call.arguments = {};
+  return call;
+}
+
+}  // namespace
+
 std::vector<std::uint64_t> enqueue(Core& core, const TaskDefinition& task,
                                    const EnqueueOptions& options, const Payloads& payloads) {
-  return core.publish(to_publishing(task, options), views_of(payloads), options.patience);
+  const auto publish = [&](const EnqueueOptions& asked) {
+    return core.publish(to_publishing(task, asked), views_of(payloads), asked.patience);
+  };
+  if (!core.has_middleware()) return publish(options);
+  const auto registry = core.registry();
+  return enqueue_inside(registry->middleware, task, options, payloads,
+                        [&](EnqueueCall& call) { call.ids = publish(call.options); })
+      .ids;
 }
 
 std::expected<std::uint64_t, Refusal> try_enqueue(Core& core, const TaskDefinition& task,
                                                   const EnqueueOptions& options,
                                                   const Payloads& payload) {
-  return core.try_publish(to_publishing(task, options), payload.text);
+  const auto publish = [&](const EnqueueOptions& asked) {
+    return core.try_publish(to_publishing(task, asked), payload.text);
+  };
+  if (!core.has_middleware()) return publish(options);
+  const auto registry = core.registry();
+  EnqueueCall call =
+      enqueue_inside(registry->middleware, task, options, payload, [&](EnqueueCall& inner) {
+        const auto id = publish(inner.options);
+        if (id)
+          inner.ids = {*id};
+        else
+          inner.refusal = id.error();
+      });
+  if (call.refusal) return std::unexpected(std::move(*call.refusal));
+  return call.ids.front();
 }
 
 }  // namespace detail
@@ -209,6 +252,10 @@ void App::close() {
 
 void App::add_definition(const std::shared_ptr<const detail::TaskDefinition>& definition) {
   core_->add(definition);
+}
+
+void App::use(Middleware middleware) {
+  core_->use(std::move(middleware));
 }
 
 Workers App::work(const WorkerOptions& options) {

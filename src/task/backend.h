@@ -40,6 +40,14 @@ struct Publishing {
   Duration hold{0};  // how long a queue with overflow=block may hold it
 };
 
+// Of a task's body, {"args":[...]}, which we made: what is between those.
+[[nodiscard]] inline std::string_view arguments_of(std::string_view body) {
+  constexpr std::string_view kBefore = "{\"args\":", kAfter = "}";
+  body.remove_prefix(kBefore.size());
+  body.remove_suffix(kAfter.size());
+  return body;
+}
+
 using Ids = std::vector<MessageId>;
 using PublishAnswer = std::expected<Ids, broker::Refused>;
 

@@ -23,6 +23,8 @@ constexpr flow::Backoff kPatienceBackoff{.kind = flow::Backoff::Kind::exponentia
                                          .jitter = true};
 
 constexpr std::size_t kNeededMax = 1024;
+// Each of them is a frame on the stack of every enqueue and every task.
+constexpr std::size_t kMiddlewareMax = 64;
 
 // How many of `bodies` go into the next batch; at least one.
 std::size_t batch_size(std::span<const std::string_view> bodies, std::size_t most) {
@@ -60,15 +62,26 @@ void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
     throw InvalidInput(
         fmt::format("task {}: a remote_task has no function here", definition->name));
   const std::lock_guard lock(mutex_);
-  const auto known = registry_->find(definition->name);
-  if (known != registry_->end()) {
+  const auto known = registry_->tasks.find(definition->name);
+  if (known != registry_->tasks.end()) {
     if (known->second == definition) return;
     throw Conflict(fmt::format("task {}: another task has that name", definition->name));
   }
   auto changed = std::make_shared<Registry>(*registry_);
-  changed->emplace(definition->name, definition);
+  changed->tasks.emplace(definition->name, definition);
   registry_ = std::move(changed);
   registry_version_.fetch_add(1, std::memory_order_release);
+}
+
+void Core::use(Middleware middleware) {
+  const std::lock_guard lock(mutex_);
+  if (registry_->middleware.size() >= kMiddlewareMax)
+    throw InvalidInput(fmt::format("use: at most {} middlewares", kMiddlewareMax));
+  auto changed = std::make_shared<Registry>(*registry_);
+  changed->middleware.push_back(std::move(middleware));
+  registry_ = std::move(changed);
+  registry_version_.fetch_add(1, std::memory_order_release);
+  has_middleware_.store(true, std::memory_order_release);
 }
 
 std::shared_ptr<const Registry> Core::registry() const {

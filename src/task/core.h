@@ -18,12 +18,23 @@
 #include "penstock/options.hpp"
 #include "penstock/task.hpp"
 #include "task/backend.h"
+#include "task/middleware.h"
 
 namespace penstock::detail {
 
 class WorkerPool;
 
-using Registry = std::map<std::string, std::shared_ptr<const TaskDefinition>, std::less<>>;
+// What is known of how to run tasks, at one moment.
+struct Registry {
+  std::map<std::string, std::shared_ptr<const TaskDefinition>, std::less<>> tasks;
+  Chain middleware;  // at most kMiddlewareMax
+
+  // Null when nobody has added it.
+  [[nodiscard]] const TaskDefinition* find(std::string_view name) const {
+    const auto found = tasks.find(name);
+    return found == tasks.end() ? nullptr : found->second.get();
+  }
+};
 
 class Core : public std::enable_shared_from_this<Core> {
  public:
@@ -38,7 +49,12 @@ class Core : public std::enable_shared_from_this<Core> {
 
   // Throws Conflict when the name means another task, InvalidInput when it has no function.
   void add(const std::shared_ptr<const TaskDefinition>& definition);
-  // A new one for each add(); `version` says whether there is one.
+  // Throws InvalidInput when there are too many.
+  void use(Middleware middleware);
+  [[nodiscard]] bool has_middleware() const {
+    return has_middleware_.load(std::memory_order_acquire);
+  }
+  // A new one for each add() and use(); `version` says whether there is one.
   [[nodiscard]] std::shared_ptr<const Registry> registry() const;
   [[nodiscard]] std::uint64_t registry_version() const {
     return registry_version_.load(std::memory_order_acquire);
@@ -71,6 +87,7 @@ class Core : public std::enable_shared_from_this<Core> {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Random> random_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> has_middleware_{false};
   std::atomic<std::uint64_t> registry_version_{0};
 
   mutable std::mutex mutex_;  // of what follows

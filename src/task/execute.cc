@@ -31,12 +31,19 @@ void finish_by_reason(StopReason reason, bool threw, Ending& ending) {
 
 }  // namespace
 
-Ending execute(const TaskDefinition& task, Attempt& attempt) {
+Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& attempt) {
   Ending ending;
   bool threw = false;
   try {
     Context context(attempt);
-    task.run(context, as_text(attempt.delivery().body), ending.text);
+    const auto run = [&] {
+      ending.text.clear();  // when it runs a second time
+      task.run(context, as_text(attempt.delivery().body), ending.text);
+    };
+    if (middleware.empty())
+      run();
+    else
+      run_inside(middleware, 0, &Middleware::execute, context, run);
   } catch (...) {
     threw = true;
     AttemptFailure failure = describe_current_exception();

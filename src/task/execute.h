@@ -16,7 +16,7 @@ struct Ending {
   std::string text{};  // the result of an ack, else the error
 };
 
-// Runs the task on this thread, and ends the attempt, which has begun.
-[[nodiscard]] Ending execute(const TaskDefinition& task, Attempt& attempt);
+// Runs the task on this thread, inside of the middleware, and ends the attempt, which has begun.
+[[nodiscard]] Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& attempt);
 
 }  // namespace penstock::detail

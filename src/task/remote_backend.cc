@@ -29,14 +29,6 @@ broker::Refused to_refused(const client::Refusal& refusal) {
   return {refusal.queue, refusal.reason, refusal.message, refusal.retry_after};
 }
 
-// {"args":[...]}, which we made, without what is around the array.
-std::string_view arguments_of(std::string_view payload) {
-  constexpr std::string_view kBefore = "{\"args\":", kAfter = "}";
-  payload.remove_prefix(kBefore.size());
-  payload.remove_suffix(kAfter.size());
-  return payload;
-}
-
 // Strings, one after the other in one allocation that never moves.
 class Storage {
  public:

@@ -45,13 +45,6 @@ class SeededRandom final : public Random {
 // For tasks that nobody has added, as WorkerOptions has it.
 constexpr Duration kUnknownDelay = std::chrono::seconds(5);
 
-// {"args":[...]}, without what is around the array.
-std::string_view arguments_in(std::string_view payload) {
-  constexpr std::string_view kBefore = "{\"args\":", kAfter = "}";
-  if (!payload.starts_with(kBefore) || !payload.ends_with(kAfter)) return payload;
-  return payload.substr(kBefore.size(), payload.size() - kBefore.size() - kAfter.size());
-}
-
 Time after(Time now, Duration time) {
   return time >= Time::max() - now ? Time::max() : now + time;
 }
@@ -116,7 +109,8 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
 
  private:
   Ran run(const broker::Delivery& delivery);
-  [[nodiscard]] detail::Ending attempt(const detail::TaskDefinition& task, std::string_view name,
+  [[nodiscard]] detail::Ending attempt(const detail::TaskDefinition& task,
+                                       const detail::Chain& middleware,
                                        const broker::Delivery& delivery);
   [[nodiscard]] bool worker_dies(std::string_view task);
   // What a worker's keeper does for a running attempt. When it is next due.
@@ -161,7 +155,7 @@ void TestApp::State::after(const detail::Publishing& publishing,
     one.id = ids[i].value;
     one.task = publishing.task;
     one.queue = publishing.queue;
-    one.arguments = arguments_in(bodies[i]);
+    one.arguments = detail::arguments_of(bodies[i]);
     one.at = detail::to_time_point(now());
     one.not_before =
         publishing.at != Time{} ? detail::to_time_point(publishing.at) : one.at + publishing.delay;
@@ -219,24 +213,25 @@ bool TestApp::State::worker_dies(std::string_view task) {
   return true;
 }
 
-detail::Ending TestApp::State::attempt(const detail::TaskDefinition& task, std::string_view name,
+detail::Ending TestApp::State::attempt(const detail::TaskDefinition& task,
+                                       const detail::Chain& middleware,
                                        const broker::Delivery& delivery) {
-  attempt_.begin(delivery, name, task.options.timeout, now());
-  const auto failure = failures.find(name);
-  if (failure == failures.end()) return detail::execute(task, attempt_);
+  attempt_.begin(delivery, task.name, task.options.timeout, now());
+  const auto failure = failures.find(task.name);
+  if (failure == failures.end()) return detail::execute(task, middleware, attempt_);
   const std::exception_ptr error = failure->second.error;
   if (--failure->second.times == 0) failures.erase(failure);
   detail::TaskDefinition fails = task;
   fails.run = [&](Context&, std::string_view, std::string&) { std::rethrow_exception(error); };
-  return detail::execute(fails, attempt_);
+  return detail::execute(fails, middleware, attempt_);
 }
 
 Ran TestApp::State::run(const broker::Delivery& delivery) {
   const auto name = find_header(delivery.headers, kTaskHeader).value_or("");
   const auto registry = core_->registry();
-  const auto found = registry->find(name);
+  const detail::TaskDefinition* task = registry->find(name);
   detail::Settlement settlement{.lease = delivery.lease};
-  if (found == registry->end()) {
+  if (task == nullptr) {
     const std::string error = fmt::format("unknown task `{}`", name);
     settlement.outcome = engine::Outcome::nack;
     settlement.delay = kUnknownDelay;
@@ -245,7 +240,7 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
     return {.unknown = 1};
   }
   running_ = true;
-  const detail::Ending ending = attempt(*found->second, name, delivery);
+  const detail::Ending ending = attempt(*task, registry->middleware, delivery);
   running_ = false;
   stops_.clear();
   if (core_->closed() || ending.lost) return {.lost = 1};

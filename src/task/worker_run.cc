@@ -55,8 +55,7 @@ const TaskDefinition* WorkerPool::find_task(Worker& worker, std::string_view nam
     worker.registry = core_->registry();
     worker.registry_version = version;
   }
-  const auto found = worker.registry->find(name);
-  return found == worker.registry->end() ? nullptr : found->second.get();
+  return worker.registry->find(name);
 }
 
 void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
@@ -73,7 +72,7 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   }
   const Time start = worker.at != Time{} ? worker.at : now();
   worker.attempt.begin(delivery, *name, definition->options.timeout, start);
-  Ending ending = execute(*definition, worker.attempt);
+  Ending ending = execute(*definition, worker.registry->middleware, worker.attempt);
   finished.outcome = ending.outcome;
   finished.lost = ending.lost;
   finished.delay = ending.delay;
