@@ -105,13 +105,42 @@ TEST_F(AmqpConnection, AServerThatStopsSaysSoAndWaitsForTheAnswer) {
   client.give(publish({.key = "q", .body = "x"}));
   client.conversation().drain();
   const auto heard = client.hear();
-  EXPECT_EQ(count_of(heard, "connection.close(320,CONNECTION_FORCED"), 1u);
+  ASSERT_EQ(heard.size(), 2u);
+  EXPECT_EQ(heard[0], "1 basic.ack(1,false)") << "or it would be sent again elsewhere";
+  EXPECT_EQ(heard[1].find("0 connection.close(320,CONNECTION_FORCED"), 0u);
   EXPECT_EQ(messages(), 1u);
   EXPECT_FALSE(client.conversation().finished());
   EXPECT_EQ(client.say(publish({.key = "q", .body = "late"})), Lines{});
   EXPECT_EQ(messages(), 1u) << "nothing is listened to any more";
   client.say(method(0, wa::ConnectionCloseOk{}));
   EXPECT_TRUE(client.conversation().finished());
+}
+
+// Whoever takes without acknowledging would lose what comes behind a close, by whomever.
+TEST_F(AmqpConnection, NothingIsDeliveredToWhoLeaves) {
+  Client other(*world_);
+  other.log_in();
+  other.say(declare("q"));
+  const auto closing = [&](Client& client, bool by_itself) {
+    if (by_itself)
+      client.give(method(0, wa::ConnectionClose{}));
+    else
+      client.conversation().drain();
+  };
+  for (const bool by_itself : {false, true}) {
+    Client client(*world_);
+    client.log_in();
+    client.say(consume("q", true));
+    other.give(publish({.key = "q", .body = "on its way"}));
+    closing(client, by_itself);
+    other.give(publish({.key = "q", .body = "later"}));
+    const auto heard = client.hear();
+    ASSERT_EQ(heard.size(), 1u);
+    EXPECT_EQ(heard[0].find("0 connection.close"), 0u);
+    client.close();
+    world_->broker->settle_down();
+    EXPECT_EQ(count_of(other.say(get("q", true) + get("q", true)), "get-ok"), 2u);
+  }
 }
 
 TEST_F(AmqpConnection, AClientThatDoesNotAnswerACloseIsNotWaitedForLonger) {

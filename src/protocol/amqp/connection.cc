@@ -170,8 +170,7 @@ MaybeFault Session::update_secret(const wire::amqp::ConnectionUpdateSecret&) {
 void Session::close(const wire::amqp::ConnectionClose&) {
   flush_settles();
   phase_ = Phase::ending;
-  stalled_ = nullptr;
-  broker().barrier(session_, static_cast<std::uint64_t>(Kind::connection) << 61);
+  leave();
 }
 
 void Session::drain() {
@@ -179,7 +178,7 @@ void Session::drain() {
     fail_connection(
         {ReplyCode::connection_forced, "broker forced connection closure with reason 'shutdown'"},
         {});
-  } else if (phase_ != Phase::closing && phase_ != Phase::ending) {
+  } else if (phase_ < Phase::open_channels) {
     phase_ = Phase::closed;
   }
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "engine/names.h"
@@ -132,9 +133,8 @@ std::size_t Session::receive(ByteView input) {
     const auto read = wire::amqp::read_frame(rest, frame_max_);
     if (read.status == wire::amqp::ReadFrame::Status::need_more) break;
     if (read.status == wire::amqp::ReadFrame::Status::error) {
-      fail_connection({read.code, read.text}, {});
       // Where the next frame would begin is not known, so close-ok would not be found either.
-      phase_ = Phase::closed;
+      hang_up({read.code, read.text}, {});
       break;
     }
     consumed += read.consumed;
@@ -173,12 +173,12 @@ void Session::handle(const Frame& frame) {
       fail_connection({ReplyCode::frame_error, "a heartbeat carries nothing"}, {});
     return;
   }
-  if (phase_ == Phase::closing || phase_ == Phase::ending) {
+  if (phase_ > Phase::open_channels) {
     // Only the end of it is still of interest.
     const auto id = wire::amqp::read_method_id(frame.payload);
     if (frame.type != FrameType::method || frame.channel != 0 || !id) return;
     if (*id == kConnectionCloseOk) phase_ = Phase::closed;
-    if (*id == kConnectionClose && phase_ == Phase::closing) {
+    if (*id == kConnectionClose && phase_ != Phase::ending) {
       wire::amqp::encode_method(output_.bytes(), 0, wire::amqp::ConnectionCloseOk{});
       phase_ = Phase::closed;
     }
@@ -210,9 +210,7 @@ void Session::on_method(const Frame& frame) {
   const auto method = wire::amqp::decode_method(frame.payload);
   if (!method) {
     // Whoever sends what cannot be read is not talked to any further.
-    fail_connection({method.error().code, method.error().text}, method.error().method);
-    phase_ = Phase::closed;
-    return;
+    return hang_up({method.error().code, method.error().text}, method.error().method);
   }
   if (channel != nullptr && channel->incoming.stage != Incoming::Stage::none)
     return fail_connection(
@@ -231,8 +229,9 @@ void Session::fail(const Fault& fault, std::uint16_t number, MethodId method) {
   fail_channel(*channel, fault, method);
 }
 
+// Behind all that is still owed on any channel, which is true; nothing new is begun.
 void Session::fail_connection(const Fault& fault, MethodId method) {
-  if (phase_ == Phase::closing || phase_ == Phase::closed) return;
+  if (phase_ > Phase::ending) return;
   ++counters().connection_errors;
   const bool refused_login = phase_ == Phase::start_ok && fault.code == ReplyCode::access_refused;
   const bool knows_close = refused_login ? client_knows_refusals_ : phase_ == Phase::open;
@@ -248,11 +247,36 @@ void Session::fail_connection(const Fault& fault, MethodId method) {
   close.reply_text = text;
   close.class_id = method.class_id;
   close.method_id = method.method_id;
-  wire::amqp::encode_method(output_.bytes(), 0, close);
-  stalled_ = nullptr;
-  phase_ = Phase::closing;
+  wire::amqp::encode_method(farewell_, 0, close);
+  phase_ = Phase::parting;
   deadline_ = broker().now() + settings().handshake_timeout;
   host_.wake_at(deadline_);
+  leave();
+}
+
+void Session::hang_up(const Fault& fault, MethodId method) {
+  fail_connection(fault, method);
+  output_.bytes().append(std::exchange(farewell_, {}));
+  phase_ = Phase::closed;
+  host_.wake();
+}
+
+void Session::leave() {
+  stalled_ = nullptr;
+  for (const auto& [number, channel] : channels_) end_consumers(*channel);
+  broker().barrier(session_, static_cast<std::uint64_t>(Kind::connection)
+                                 << (kNumberBits + kInstanceBits + kChannelBits));
+}
+
+// All that was owed is out.
+void Session::on_left() {
+  if (phase_ == Phase::parting) {
+    output_.bytes().append(std::exchange(farewell_, {}));
+    phase_ = Phase::closing;
+  } else if (phase_ == Phase::ending) {
+    wire::amqp::encode_method(output_.bytes(), 0, wire::amqp::ConnectionCloseOk{});
+    phase_ = Phase::closed;
+  }
   host_.wake();
 }
 
@@ -349,12 +373,7 @@ broker::Tag Session::ask(Channel& channel, Call::OnReply on_reply) {
 void Session::on_reply(broker::Tag tag, const broker::Reply& reply) {
   const auto kind = static_cast<Kind>(tag >> (kNumberBits + kInstanceBits + kChannelBits));
   const auto number = low_bits(tag, kNumberBits);
-  if (kind == Kind::connection) {
-    if (phase_ != Phase::ending) return;
-    wire::amqp::encode_method(output_.bytes(), 0, wire::amqp::ConnectionCloseOk{});
-    phase_ = Phase::closed;
-    return host_.wake();
-  }
+  if (kind == Kind::connection) return on_left();
   if (kind == Kind::settle) {
     if (const auto* settled = std::get_if<broker::Settled>(&reply))
       counters().lost_settles += settled->lost;

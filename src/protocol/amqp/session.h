@@ -139,6 +139,7 @@ class Session final : public Conversation, public broker::ReplySink {
     open,
     open_channels,  // the handshake is over
     ending,         // the client closed; the answer is on its way
+    parting,        // we close, once what is owed is out
     closing,        // we closed; waits for close-ok
     closed,
   };
@@ -164,6 +165,11 @@ class Session final : public Conversation, public broker::ReplySink {
   void on_method(const wire::amqp::Frame& frame);
   void fail(const Fault& fault, std::uint16_t channel, wire::amqp::MethodId method);
   void fail_connection(const Fault& fault, wire::amqp::MethodId method);
+  // The same, at once, and without waiting for an answer.
+  void hang_up(const Fault& fault, wire::amqp::MethodId method);
+  // Begins nothing new; on_left() comes behind what is owed.
+  void leave();
+  void on_left();
   void fail_channel(Channel& channel, const Fault& fault, wire::amqp::MethodId method);
   void send_channel_close(Channel& channel, const Fault& fault, wire::amqp::MethodId method);
   [[nodiscard]] Channel* find_channel(std::uint16_t number);
@@ -221,6 +227,7 @@ class Session final : public Conversation, public broker::ReplySink {
   SessionId session_;
   OutputBuffer output_;
   Phase phase_ = Phase::header;
+  std::string farewell_;  // connection.close, while parting
   std::uint32_t frame_max_;
   std::uint16_t channel_max_;
   Duration heartbeat_{0};
