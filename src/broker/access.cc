@@ -9,6 +9,20 @@ void Broker::Impl::forget_ended() {
       blocked_.forget(ended->session);
 }
 
+void Broker::Impl::withhold(Pending& pending) {
+  if (!engine_.has_ended(pending.session)) return;
+  auto& reply = pending.reply;
+  if (auto* take = std::get_if<engine::TakeAnswer>(&reply)) {
+    give_back(*take);
+    take->messages.clear();
+    take->left = 0;
+  } else if (std::holds_alternative<OwnedBrowse>(reply) ||
+             std::holds_alternative<OwnedTask>(reply) ||
+             std::holds_alternative<OwnedQueues>(reply)) {
+    reply = Error{ErrorCode::denied, "the rights to see this were taken away", "log in again"};
+  }
+}
+
 bool Broker::has_users() const {
   return !impl_->engine_.state().access.users().empty();
 }

@@ -41,6 +41,8 @@ class Broker::Impl {
   [[nodiscard]] Asking asks(SessionId session, Tag tag) { return {*this, session, tag}; }
   // What those hold back whose rights were taken is not published any more.
   void forget_ended();
+  // Nor are they given what they asked for before.
+  void withhold(Pending& pending);
 
   // commands.cc
   void publish(SessionId session, Tag tag, const engine::Publish& publish, Time wait_until);

@@ -120,6 +120,7 @@ std::uint64_t Broker::Impl::hand_over(Pending& pending) {
   ReplySink& sink = *found->second;
   if (const auto* ended = std::get_if<engine::SessionEnded>(&pending.reply))
     return sink.on_ended(ended->reason), 0;
+  withhold(pending);
   const auto tag = pending.tag;
   auto bytes = copied_bytes(pending.reply);
   std::visit(

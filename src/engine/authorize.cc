@@ -52,6 +52,12 @@ Engine::Acting Engine::act_for(SessionId session) {
   return Acting(*this, found == principals_.end() ? nullptr : &found->second);
 }
 
+bool Engine::has_ended(SessionId session) const {
+  const auto found = principals_.find(session);
+  if (found == principals_.end() || found->second.user != nullptr) return false;
+  return !trusts(&found->second);
+}
+
 // ---- what is allowed
 
 std::unexpected<Error> Engine::refuse(std::string what) {

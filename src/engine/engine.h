@@ -51,6 +51,8 @@ class Engine {
   // to what its user may not do.
   class [[nodiscard]] Acting;
   [[nodiscard]] Acting act_for(SessionId session);
+  // It may ask for nothing, and is given nothing any more.
+  [[nodiscard]] bool has_ended(SessionId session) const;
   [[nodiscard]] Result<void> may_ask();  // anything at all
   [[nodiscard]] Result<void> may(Right right, Resource resource, std::string_view scoped);
   [[nodiscard]] Result<void> may_enter(std::string_view host);
@@ -217,10 +219,11 @@ class Engine {
   }
 
   // authorize.cc
-  [[nodiscard]] bool trusts_actor() const {
-    return actor_ == nullptr ||
-           (actor_->user == nullptr && actor_->name.empty() && state_.access.users().empty());
+  [[nodiscard]] bool trusts(const Principal* who) const {
+    return who == nullptr ||
+           (who->user == nullptr && who->name.empty() && state_.access.users().empty());
   }
+  [[nodiscard]] bool trusts_actor() const { return trusts(actor_); }
   [[nodiscard]] std::unexpected<Error> refuse(std::string what);
   [[nodiscard]] Result<void> may_take(const Take& take, bool declares);
   [[nodiscard]] Result<void> may_declare(std::string_view queue, const QueueOptions& before,

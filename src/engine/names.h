@@ -29,9 +29,12 @@ struct ScopedName {
   return {scoped.substr(0, at), scoped.substr(at + 1)};
 }
 
+// A name that a client made up, with a separator in it, is none of any host's; above all not of the
+// one that it would begin with.
 [[nodiscard]] inline std::string scoped_name(std::string_view host, std::string_view name) {
   std::string scoped;
-  if (host != kDefaultHost) scoped.append(host).push_back(kHostSeparator);
+  if (host != kDefaultHost || name.find(kHostSeparator) != std::string_view::npos)
+    scoped.append(host).push_back(kHostSeparator);
   return scoped.append(name);
 }
 

@@ -1,5 +1,6 @@
 // Users, what they may, what becomes of them after a power cut and a checkpoint, and what happens
 // to those who are connected when their rights are taken.
+#include "engine/names.h"
 #include "test/broker/access_fixture.h"
 
 namespace penstock::broker {
@@ -112,6 +113,13 @@ TEST_F(AccessTest, TopicPermissionsLimitTheKeysOfTopicExchangesOnly) {
   EXPECT_EQ(route_as(*client, "amq.direct", {"other"}).kind, "published");
 }
 
+TEST(ScopedName, OfANameWithASeparatorIsNoOtherHosts) {
+  EXPECT_EQ(engine::scoped_name("/", "q"), "q");
+  const auto made_up = engine::scoped_name("/", "shop\x1forders");
+  EXPECT_EQ(engine::split_name(made_up).host, "/");
+  EXPECT_FALSE(engine::valid_scoped_name(made_up, "queue name"));
+}
+
 TEST_F(AccessTest, AKeyDoesNotReachIntoAnotherVirtualHost) {
   broker->declare_host(session, ++tag, "shop");
   declare("shop\x1forders", {});
@@ -222,6 +230,17 @@ TEST_F(RevokedTest, AnotherPermissionInItsPlaceEndsThem) {
 TEST_F(RevokedTest, AnotherPasswordEndsThem) {
   put_user("app", {}, "another");
   expect_ended("user 'app' was changed");
+}
+
+TEST_F(RevokedTest, WhatWasOnItsWayIsNotGivenToIt) {
+  send_tag("q", {input("later")});
+  broker->browse(client->session, 3, "q", 10);
+  broker->remove_user(session, ++tag, "app");
+  broker->settle_down();
+  for (const auto& [of, reply] : client->sink.replies)
+    EXPECT_TRUE(reply.messages.empty()) << of << " " << reply.kind;
+  EXPECT_TRUE(is_denied(client->sink.replies.at(3)));
+  EXPECT_EQ(bodies(take("q", 10)), (std::vector<std::string>{"in hand", "later"}));
 }
 
 TEST_F(RevokedTest, WhatIsAddedEndsNothing) {
