@@ -11,3 +11,4 @@ find_package(ZLIB REQUIRED)
 # Those that bring no package of CMake's are linked by their names.
 find_library(RE2_LIBRARY re2 REQUIRED)
 find_library(CCTZ_LIBRARY cctz REQUIRED)
+find_library(ARGON2_LIBRARY argon2 REQUIRED)
