@@ -32,8 +32,8 @@ enum class Resource : std::uint8_t { queue, exchange };
 enum class Role : std::uint8_t {
   administrator = 1,  // users and virtual hosts, and what the others may
   monitoring = 2,     // statistics of everything
-  policymaker = 4,    // kept for RabbitMQ's tools; no right of its own
-  management = 8,     // the same
+  policymaker = 4,    // the same as management: there are no policies
+  management = 8,  // RabbitMQ's management API, as far as the permissions go; the others imply it
 };
 struct RoleName {
   Role role;
@@ -42,8 +42,8 @@ struct RoleName {
 inline constexpr RoleName kRoleNames[] = {
     {Role::administrator, "administrator", "makes users and virtual hosts, and sees everything"},
     {Role::monitoring, "monitoring", "sees the statistics of everything"},
-    {Role::policymaker, "policymaker", "as in RabbitMQ; gives no right here"},
-    {Role::management, "management", "as in RabbitMQ; gives no right here"},
+    {Role::policymaker, "policymaker", "as management"},
+    {Role::management, "management", "may use RabbitMQ's management API"},
 };
 using Roles = std::uint8_t;
 [[nodiscard]] constexpr Roles bit(Role role) {
@@ -92,6 +92,7 @@ struct User {
 
   // An administrator has every role.
   [[nodiscard]] bool has(Role role) const {
+    if (role == Role::management) return roles != 0;
     return (roles & (bit(role) | bit(Role::administrator))) != 0;
   }
   [[nodiscard]] const Permission* permission(std::string_view host) const {

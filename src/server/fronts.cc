@@ -3,10 +3,11 @@
 namespace penstock::server {
 namespace {
 
-protocol::http::Settings http_settings(const Settings& settings, Fronts::Status status,
-                                       Fronts::Listeners listeners,
+protocol::http::Settings http_settings(const Settings& settings, protocol::Passwords& passwords,
+                                       Fronts::Status status, Fronts::Listeners listeners,
                                        protocol::Connections& connections) {
   protocol::http::Settings http;
+  http.passwords = &passwords;
   http.version = PENSTOCK_VERSION;
   http.max_body_bytes = settings.broker.max_message_bytes;
   http.allowed_hosts = settings.allowed_hosts;
@@ -16,16 +17,19 @@ protocol::http::Settings http_settings(const Settings& settings, Fronts::Status 
   return http;
 }
 
-protocol::resp::Settings resp_settings(const Settings& settings, Fronts::Status status) {
+protocol::resp::Settings resp_settings(const Settings& settings, protocol::Passwords& passwords,
+                                       Fronts::Status status) {
   protocol::resp::Settings resp;
+  resp.passwords = &passwords;
   resp.version = PENSTOCK_VERSION;
   resp.limits.max_bulk_bytes = settings.broker.max_message_bytes + (64u << 10);
   resp.status = std::move(status);
   return resp;
 }
 
-protocol::amqp::Settings amqp_settings(const Settings& settings) {
+protocol::amqp::Settings amqp_settings(const Settings& settings, protocol::Passwords& passwords) {
   protocol::amqp::Settings amqp;
+  amqp.passwords = &passwords;
   amqp.version = PENSTOCK_VERSION;
   amqp.max_message_bytes = settings.broker.max_message_bytes;
   return amqp;
@@ -33,11 +37,12 @@ protocol::amqp::Settings amqp_settings(const Settings& settings) {
 
 }  // namespace
 
-Fronts::Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status,
-               Listeners listeners)
-    : amqp_(broker, random, amqp_settings(settings)),
-      http_(broker, http_settings(settings, with_counters(status), std::move(listeners), amqp_)),
-      resp_(broker, resp_settings(settings, with_counters(status))) {}
+Fronts::Fronts(broker::Broker& broker, Random& random, protocol::Passwords& passwords,
+               const Settings& settings, Status status, Listeners listeners)
+    : amqp_(broker, random, amqp_settings(settings, passwords)),
+      http_(broker,
+            http_settings(settings, passwords, with_counters(status), std::move(listeners), amqp_)),
+      resp_(broker, resp_settings(settings, passwords, with_counters(status))) {}
 
 Fronts::Status Fronts::with_counters(Status status) const {
   return [this, status = std::move(status)] {

@@ -2,7 +2,7 @@
 // gateway's table.
 //
 // Threads:  the broker's.
-// Lifetime: broker and random outlive it; it outlives the gateway.
+// Lifetime: broker, random and passwords outlive it; it outlives the gateway.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,8 @@ class Fronts {
   // Where the server listens.
   using Listeners = std::function<std::vector<protocol::http::Settings::Listener>()>;
 
-  Fronts(broker::Broker& broker, Random& random, const Settings& settings, Status status,
-         Listeners listeners);
+  Fronts(broker::Broker& broker, Random& random, protocol::Passwords& passwords,
+         const Settings& settings, Status status, Listeners listeners);
 
   [[nodiscard]] gateway::ProtocolTable table();
   // The server is about to end: load balancers should look elsewhere.

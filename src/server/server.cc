@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <span>
 
 #include "base/text.h"
@@ -17,6 +18,7 @@
 #include "os/real_clock.h"
 #include "server/broker_loop.h"
 #include "server/fronts.h"
+#include "server/password_checker.h"
 #include "server/tls_files.h"
 
 namespace penstock::server {
@@ -26,7 +28,8 @@ namespace {
 // rounds the sockets are looked at again.
 constexpr int kRoundsPerTurn = 8;
 
-std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gateway& gateway) {
+std::vector<std::pair<std::string, std::string>> status_lines(
+    const gateway::Gateway& gateway, const protocol::Passwords::Statistics& passwords) {
   const gateway::Statistics s = gateway.statistics();
   const std::pair<const char*, std::uint64_t> counters[] = {
       {"connections", gateway.connections()},
@@ -48,6 +51,10 @@ std::vector<std::pair<std::string, std::string>> status_lines(const gateway::Gat
       {"tls_handshakes", s.tls_handshakes},
       {"tls_failures", s.tls_failures},
       {"tls_refused", s.tls_refused},
+      {"passwords_right", passwords.right},
+      {"passwords_wrong", passwords.wrong},
+      {"passwords_busy", passwords.busy},
+      {"passwords_remembered", passwords.remembered},
       {"received_bytes", s.received_bytes},
       {"sent_bytes", s.sent_bytes},
   };
@@ -72,6 +79,9 @@ class Server::Impl {
 
   Result<void> start() {
     if (auto valid = validate(settings_); !valid) return valid;
+    // A folder that is not there has no users, and is not made to find that out.
+    if (!std::filesystem::exists(settings_.data))
+      if (auto allowed = may_listen(settings_, false); !allowed) return allowed;
     auto directory = open_directory(settings_.data);
     if (!directory) return fail(unusable_directory(std::move(directory).error()));
     directory_ = std::move(*directory);
@@ -82,9 +92,12 @@ class Server::Impl {
       return fail(std::move(opened).error().at(fmt::format("data directory {}", settings_.data)));
     }
     broker_ = std::move(*opened);
+    if (auto allowed = may_listen(settings_, broker_->has_users()); !allowed) return allowed;
     broker_->watch_disk([this](const journal::Finding& finding) { log_finding(finding); });
+    passwords_.emplace(loop_, *broker_);
     fronts_.emplace(
-        *broker_, *random_, settings_, [this] { return status_lines(*gateway_); },
+        *broker_, *random_, *passwords_, settings_,
+        [this] { return status_lines(*gateway_, passwords_->statistics()); },
         [this] { return listeners(); });
     if (settings_.tls.any()) {
       auto loaded = load_tls(tls_, settings_.tls);
@@ -92,6 +105,7 @@ class Server::Impl {
       spdlog::info("TLS with the certificate {}", *loaded);
     }
     gateway_.emplace(loop_, *clock_, fronts_->table(), settings_.gateway, &tls_);
+    warn_of_plain_passwords();
     for (const net::Address& address : settings_.listen) {
       auto bound = gateway_->listen(address);
       if (!bound) return fail(std::move(bound).error());
@@ -136,6 +150,16 @@ class Server::Impl {
   const gateway::Gateway& gateway() const { return *gateway_; }
 
  private:
+  void warn_of_plain_passwords() const {
+    if (settings_.tls.any()) return;
+    for (const net::Address& address : settings_.listen)
+      if (!net::is_loopback(address))
+        spdlog::warn(
+            "listening on {} without TLS: passwords cross the network for everybody to read; give "
+            "--tls-certificate and --tls-key",
+            net::to_text(address));
+  }
+
   void reload_tls() {
     const auto loaded = load_tls(tls_, settings_.tls);
     if (loaded) {
@@ -215,6 +239,7 @@ class Server::Impl {
   net::TlsServer tls_{loop_};
   std::unique_ptr<Directory> directory_;
   std::unique_ptr<broker::Broker> broker_;
+  std::optional<PasswordChecker> passwords_;
   std::optional<Fronts> fronts_;
   std::optional<gateway::Gateway> gateway_;
   std::optional<BrokerLoop> broker_loop_;

@@ -298,7 +298,8 @@ std::vector<std::string> split_list(std::string_view text) {
   return items;
 }
 
-Result<void> validate(const Settings& settings) {
+Result<void> may_listen(const Settings& settings, bool has_users) {
+  if (has_users) return {};
   for (const net::Address& address : settings.listen) {
     if (net::is_loopback(address)) continue;
     return fail(
@@ -306,9 +307,14 @@ Result<void> validate(const Settings& settings) {
         fmt::format("listen on {}: refused, because no users are configured and other machines "
                     "can reach that address",
                     net::to_text(address)),
-        "listen on 127.0.0.1:7411, and let other machines come through an ssh tunnel (ssh -L "
-        "7411:127.0.0.1:7411 THIS_HOST) or a proxy that asks who they are");
+        fmt::format("make a user first: penstock user add NAME --tag administrator --data {}; or "
+                    "listen on 127.0.0.1:7411, and let other machines come through an ssh tunnel",
+                    settings.data));
   }
+  return {};
+}
+
+Result<void> validate(const Settings& settings) {
   if (auto valid = validate(settings.tls); !valid) return valid;
   const std::uint64_t largest = settings.broker.max_message_bytes;
   if (largest < 1024 || largest > settings.broker.journal.segment_bytes / 2) {

@@ -61,8 +61,9 @@ struct SettingRow {
 // "a,b" as {"a", "b"}.
 [[nodiscard]] std::vector<std::string> split_list(std::string_view text);
 
-// What no single setting can know: that they fit together. While no users are configured, only
-// addresses of this machine are served.
+// What no single setting can know: that they fit together.
 [[nodiscard]] Result<void> validate(const Settings& settings);
+// While there are no users, only addresses of this machine are served.
+[[nodiscard]] Result<void> may_listen(const Settings& settings, bool has_users);
 
 }  // namespace penstock::server

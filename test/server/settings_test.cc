@@ -89,11 +89,13 @@ TEST(Settings, RefuseOtherMachinesWhileThereAreNoUsers) {
   for (const char* address : {"*:7411", "10.1.2.3:7411", "[::]:7411"}) {
     Settings settings;
     settings.listen = {*net::parse_address(address)};
-    const auto valid = validate(settings);
+    EXPECT_TRUE(validate(settings)) << "who may listen is asked when the users are known";
+    EXPECT_TRUE(may_listen(settings, true));
+    const auto valid = may_listen(settings, false);
     ASSERT_FALSE(valid) << address;
     EXPECT_EQ(valid.error().code, ErrorCode::invalid);
     EXPECT_TRUE(valid.error().message.contains("no users are configured"));
-    EXPECT_TRUE(valid.error().hint.contains("ssh"));
+    EXPECT_TRUE(valid.error().hint.contains("penstock user add"));
   }
 }
 

@@ -14,6 +14,10 @@ using wire::amqp::ReplyCode;
 using wire::amqp::TableView;
 using wire::amqp::TableWriter;
 
+struct NameAndPassword {
+  std::string_view user, password;
+};
+
 constexpr std::string_view kCompatibleVersion = "3.10.8";
 constexpr std::string_view kMechanisms = "PLAIN AMQPLAIN";
 constexpr std::string_view kCapabilities[] = {
@@ -22,21 +26,18 @@ constexpr std::string_view kCapabilities[] = {
     "authentication_failure_close", "per_consumer_qos",           "direct_reply_to",
 };
 
-struct Login {
-  std::string_view user, password;
-};
-
 // PLAIN: authorization id, user and password, each behind a zero (RFC 4616).
-std::optional<Login> read_plain(std::string_view response) {
+std::optional<NameAndPassword> read_plain(std::string_view response) {
   const auto first = response.find('\0');
   if (first == std::string_view::npos) return std::nullopt;
   const auto second = response.find('\0', first + 1);
   if (second == std::string_view::npos) return std::nullopt;
-  return Login{response.substr(first + 1, second - first - 1), response.substr(second + 1)};
+  return NameAndPassword{response.substr(first + 1, second - first - 1),
+                         response.substr(second + 1)};
 }
 
 // AMQPLAIN: a field table's inside with LOGIN and PASSWORD.
-std::optional<Login> read_amqplain(std::string_view response) {
+std::optional<NameAndPassword> read_amqplain(std::string_view response) {
   const auto table = TableView::parse(as_bytes(response));
   if (!table) return std::nullopt;
   const auto user = table->find("LOGIN");
@@ -45,7 +46,7 @@ std::optional<Login> read_amqplain(std::string_view response) {
   const auto user_text = wire::amqp::text_in(*user);
   const auto password_text = wire::amqp::text_in(*password);
   if (!user_text || !password_text) return std::nullopt;
-  return Login{*user_text, *password_text};
+  return NameAndPassword{*user_text, *password_text};
 }
 
 std::string text_property(const TableView& table, std::string_view name) {
@@ -99,23 +100,46 @@ MaybeFault Session::start(const wire::amqp::ConnectionStartOk& method) {
   const auto login = method.mechanism == "PLAIN"      ? read_plain(method.response)
                      : method.mechanism == "AMQPLAIN" ? read_amqplain(method.response)
                                                       : std::nullopt;
-  const auto refuse = [&](std::string_view why) {
-    ++counters().refused_logins;
-    return Fault{ReplyCode::access_refused, std::string(why)};
-  };
   if (method.mechanism != "PLAIN" && method.mechanism != "AMQPLAIN")
     return Fault{ReplyCode::command_invalid, fmt::format("the mechanism {} is not one of {}",
                                                          quoted(method.mechanism), kMechanisms)};
   if (!login)
     return Fault{ReplyCode::syntax_error,
                  fmt::format("a response that is none of {}", method.mechanism)};
-  // No users are configured: who comes from this machine may do everything, as guest.
-  if (!host_.peer_is_loopback() || login->user != "guest" || login->password != "guest")
-    return refuse(
-        fmt::format("Login was refused using authentication mechanism {}. For details "
-                    "see the broker logfile.",
-                    method.mechanism));
-  user_ = login->user;
+  mechanism_ = method.mechanism;
+  return log_in(login->user, login->password);
+}
+
+// Without users: who comes from this machine may do everything, as guest.
+MaybeFault Session::log_in(std::string_view user, std::string_view password) {
+  user_ = user;
+  if (!broker().has_users()) {
+    const bool guest = host_.peer_is_loopback() && user == "guest" && password == "guest";
+    return on_proof(guest ? Proof::right : Proof::wrong);
+  }
+  if (settings().passwords == nullptr) return on_proof(Proof::wrong);
+  const auto known = settings().passwords->check(
+      {user, password, host_.peer_is_loopback()}, login_, [this](Proof proof) {
+        login_.reset();
+        if (auto fault = on_proof(proof))
+          fail_connection(*fault, wire::amqp::kMethodId<wire::amqp::ConnectionStartOk>);
+        host_.wake();
+      });
+  return known ? on_proof(*known) : std::nullopt;
+}
+
+MaybeFault Session::on_proof(Proof proof) {
+  if (phase_ != Phase::start_ok) return std::nullopt;  // it ended meanwhile
+  const bool right = proof == Proof::right;
+  if (!right || (broker().has_users() && !broker().log_in(session_, user_))) {
+    ++counters().refused_logins;
+    if (proof == Proof::busy)
+      return Fault{ReplyCode::resource_error, "too many passwords wait to be checked"};
+    return Fault{ReplyCode::access_refused,
+                 fmt::format("Login was refused using authentication mechanism {}. For details "
+                             "see the broker logfile.",
+                             mechanism_)};
+  }
   wire::amqp::ConnectionTune tune;
   tune.channel_max = settings().channel_max;
   tune.frame_max = settings().frame_max;
@@ -123,6 +147,11 @@ MaybeFault Session::start(const wire::amqp::ConnectionStartOk& method) {
   wire::amqp::encode_method(output_.bytes(), 0, tune);
   phase_ = Phase::tune_ok;
   return std::nullopt;
+}
+
+// The user is gone, or may less than before.
+void Session::on_ended(std::string_view reason) {
+  fail_connection({ReplyCode::connection_forced, std::string(reason)}, {});
 }
 
 MaybeFault Session::tune(const wire::amqp::ConnectionTuneOk& method) {
@@ -153,6 +182,8 @@ MaybeFault Session::open(const wire::amqp::ConnectionOpen& method) {
   if (phase_ != Phase::open) return Fault{ReplyCode::command_invalid, "out of its turn"};
   if (!broker().topology().hosts().contains(method.virtual_host))
     return Fault{ReplyCode::not_allowed, fmt::format("vhost {} not found", method.virtual_host)};
+  if (auto allowed = broker().may_enter(session_, method.virtual_host); !allowed)
+    return Fault{ReplyCode::not_allowed, allowed.error().message};
   vhost_ = method.virtual_host;
   wire::amqp::encode_method(output_.bytes(), 0, wire::amqp::ConnectionOpenOk{});
   phase_ = Phase::open_channels;

@@ -87,7 +87,7 @@ MaybeFault Session::consume(Channel& channel, const wire::amqp::BasicConsume& me
     return std::nullopt;
   }
   const std::string name = method.queue.empty() ? channel.last_queue : std::string(method.queue);
-  if (auto fault = need_queue(name)) return fault;
+  if (auto fault = need_queue(name, engine::Right::read)) return fault;
   const auto options = broker().check_queue(session_, scoped(name));
   const auto priority = priority_of(method.arguments);
   if (!priority) return Fault{ReplyCode::precondition_failed, "x-priority is no number"};
@@ -176,7 +176,7 @@ Consumer* Session::find_consumer(Channel& channel, std::uint64_t number) {
 
 MaybeFault Session::get(Channel& channel, const wire::amqp::BasicGet& method) {
   const std::string name = method.queue.empty() ? channel.last_queue : std::string(method.queue);
-  if (auto fault = need_queue(name)) return fault;
+  if (auto fault = need_queue(name, engine::Right::read)) return fault;
   if ((*broker().check_queue(session_, scoped(name)))->stream)
     return Fault{ReplyCode::not_implemented,
                  fmt::format("basic.get not supported by stream queues queue '{}' in vhost '{}'",

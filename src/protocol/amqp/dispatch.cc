@@ -119,6 +119,10 @@ MaybeFault change_binding(Session& session, Channel& channel, Change change,
                           std::string_view key, const wa::TableView& arguments, bool no_wait,
                           Done done) {
   if (source.empty() || destination.empty()) return of_default_exchange();
+  const auto kind = to_exchange ? engine::Resource::exchange : engine::Resource::queue;
+  if (auto fault = session.need_right(engine::Right::write, kind, destination)) return fault;
+  if (auto fault = session.need_right(engine::Right::read, engine::Resource::exchange, source))
+    return fault;
   if (auto fault = check_exchange(session, source)) return fault;
   if (auto fault =
           to_exchange ? check_exchange(session, destination) : session.need_queue(destination))
@@ -241,7 +245,7 @@ broker::Tag ask_count(Session& session, Channel& channel, bool no_wait) {
 MaybeFault on(Session& session, Channel& channel, const wa::QueuePurge& method) {
   std::string name;
   if (auto fault = queue_name(channel, method.queue, name)) return fault;
-  if (auto fault = session.need_queue(name)) return fault;
+  if (auto fault = session.need_queue(name, engine::Right::read)) return fault;
   const auto tag = ask_count<wa::QueuePurgeOk>(session, channel, method.no_wait);
   session.broker().purge(session.id(), tag, session.scoped(name));
   return std::nullopt;

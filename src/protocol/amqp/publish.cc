@@ -213,6 +213,7 @@ void Session::confirm(Channel& channel, std::uint64_t number, bool ack) {
 // To whoever waits for it on its own connection, past all queues.
 MaybeFault Session::reply_directly(Channel& channel, ByteView body) {
   const auto& incoming = channel.incoming;
+  if (auto fault = need_right(engine::Right::write, engine::Resource::exchange, {})) return fault;
   const auto found = service_.reply_to_.find(incoming.routing_key);
   const bool there = found != service_.reply_to_.end();
   if (there) {

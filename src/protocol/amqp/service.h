@@ -16,6 +16,7 @@
 #include "broker/broker.h"
 #include "protocol/connections.h"
 #include "protocol/conversation.h"
+#include "protocol/passwords.h"
 
 namespace penstock::protocol::amqp {
 
@@ -39,6 +40,8 @@ struct Settings {
   std::size_t max_consumers_per_channel = 10'000;
   // How long a handshake may take, from the protocol header to connection.open.
   Duration handshake_timeout = std::chrono::seconds(10);
+  // Where passwords are checked; outlives the service. Without it no user can log in.
+  Passwords* passwords = nullptr;
 };
 
 class Service final : public Connections {

@@ -81,7 +81,7 @@ std::string Service::unique_name(std::string_view prefix) {
 Session::Session(Service& service, Host& host)
     : service_(service),
       host_(host),
-      session_(service.broker_.open_session(*this)),
+      session_(service.broker_.open_session(*this, broker::Broker::Trust::guest)),
       frame_max_(service.settings_.frame_max),
       channel_max_(service.settings_.channel_max) {
   const auto now = broker().now();
@@ -108,8 +108,8 @@ std::string Session::scoped(std::string_view name) const {
 }
 
 bool Session::wants_input() const {
-  return phase_ != Phase::closed && stalled_ == nullptr && calls_ < settings().max_unanswered &&
-         output_.size() < settings().max_output_bytes;
+  return phase_ != Phase::closed && stalled_ == nullptr && login_ == nullptr &&
+         calls_ < settings().max_unanswered && output_.size() < settings().max_output_bytes;
 }
 
 std::size_t Session::receive(ByteView input) {
@@ -347,7 +347,15 @@ Fault Session::fault_of(const Error& error) {
   return {code, error.message};
 }
 
-MaybeFault Session::need_queue(std::string_view name) {
+MaybeFault Session::need_right(engine::Right right, engine::Resource resource,
+                               std::string_view name) {
+  const auto allowed = broker().may(session_, right, resource, scoped(name));
+  return allowed ? MaybeFault() : fault_of(allowed.error());
+}
+
+MaybeFault Session::need_queue(std::string_view name, std::optional<engine::Right> right) {
+  if (right)
+    if (auto fault = need_right(*right, engine::Resource::queue, name)) return fault;
   auto usable = broker().check_queue(session_, scoped(name));
   if (usable) return std::nullopt;
   if (usable.error().code != ErrorCode::not_found) return fault_of(usable.error());

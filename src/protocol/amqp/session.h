@@ -53,6 +53,7 @@ class Session final : public Conversation, public broker::ReplySink {
   // ---- ReplySink
   void on_reply(broker::Tag tag, const broker::Reply& reply) override;
   [[nodiscard]] bool wants_more(broker::Tag tag) override;
+  void on_ended(std::string_view reason) override;
 
   // ---- for the handlers
   [[nodiscard]] broker::Broker& broker() { return service_.broker_; }
@@ -95,8 +96,12 @@ class Session final : public Conversation, public broker::ReplySink {
   [[nodiscard]] static MaybeFault fault_of(const broker::Reply& reply);
   [[nodiscard]] static Fault fault_of(const Error& error);
 
-  // A queue that the session may use, in RabbitMQ's words if it is none.
-  [[nodiscard]] MaybeFault need_queue(std::string_view name);
+  // A queue that the session may use, in RabbitMQ's words if it is none. The right comes first:
+  // whoever has it not is not told whether there is such a queue.
+  [[nodiscard]] MaybeFault need_queue(std::string_view name,
+                                      std::optional<engine::Right> right = {});
+  [[nodiscard]] MaybeFault need_right(engine::Right right, engine::Resource resource,
+                                      std::string_view name);
   // Somebody waits for direct replies under this name.
   [[nodiscard]] bool takes_replies(const std::string& name) const {
     return service_.reply_to_.contains(name);
@@ -181,6 +186,8 @@ class Session final : public Conversation, public broker::ReplySink {
   }
   // connection.cc
   void send_start();
+  [[nodiscard]] MaybeFault log_in(std::string_view user, std::string_view password);
+  [[nodiscard]] MaybeFault on_proof(Proof proof);
   void check_heartbeat(Time now);
   void plan(Time now);
   // publish.cc
@@ -232,8 +239,9 @@ class Session final : public Conversation, public broker::ReplySink {
   std::uint16_t channel_max_;
   Duration heartbeat_{0};
   Time received_at_{}, sent_at_{}, deadline_ = Time::max();
-  std::string vhost_ = "/", user_;
   bool put_off_ = false;  // replies, until the peer reads
+  std::string vhost_ = "/", user_, mechanism_;
+  std::unique_ptr<Passwords::Ticket> login_;  // while a password is checked
   bool client_wants_blocked_ = false, told_blocked_ = false;
   bool client_knows_refusals_ = false;  // of its login
   std::map<std::uint16_t, std::unique_ptr<Channel>> channels_;

@@ -53,7 +53,8 @@ std::size_t Dialogue::receive(ByteView input) {
 }
 
 bool Dialogue::takes_requests() const {
-  return !closing_ && !events_ && exchange_.state_ == State::idle && waiting_output() < kOutputHigh;
+  return !closing_ && !events_ && exchange_.state_ == State::idle && login_ == nullptr &&
+         waiting_output() < kOutputHigh;
 }
 
 bool Dialogue::wants_input() const {
@@ -72,6 +73,10 @@ void Dialogue::on_head() {
   if (refuse_foreign()) return;
   const bool large = match_.route != nullptr && match_.route->body == BodyLimit::message;
   if (!large) parser_.set_max_body_bytes(kControlBodyMax);
+  if (let_in()) ask_for_body();
+}
+
+void Dialogue::ask_for_body() {
   if (!parser_.expects_continue()) return;
   if (match_.route == nullptr) {
     exchange_.options_.keep_alive = false;  // the body, which may come or not, is not waited for
@@ -82,14 +87,18 @@ void Dialogue::on_head() {
 }
 
 void Dialogue::on_request() {
+  whole_ = true;
   if (!head_seen_) on_head();
-  if (closing_) return;
+  if (!closing_ && login_ == nullptr) serve_request();
+}
+
+void Dialogue::serve_request() {
   if (match_.route == nullptr) {
     answer_unserved();
     return after_answer();
   }
   ++service_.counters().requests[match_.number];
-  exchange_.run(match_.route->handle);
+  exchange_.run(may_see() ? match_.route->handle : refuse_sight);
   if (exchange_.state_ == State::streaming) return begin_events();
   if (exchange_.state_ == State::idle) return after_answer();
   // The broker has copied what it keeps.
@@ -152,8 +161,21 @@ void Dialogue::on_reply(const broker::Reply& reply) {
   host_.wake();
 }
 
+void Dialogue::on_progress() {
+  if (exchange_.state_ == State::idle) after_answer();
+  watch_clock();
+  host_.wake();
+}
+
+// A watcher may see nothing more; any other request is answered as what it is.
+void Dialogue::on_ended() {
+  if (!events_) return;
+  end_events();
+  host_.wake();
+}
+
 void Dialogue::after_answer() {
-  head_seen_ = false;
+  head_seen_ = whole_ = false;
   if (!exchange_.options_.keep_alive || input_ended_ || draining_) {
     closing_ = true;
     return;
@@ -218,10 +240,10 @@ void Dialogue::end_events() {
 
 void Dialogue::watch_clock() {
   using enum Deadlines::Phase;
-  const auto phase = exchange_.state_ != State::idle ? busy
-                     : head_seen_                    ? body
-                     : parser_.in_message()          ? head
-                                                     : idle;
+  const auto phase = exchange_.state_ != State::idle || login_ != nullptr ? busy
+                     : head_seen_                                         ? body
+                     : parser_.in_message()                               ? head
+                                                                          : idle;
   if (phase != deadlines_.phase()) deadlines_.enter(phase, service_.broker().now());
   arm();
 }
@@ -265,7 +287,7 @@ void Dialogue::on_end_of_input() {
   if (events_) {
     end_events();
   } else if (exchange_.state_ == State::idle) {
-    closing_ = true;
+    closing_ = login_ == nullptr || !whole_;
   } else if (exchange_.hurry_ != nullptr) {
     exchange_.abandon();
     closing_ = true;
@@ -281,7 +303,7 @@ void Dialogue::drain() {
     end_events();
   } else if (exchange_.state_ == State::waiting) {
     if (exchange_.hurry_ != nullptr) exchange_.hurry_(exchange_);
-  } else if (!parser_.in_message()) {
+  } else if (!parser_.in_message() && login_ == nullptr) {
     closing_ = true;
   }
   host_.wake();

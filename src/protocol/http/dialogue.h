@@ -46,12 +46,24 @@ class Dialogue final : public Conversation, private ReplyTaker, private EventHub
   using Parser = wire::http::RequestParser;
 
   void on_reply(const broker::Reply& reply) override;
+  void on_ended() override;
+  void on_progress() override;
   void on_event(std::string_view queue, std::string_view frame) override;
 
   // A request's head, or all of it, has come.
   void on_head();
   void on_request();
+  void serve_request();
+  void ask_for_body();
   void on_malformed();
+  // login.cc: who asks, as soon as the head is there. False: it was answered, or a password is
+  // being checked, and on_proof() goes on.
+  [[nodiscard]] bool let_in();
+  void on_proof(Proof proof);
+  void refuse_login(std::string_view message);
+  // Whether the route is one for everybody who is let in, or the user has the tag for it.
+  [[nodiscard]] bool may_see();
+  static void refuse_sight(Exchange& exchange);
   [[nodiscard]] bool takes_requests() const;
   // True when the request was answered: it is a web page's, from elsewhere.
   [[nodiscard]] bool refuse_foreign();
@@ -75,8 +87,10 @@ class Dialogue final : public Conversation, private ReplyTaker, private EventHub
   Time heartbeat_due_ = Time::max();
   Time armed_ = Time::max();  // when on_time() comes at the latest
   std::size_t out_begin_ = 0;
-  std::size_t unconsumed_ = 0;  // of the last input given
-  bool head_seen_ = false;      // of the request being read
+  std::size_t unconsumed_ = 0;                // of the last input given
+  bool head_seen_ = false;                    // of the request being read
+  bool whole_ = false;                        // all of it has come
+  std::unique_ptr<Passwords::Ticket> login_;  // while its password is checked
   bool input_ended_ = false;
   bool draining_ = false;
   bool closing_ = false;

@@ -1,5 +1,7 @@
 #include "protocol/http/exchange.h"
 
+#include <utility>
+
 #include "base/check.h"
 #include "base/text.h"
 #include "protocol/http/json_text.h"
@@ -94,6 +96,7 @@ void Exchange::set_route(const Match& match) {
 
 void Exchange::abandon() {
   work.reset();
+  ticket_.reset();
   session_.reset();
   state_ = State::idle;
 }
@@ -106,7 +109,33 @@ void Exchange::run(Handler handler) {
 
 Session& Exchange::session() {
   if (!session_) session_ = std::make_unique<Session>(service_.broker(), taker_);
+  if (std::exchange(identified_, true)) return *session_;
+  // Whoever was logged in with the request before is not any more.
+  if (user_.empty() || !broker().log_in(session_->id(), user_)) broker().log_out(session_->id());
   return *session_;
+}
+
+void Exchange::hash_password(std::string_view password, Handler then) {
+  auto* passwords = service_.settings().passwords;
+  if (passwords == nullptr)
+    return answer_error(501, "unsupported", "this server checks no passwords", "");
+  const auto begun = passwords->hash(password, ticket_, [this, then](Result<std::string> hash) {
+    ticket_.reset();
+    state_ = State::handling;
+    if (hash) {
+      note = std::move(*hash);
+      then(*this);
+    } else {
+      answer_error(hash.error());
+    }
+    taker_.on_progress();
+  });
+  if (begun) {
+    state_ = State::waiting;
+  } else {
+    add_field("Retry-After", "1");
+    answer_error(begun.error());
+  }
 }
 
 void Exchange::on_reply(const broker::Reply& reply) {

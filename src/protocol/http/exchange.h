@@ -43,7 +43,14 @@ class Exchange {
 
   // ---- asking
   [[nodiscard]] broker::Broker& broker() { return service_.broker(); }
+  // Logged in as whoever the request is from.
   [[nodiscard]] Session& session();
+  [[nodiscard]] const std::string& user() const { return user_; }  // empty: nobody
+  [[nodiscard]] bool may_as(engine::Role role) {
+    return broker().may_as(session().id(), role).has_value();
+  }
+  // Whether what is in this virtual host may be told.
+  [[nodiscard]] bool sees(std::string_view host) { return broker().sees(session().id(), host); }
   // The tag for a command whose reply `then` takes: a function of (Exchange&, const R&), R being
   // the reply that the command is documented to give.
   template <auto Then>
@@ -59,6 +66,8 @@ class Exchange {
     if (state_ != State::waiting) return state_ = State::waiting, session().next_tag();
     return session().further_tag();
   }
+  // Goes on with `then` when the password is hashed; the hash is in `note`.
+  void hash_password(std::string_view password, Handler then);
   // The peer asked to wait: its end of the connection is watched meanwhile, and `hurry` makes the
   // answer come soon when the server stops.
   void wait_long(Handler hurry) { hurry_ = hurry; }
@@ -121,7 +130,11 @@ class Exchange {
   static constexpr std::size_t kAddedFieldsMax = 4;
 
   // A new request: how its answer is to be written.
-  void begin(const wire::http::ResponseOptions& options) { options_ = options; }
+  void begin(const wire::http::ResponseOptions& options) {
+    options_ = options;
+    user_.clear();
+    identified_ = false;
+  }
   void set_route(const Match& match);
   // The peer has gone: nothing will be answered.
   void abandon();
@@ -142,6 +155,9 @@ class Exchange {
   wire::http::RequestParser& request_;
   ReplyTaker& taker_;
   std::unique_ptr<Session> session_;  // opened with the first command
+  std::string user_;
+  bool identified_ = false;                    // the session is logged in as `user_`
+  std::unique_ptr<Passwords::Ticket> ticket_;  // while a password is hashed
   State state_ = State::idle;
   void (*then_)(Exchange&, const broker::Reply&) = nullptr;
   Handler hurry_ = nullptr;

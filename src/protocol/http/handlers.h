@@ -35,6 +35,19 @@ void post_task(Exchange&);
 void get_task(Exchange&);
 void delete_task(Exchange&);
 
+// users.cc
+void get_users(Exchange&);
+void get_user(Exchange&);
+void put_user(Exchange&);
+void delete_user(Exchange&);
+void put_permission(Exchange&);
+void delete_permission(Exchange&);
+void put_topic_permission(Exchange&);
+void delete_topic_permission(Exchange&);
+void get_vhosts(Exchange&);
+void put_vhost(Exchange&);
+void delete_vhost(Exchange&);
+
 // health.cc
 void get_root(Exchange&);
 void get_healthz(Exchange&);

@@ -47,6 +47,7 @@ void write_http(JsonText& json, const HttpCounters& http) {
   json.key("requests").integer(requests);
   json.key("malformed").integer(http.malformed);
   json.key("foreign").integer(http.foreign);
+  json.key("unauthorized").integer(http.unauthorized);
   json.key("timeouts").integer(http.timeouts);
   json.key("events_lost").integer(http.events_lost);
   json.end_object();

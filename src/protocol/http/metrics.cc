@@ -130,6 +130,8 @@ constexpr HttpMetric kHttpMetrics[] = {
      &HttpCounters::malformed},
     {{"penstock_http_foreign_total", "counter", "requests refused for their Host or Origin"},
      &HttpCounters::foreign},
+    {{"penstock_http_unauthorized_total", "counter", "requests without a right user and password"},
+     &HttpCounters::unauthorized},
     {{"penstock_http_timeouts_total", "counter", "requests that took too long to arrive"},
      &HttpCounters::timeouts},
     {{"penstock_http_events_lost_total", "counter", "events dropped for slow watchers"},

@@ -7,6 +7,7 @@ namespace {
 
 using enum wire::http::Method;
 using enum BodyLimit;
+using enum RouteAccess;
 using wire::http::Method;
 
 // The busiest first: the table is searched in order.
@@ -43,13 +44,32 @@ constexpr Route kRoutes[] = {
     {post, "/v1/queues/{q}/redrive", control, redrive_queue,
      "send dead letters back to where they came from: `{\"max\"}`"},
     {del, "/v1/tasks/{id}", control, delete_task, "cancel a task"},
-    {get, "/healthz", control, get_healthz, "200 while the process runs"},
+    {get, "/v1/users", control, get_users, "all users and what they may"},
+    {get, "/v1/users/{user}", control, get_user, "one user"},
+    {put, "/v1/users/{user}", control, put_user,
+     "make a user, or change it: `{\"password\",\"tags\"}`"},
+    {del, "/v1/users/{user}", control, delete_user, "delete a user; its connections end"},
+    {put, "/v1/users/{user}/permissions", control, put_permission,
+     "`{\"vhost\",\"configure\",\"write\",\"read\"}`: patterns of names"},
+    {del, "/v1/users/{user}/permissions", control, delete_permission,
+     "take them away: `?vhost=`; its connections end"},
+    {put, "/v1/users/{user}/topic_permissions", control, put_topic_permission,
+     "`{\"vhost\",\"exchange\",\"write\",\"read\"}`: patterns of keys"},
+    {del, "/v1/users/{user}/topic_permissions", control, delete_topic_permission,
+     "allow all keys again: `?vhost=`, `?exchange=`"},
+    {get, "/v1/vhosts", control, get_vhosts, "the virtual hosts that one may see"},
+    {put, "/v1/vhosts/{vhost}", control, put_vhost, "make a virtual host"},
+    {del, "/v1/vhosts/{vhost}", control, delete_vhost,
+     "delete a virtual host, its queues and its exchanges"},
+    {get, "/healthz", control, get_healthz, "200 while the process runs", everybody},
     {get, "/readyz", control, get_readyz,
-     "200 while work is accepted, 503 when the server is stopping"},
-    {get, "/metrics", control, get_metrics, "counters and gauges, as Prometheus reads them"},
-    {get, "/v1/status", control, get_status, "statistics of the server"},
-    {get, "/v1/events", control, get_events, "what happens, as server-sent events: `?queue=`"},
-    {get, "/", control, get_root, "name, version, and where to read on"},
+     "200 while work is accepted, 503 when the server is stopping", everybody},
+    {get, "/metrics", control, get_metrics, "counters and gauges, as Prometheus reads them",
+     monitoring},
+    {get, "/v1/status", control, get_status, "statistics of the server", monitoring},
+    {get, "/v1/events", control, get_events, "what happens, as server-sent events: `?queue=`",
+     monitoring},
+    {get, "/", control, get_root, "name, version, and where to read on", everybody},
 };
 
 constexpr auto kPatterns = split_patterns(kRoutes);

@@ -28,12 +28,20 @@ enum class BodyLimit : std::uint8_t {
 };
 inline constexpr std::uint64_t kControlBodyMax = 64u << 10;
 
+// Who may use a route, while there are users. What it does then is the engine's to allow.
+enum class RouteAccess : std::uint8_t {
+  everybody,   // without a password
+  users,       // whoever is one
+  monitoring,  // who has this tag: what is not asked of the engine
+};
+
 struct Route {
   wire::http::Method method;
   std::string_view pattern;  // "/v1/queues/{q}/lease": a segment in braces matches any one segment
   BodyLimit body;
   void (*handle)(Exchange&);  // answers, or asks the broker and answers when it replied
   std::string_view meaning;   // one line of documentation
+  RouteAccess access = RouteAccess::users;
 };
 
 // A path taken apart: "/v1/queues" has two segments, "/" none.

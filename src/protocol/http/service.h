@@ -24,6 +24,7 @@ struct HttpCounters {
   std::uint64_t connections = 0;                     // open now
   std::uint64_t malformed = 0;                       // requests refused by the parser
   std::uint64_t foreign = 0;                         // refused for their Host or Origin
+  std::uint64_t unauthorized = 0;                    // without a right user and password
   std::uint64_t timeouts = 0;                        // requests that took too long to arrive
   std::uint64_t events_lost = 0;                     // dropped for watchers that read too slowly
 };

@@ -16,12 +16,18 @@ class ReplyTaker {
  public:
   virtual ~ReplyTaker() = default;
   virtual void on_reply(const broker::Reply& reply) = 0;
+  // The user who asked is gone, or may less than before.
+  virtual void on_ended() = 0;
+  // What was asked of somebody else than the broker has gone on.
+  virtual void on_progress() = 0;
 };
 
 class Session final : public broker::ReplySink {
  public:
   Session(broker::Broker& broker, ReplyTaker& taker)
-      : broker_(broker), taker_(taker), id_(broker.open_session(*this)) {}
+      : broker_(broker),
+        taker_(taker),
+        id_(broker.open_session(*this, broker::Broker::Trust::guest)) {}
   ~Session() override { broker_.close_session(id_); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -41,6 +47,7 @@ class Session final : public broker::ReplySink {
   void on_reply(broker::Tag tag, const broker::Reply& reply) override {
     if (tag >= first_) taker_.on_reply(reply);
   }
+  void on_ended(std::string_view) override { taker_.on_ended(); }
 
  private:
   broker::Broker& broker_;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "protocol/connections.h"
+#include "protocol/passwords.h"
 
 namespace penstock::protocol::http {
 
@@ -21,6 +22,8 @@ struct Settings {
   std::string version{};  // told by `GET /`
   // Names and values of the layers above, which /v1/status tells too, and /metrics their numbers.
   std::function<std::vector<std::pair<std::string, std::string>>()> status{};
+  // Where passwords are checked and hashed; outlives the service. Without it no user can log in.
+  Passwords* passwords = nullptr;
 
   // Whom the management API shows as connected; null: nobody. Outlives the service.
   Connections* connections = nullptr;

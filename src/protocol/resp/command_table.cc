@@ -10,13 +10,14 @@ namespace {
 
 constexpr Command kCommands[] = {
     // ---- connection
-    {"HELLO", -1, hello, "connection", "[2|3] [SETNAME name]",
-     "Chooses RESP2 or RESP3 and says who the server is.", "HELLO 3", "map"},
+    {"HELLO", -1, hello, "connection", "[2|3] [AUTH user password] [SETNAME name]",
+     "Chooses RESP2 or RESP3, logs in, and says who the server is.", "HELLO 3", "map", true},
     {"PING", -1, ping, "connection", "[message]", "Answers, and shows that the server lives.",
      "PING", "PONG, or the message"},
     {"ECHO", 2, echo, "connection", "message", "Answers the message.", "ECHO hello", "the message"},
     {"AUTH", -2, auth, "connection", "[user] password",
-     "Answers an error: no users are configured on this server.", "AUTH secret", "-ERR"},
+     "Logs in; without a user as the one named default. An error while there are no users.",
+     "AUTH app secret", "OK, or -WRONGPASS", true},
     {"CLIENT", -2, client, "connection",
      "SETNAME name | GETNAME | SETINFO LIB-NAME|LIB-VER value | ID | INFO | LIST | UNBLOCK id",
      "Names this connection, lists all, ends the waits of one (its own, too).",
@@ -24,9 +25,9 @@ constexpr Command kCommands[] = {
     {"SELECT", 2, select_database, "connection", "0", "There is one database, 0.", "SELECT 0",
      "OK"},
     {"RESET", 1, reset, "connection", "",
-     "Back to RESP2 and no name; ends this connection's waits.", "RESET", "RESET"},
+     "Back to RESP2, no name and no user; ends this connection's waits.", "RESET", "RESET", true},
     {"QUIT", 1, quit, "connection", "", "Answers what is owed, and closes the connection.", "QUIT",
-     "OK"},
+     "OK", true},
     // ---- queues
     {"QUEUE.DECLARE", -2, queue_declare, "queues", "queue [option value]...",
      "Creates a queue, or changes its options while it runs.",

@@ -22,7 +22,8 @@ struct Command {
   std::string_view syntax;   // what follows the name
   std::string_view summary;  // one line
   std::string_view example;
-  std::string_view reply;  // what comes back
+  std::string_view reply;      // what comes back
+  bool for_everybody = false;  // also for who is not logged in, while there are users
 };
 
 // In the order of their documentation.

@@ -27,9 +27,14 @@ Result<void> check_client_name(std::string_view name) {
 
 struct HelloOptions {
   std::optional<std::string> name;
+  std::optional<std::pair<std::string, std::string>> login;
 };
 constexpr Option<HelloOptions> kHelloOptions[] = {
-    {"AUTH", 2, [](HelloOptions&, Args) -> Result<void> { return no_users(); }},
+    {"AUTH", 2,
+     [](HelloOptions& into, Args values) -> Result<void> {
+       into.login.emplace(values[0], values[1]);
+       return {};
+     }},
     {"SETNAME", 1,
      [](HelloOptions& into, Args values) -> Result<void> {
        into.name = std::string(values[0]);
@@ -62,6 +67,7 @@ std::string describe(const Session& session, Time now) {
   std::string line = "id=" + std::to_string(identity.client_id);
   line.append(" addr=").append(session.host().peer());
   line.append(" name=").append(identity.name);
+  if (!session.user.empty()) line.append(" user=").append(session.user);
   line.append(" age=").append(std::to_string(age.count()));
   line.append(" db=0 cmd=").append(ascii_lowered(identity.last_command));
   line.append(" resp=").append(std::to_string(static_cast<int>(session.version)));
@@ -70,6 +76,12 @@ std::string describe(const Session& session, Time now) {
   line.append(" tot-cmds=").append(std::to_string(identity.commands));
   line.append(" unanswered=").append(std::to_string(session.unanswered()));
   return line;
+}
+
+// One's own connections, and who watches the server, those of all.
+bool sees(Session& session, const Session& other) {
+  return session.user == other.user ||
+         session.broker().may_as(session.id(), engine::Role::monitoring).has_value();
 }
 
 // ---- subcommands of CLIENT
@@ -117,8 +129,8 @@ Result<void> client_info(Session& session, Args) {
 
 Result<void> client_list(Session& session, Args) {
   std::string& text = session.scratch().text;
-  for (const Session* one : session.sessions())
-    text.append(describe(*one, session.broker().now())).append("\n");
+  for (Session* one : session.sessions())
+    if (sees(session, *one)) text.append(describe(*one, session.broker().now())).append("\n");
   session.answer([&](ReplyWriter to) { to.verbatim("txt", text); });
   return {};
 }
@@ -128,7 +140,7 @@ Result<void> client_unblock(Session& session, Args args) {
   if (!id) return fail(ErrorCode::invalid, "not a client's id: " + quoted(args[2]));
   std::size_t released = 0;
   for (Session* one : session.sessions())
-    if (one->identity.client_id == *id) released = one->release_waits();
+    if (one->identity.client_id == *id && sees(session, *one)) released = one->release_waits();
   session.answer([&](ReplyWriter to) { to.integer(released > 0 ? 1 : 0); });
   return {};
 }
@@ -169,8 +181,25 @@ Result<void> hello(Session& session, Args args) {
   if (auto read = read_options(args, at, kHelloOptions, options); !read)
     return fail(std::move(read.error()));
   // From this answer on; what was asked before is answered as it was asked.
-  session.version = version;
-  if (options.name) session.identity.name = *options.name;
+  const auto change = [version, name = options.name](Session& changed) {
+    changed.version = version;
+    if (name) changed.identity.name = *name;
+  };
+  if (options.login) {
+    if (!session.broker().has_users()) return no_users();
+    return session.log_in(
+        options.login->first, options.login->second, [change](Session& known, std::string& out) {
+          change(known);
+          write_hello(ReplyWriter(out, known.version), known, known.settings().version);
+        });
+  }
+  if (!session.may_speak()) {
+    session.answer_error(
+        "NOAUTH HELLO must be called with the client already authenticated, or with AUTH user "
+        "password");
+    return {};
+  }
+  change(session);
   session.answer([&](ReplyWriter to) { write_hello(to, session, session.settings().version); });
   return {};
 }
@@ -186,8 +215,14 @@ Result<void> echo(Session& session, Args args) {
   return {};
 }
 
-Result<void> auth(Session&, Args) {
-  return no_users();
+Result<void> auth(Session& session, Args args) {
+  if (args.size() > 3) return fail(ErrorCode::invalid, "AUTH takes a user and a password");
+  if (!session.broker().has_users()) return no_users();
+  // As Redis names whoever does not say who he is.
+  const auto user = args.size() == 3 ? args[1] : std::string_view("default");
+  return session.log_in(user, args.back(), [](Session& known, std::string& out) {
+    ReplyWriter(out, known.version).ok();
+  });
 }
 
 Result<void> client(Session& session, Args args) {
@@ -222,6 +257,7 @@ Result<void> reset(Session& session, Args) {
   session.release_waits();
   session.version = Version::resp2;
   session.identity.name.clear();
+  session.log_out();
   session.answer([](ReplyWriter to) { to.simple("RESET"); });
   return {};
 }

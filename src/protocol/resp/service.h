@@ -14,6 +14,7 @@
 
 #include "broker/broker.h"
 #include "protocol/conversation.h"
+#include "protocol/passwords.h"
 #include "wire/resp/command_parser.h"
 
 namespace penstock::protocol::resp {
@@ -29,6 +30,8 @@ struct Settings {
   std::uint32_t max_take = 1024;
   // Lines that the server adds to STATUS and INFO: name and value.
   std::function<std::vector<std::pair<std::string, std::string>>()> status;
+  // Where passwords are checked; outlives the service. Without it no user can log in.
+  Passwords* passwords = nullptr;
 };
 
 class Session;
@@ -42,6 +45,7 @@ class Service {
     std::uint64_t errors = 0;           // answers that begin with '-', refusals included
     std::uint64_t refusals = 0;         // -BUSY
     std::uint64_t protocol_errors = 0;  // connections ended for bad framing
+    std::uint64_t refused_logins = 0;
   };
 
   Service(broker::Broker& broker, Settings settings);

@@ -32,7 +32,7 @@ std::unique_ptr<Conversation> Service::converse(Host& host) {
 Session::Session(Service& service, Host& host)
     : service_(service),
       host_(host),
-      session_(service.broker_.open_session(*this)),
+      session_(service.broker_.open_session(*this, broker::Broker::Trust::guest)),
       parser_(service.settings_.limits) {
   identity.client_id = ++service_.last_client_id_;
   identity.connected_at = broker().now();
@@ -48,7 +48,7 @@ Session::~Session() {
 }
 
 bool Session::wants_input() const {
-  return !closing_ && replies_.unanswered() < settings().max_unanswered &&
+  return !closing_ && login_ == nullptr && replies_.unanswered() < settings().max_unanswered &&
          replies_.held_bytes() < settings().max_output_bytes;
 }
 
@@ -56,6 +56,8 @@ std::size_t Session::receive(ByteView input) {
   using wire::resp::CommandStatus;
   std::size_t consumed = 0;
   while (wants_input()) {
+    // What may be refused anyway is not taken in first.
+    parser_.set_limits(may_speak() ? settings().limits : wire::resp::Limits::before_login());
     const auto outcome = parser_.parse(input.subspan(consumed));
     if (outcome.status == CommandStatus::error) {
       ++service_.statistics_.protocol_errors;
@@ -77,6 +79,8 @@ void Session::execute(Args args) {
   const Command* command = find_command(args[0]);
   if (command == nullptr)
     return answer_error("ERR unknown command " + quoted(args[0]) + "; COMMAND LIST names all");
+  if (!command->for_everybody && !may_speak())
+    return answer_error("NOAUTH Authentication required: AUTH user password");
   identity.last_command = command->name;
   if (!arity_fits(*command, args.size()))
     return answer_error("ERR wrong number of arguments: " + std::string(command->name) + " " +

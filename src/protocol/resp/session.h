@@ -7,6 +7,8 @@
 // Lifetime: broker, service and host outlive it; its end gives its leases back.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,6 +50,7 @@ class Session final : public Conversation, public broker::ReplySink {
   // ---- ReplySink
   void on_reply(broker::Tag tag, const broker::Reply& reply) override;
   [[nodiscard]] bool wants_more(broker::Tag tag) override;
+  void on_ended(std::string_view) override { close_after_answers(); }
 
   // ---- for the commands: each answers once, by answer() or by ask()
   // `write` is called with a ReplyWriter, now.
@@ -71,6 +74,16 @@ class Session final : public Conversation, public broker::ReplySink {
   // The same for one that may wait, and whose wait release_waits() can end.
   [[nodiscard]] broker::Tag ask_take(Encode encode);
   [[nodiscard]] broker::Tag ask_task(Encode encode, MessageId task);
+
+  // ---- login.cc
+  // Checks the password, and answers with `welcome` when it is right.
+  using Welcome = std::function<void(Session&, std::string& out)>;
+  [[nodiscard]] Result<void> log_in(std::string_view user, std::string_view password,
+                                    Welcome welcome);
+  void log_out();
+  // Whether somebody is logged in, or need not be.
+  [[nodiscard]] bool may_speak() { return !user.empty() || !broker().has_users(); }
+  std::string user;  // who is logged in; empty: nobody
 
   // Ends all waits of this connection: they answer what they have.
   std::size_t release_waits();
@@ -112,6 +125,7 @@ class Session final : public Conversation, public broker::ReplySink {
 
  private:
   void execute(Args args);
+  void on_proof(broker::Tag tag, const std::string& name, Proof proof, const Welcome& welcome);
   [[nodiscard]] wire::resp::ReplyWriter writer(std::string& out) const {
     return wire::resp::ReplyWriter(out, version);
   }
@@ -123,7 +137,9 @@ class Session final : public Conversation, public broker::ReplySink {
   ReplyQueue replies_;
   Scratch scratch_;
   bool closing_ = false;
-  bool put_off_ = false;  // a reply, until the peer reads
+  bool put_off_ = false;                      // a reply, until the peer reads
+  std::unique_ptr<Passwords::Ticket> login_;  // while a password is checked
+  unsigned refused_logins_ = 0;
 };
 
 }  // namespace penstock::protocol::resp

@@ -29,6 +29,7 @@ void add_broker(std::vector<Line>& lines, broker::Broker& broker) {
   add("turn_micros_max", all.turn_micros_max);
   add("replies_waiting", all.replies_waiting);
   add("replies_put_off", all.replies_put_off);
+  add("denied", all.denied);
 }
 
 void add_native(std::vector<Line>& lines, const Service::Statistics& all) {
@@ -41,6 +42,7 @@ void add_native(std::vector<Line>& lines, const Service::Statistics& all) {
   add("native_errors", all.errors);
   add("native_refusals", all.refusals);
   add("native_protocol_errors", all.protocol_errors);
+  add("native_refused_logins", all.refused_logins);
 }
 
 // Everything that STATUS and INFO show, in order.
@@ -49,6 +51,8 @@ std::vector<Line> collect(Session& session) {
   const auto uptime = session.broker().now() - session.started();
   lines.push_back({"server", "version", session.settings().version});
   lines.push_back({"server", "uptime_ms", {}, static_cast<std::uint64_t>(uptime.count() / 1000)});
+  // The rest is for who watches the server.
+  if (!session.broker().may_as(session.id(), engine::Role::monitoring)) return lines;
   if (session.settings().status)
     for (auto& [name, value] : session.settings().status())
       lines.push_back({"server", std::move(name), std::move(value)});

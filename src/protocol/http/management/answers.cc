@@ -26,6 +26,14 @@ void answer_none(Exchange& exchange, std::string_view what, const Name& name) {
 
 std::optional<std::string> host_in_path(Exchange& exchange) {
   const auto host = exchange.parameter();
+  if (!exchange.sees(host)) {
+    exchange.answer_error(Error{ErrorCode::denied,
+                                fmt::format("access to vhost '{}' refused for "
+                                            "user '{}'",
+                                            host, exchange.user()),
+                                {}});
+    return std::nullopt;
+  }
   if (exchange.broker().topology().hosts().contains(host)) return std::string(host);
   answer_when_durable(
       exchange, Error{ErrorCode::not_found, fmt::format("no virtual host {}", quoted(host)), {}});

@@ -45,9 +45,10 @@ bool leads_to_by_default(const Ends& ends) {
 
 // ---- lists
 
-void write_all(Rows& rows, const engine::Topology& topology, std::string_view host) {
-  for (const auto& [scoped, source] : topology.exchanges()) {
-    if (!host.empty() && engine::split_name(scoped).host != host) continue;
+void write_all(Rows& rows, Exchange& exchange, std::string_view host) {
+  for (const auto& [scoped, source] : exchange.broker().topology().exchanges()) {
+    const auto in = engine::split_name(scoped).host;
+    if (host.empty() ? !exchange.sees(in) : in != host) continue;
     for (const auto& [identity, binding] : source.bindings)
       if (rows.wants(engine::split_name(binding->destination).name))
         write_binding(rows.json(), *binding);
@@ -64,7 +65,7 @@ void on_queues(Exchange& exchange, const broker::Queues& queues) {
   auto rows = Rows::begin(exchange);
   if (!rows) return;
   write_defaults(*rows, queues, exchange.note);
-  write_all(*rows, exchange.broker().topology(), exchange.note);
+  write_all(*rows, exchange, exchange.note);
   rows->answer();
 }
 

@@ -81,9 +81,34 @@ void write_consumer(JsonText& json, const ConsumerView& consumer) {
   json.end_object().end_object();
 }
 
+// One's own connections; who watches the server sees those of all.
+class Seen final : public ConnectionVisitor {
+ public:
+  Seen(Exchange& exchange, ConnectionVisitor& to)
+      : user_(exchange.user()), all_(exchange.may_as(engine::Role::monitoring)), to_(to) {}
+  void on_connection(const ConnectionView& connection) override {
+    if (shows(connection)) to_.on_connection(connection);
+  }
+  void on_channel(const ChannelView& channel) override {
+    if (shows(channel.connection)) to_.on_channel(channel);
+  }
+  void on_consumer(const ConsumerView& consumer) override {
+    if (shows(consumer.channel.connection)) to_.on_consumer(consumer);
+  }
+
+ private:
+  [[nodiscard]] bool shows(const ConnectionView& connection) const {
+    return all_ || connection.user == user_;
+  }
+  const std::string& user_;
+  bool all_;
+  ConnectionVisitor& to_;
+};
+
 void visit(Exchange& exchange, ConnectionVisitor& visitor) {
+  Seen seen(exchange, visitor);
   const auto* connections = exchange.service().settings().connections;
-  if (connections != nullptr) connections->visit(visitor);
+  if (connections != nullptr) connections->visit(seen);
 }
 
 // Rows of a kind, of one virtual host and of one connection, or of all.
@@ -163,6 +188,20 @@ class ChannelFinder final : public ConnectionVisitor {
   std::string_view name_;
 };
 
+// Whose connection it is; nothing when it is not there, or not to be seen.
+std::string user_of(Exchange& exchange, std::string_view name) {
+  struct Finder final : ConnectionVisitor {
+    void on_connection(const ConnectionView& connection) override {
+      if (connection.name == wanted) user = connection.user;
+    }
+    std::string_view wanted;
+    std::string user;
+  } finder;
+  finder.wanted = name;
+  visit(exchange, finder);
+  return finder.user;
+}
+
 Error no_such(std::string_view what, std::string_view name) {
   return Error{ErrorCode::not_found, fmt::format("there is no {} {}", what, quoted(name)), {}};
 }
@@ -191,6 +230,11 @@ void get_connection(Exchange& exchange) {
 
 void delete_connection(Exchange& exchange) {
   const auto name = exchange.parameter();
+  const auto found = user_of(exchange, name);
+  // An administrator closes all of them, others their own.
+  const bool may_close =
+      !found.empty() && (found == exchange.user() || exchange.may_as(engine::Role::administrator));
+  if (!may_close) return exchange.answer_error(no_such("connection", name));
   auto* connections = exchange.service().settings().connections;
   const auto given = exchange.fields().value("X-Reason");
   const auto reason = given.empty() ? std::string_view("Closed via management") : given;

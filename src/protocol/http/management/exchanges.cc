@@ -13,13 +13,14 @@ void list(Exchange& exchange, std::string_view only_host) {
   auto rows = Rows::begin(exchange);
   if (!rows) return;
   const auto& topology = exchange.broker().topology();
+  const auto wants = [&](std::string_view host, std::string_view name) {
+    return (only_host.empty() ? exchange.sees(host) : host == only_host) && rows->wants(name);
+  };
   for (const auto& host : topology.hosts())
-    if ((only_host.empty() || host == only_host) && rows->wants(""))
-      write_default_exchange(rows->json(), host);
+    if (wants(host, "")) write_default_exchange(rows->json(), host);
   for (const auto& [scoped, one] : topology.exchanges()) {
     const auto [host, name] = engine::split_name(scoped);
-    if ((only_host.empty() || host == only_host) && rows->wants(name))
-      write_exchange(rows->json(), one);
+    if (wants(host, name)) write_exchange(rows->json(), one);
   }
   rows->answer();
 }

@@ -27,7 +27,7 @@ void get_hosts(Exchange& exchange) {
   auto rows = Rows::begin(exchange);
   if (!rows) return;
   for (const auto& host : exchange.broker().topology().hosts())
-    if (rows->wants(host)) write_host(rows->json(), host);
+    if (exchange.sees(host) && rows->wants(host)) write_host(rows->json(), host);
   rows->answer();
 }
 

@@ -134,9 +134,16 @@ void get_overview(Exchange& exchange) {
 }
 
 void get_whoami(Exchange& exchange) {
+  const auto has = [&](engine::Role role) { return exchange.may_as(role); };
+  const bool guest = !exchange.broker().has_users();
   JsonText json(exchange.text());
-  json.begin_object().key("name").string("guest").key("tags").begin_array();
-  json.string("administrator").end_array().end_object();
+  json.begin_object().key("name").string(guest ? "guest" : exchange.user());
+  json.key("tags").begin_array();
+  // The one that gives the most; the others follow from it.
+  json.string(has(engine::Role::administrator) ? "administrator"
+              : has(engine::Role::monitoring)  ? "monitoring"
+                                               : "management");
+  json.end_array().end_object();
   exchange.answer_json(200);
 }
 

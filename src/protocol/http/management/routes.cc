@@ -1,7 +1,7 @@
 // RabbitMQ's management API: what is served under /api/.
 #include "protocol/http/routes.h"
 
-#include "protocol/http/management/credentials.h"
+#include "protocol/http/management/admission.h"
 #include "protocol/http/management/handlers.h"
 
 namespace penstock::protocol::http {
@@ -80,15 +80,18 @@ constexpr Route kRoutes[] = {
     {put, "/api/vhosts/{vhost}", control, admitted<put_host>, "make one"},
     {del, "/api/vhosts/{vhost}", control, admitted<delete_host>,
      "delete it with all that is in it, and close its connections"},
-    {get, "/api/definitions", control, admitted<get_definitions>,
+    {get, "/api/definitions", control, admitted<get_definitions, engine::Role::administrator>,
      "all that was declared, as one document"},
-    {post, "/api/definitions", message, admitted<post_definitions>, "declare what it has"},
-    {get, "/api/definitions/{vhost}", control, admitted<get_definitions_of_host>,
+    {post, "/api/definitions", message, admitted<post_definitions, engine::Role::administrator>,
+     "declare what it has"},
+    {get, "/api/definitions/{vhost}", control,
+     admitted<get_definitions_of_host, engine::Role::administrator>,
      "the same of one virtual host"},
-    {post, "/api/definitions/{vhost}", message, admitted<post_definitions_of_host>,
-     "declare it there"},
+    {post, "/api/definitions/{vhost}", message,
+     admitted<post_definitions_of_host, engine::Role::administrator>, "declare it there"},
     {get, "/api/whoami", control, admitted<get_whoami>, "who asks"},
-    {get, "/api/nodes", control, admitted<get_nodes>, "this server, as the only node"},
+    {get, "/api/nodes", control, admitted<get_nodes, engine::Role::monitoring>,
+     "this server, as the only node"},
     {get, "/api/cluster-name", control, admitted<get_cluster_name>, "its name"},
     {get, "/api/aliveness-test/{vhost}", control, admitted<get_aliveness>,
      "sends a message to the queue `aliveness-test` there, and takes it back"},
