@@ -2,18 +2,47 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/format.h"
+#include "cli/password.h"
 
 namespace penstock::cli {
+namespace {
+
+Result<std::string> url_with_user(const std::string& url, const std::string& user) {
+  const auto colon = user.find(':');
+  if (colon != std::string::npos)
+    return client::with_user(url, user.substr(0, colon), user.substr(colon + 1));
+  if (const char* password = std::getenv("PENSTOCK_PASSWORD"))
+    return client::with_user(url, user, password);
+  const auto password = ask_password(fmt::format("Password of {}: ", user));
+  if (!password) return fail(password.error());
+  return client::with_user(url, user, *password);
+}
+
+}  // namespace
 
 void add_connect_option(CLI::App& app, std::string& url) {
   url = "penstock://127.0.0.1:7411";
   app.add_option("-c,--connect", url, "the server's address")
       ->envname("PENSTOCK_URL")
       ->type_name("URL")
-      ->capture_default_str();
+      ->default_str(url);
+  const auto user = std::make_shared<std::string>();
+  app.add_option("--user", *user,
+                 "who asks; a password that is not given is PENSTOCK_PASSWORD, or asked for")
+      ->envname("PENSTOCK_USER")
+      ->type_name("NAME[:PASSWORD]");
+  app.parse_complete_callback([&url, user] {
+    if (user->empty()) return;
+    auto whole = url_with_user(url, *user);
+    if (!whole) throw CLI::ValidationError("--user", whole.error().message);
+    url = std::move(*whole);
+    user->clear();  // the callback may be called again
+  });
 }
 
 void add_json_option(CLI::App& app, bool& json) {

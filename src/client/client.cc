@@ -114,7 +114,7 @@ Result<void> Client::Impl::first_connection() {
   // The connection gives up by itself, with a better reason; this is for a machine out of breath.
   if (!changed_.wait_for(lock, options_.connect_timeout + std::chrono::seconds(5), settled))
     return fail(ErrorCode::timeout, "no connection by the deadline");
-  if (!connected_) return fail(std::move(*last_error_).at("connect to " + options_.url));
+  if (!connected_) return fail(std::move(*last_error_).at("connect to " + endpoint_.address()));
   return {};
 }
 
@@ -282,7 +282,7 @@ const Options& Client::options() const {
   return impl_->options();
 }
 std::string Client::peer() const {
-  return impl_->endpoint().host + ":" + std::to_string(impl_->endpoint().port);
+  return impl_->endpoint().address();
 }
 
 Started Client::begin(const std::string& command, Callback callback) {

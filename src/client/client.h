@@ -31,8 +31,9 @@
 namespace penstock::client {
 
 struct Options {
-  std::string url = "penstock://127.0.0.1:7411";  // penstock://host[:port]; "host:port" will do
-  std::string name{};                             // shown by CLIENT LIST
+  // penstock://[user:password@]host[:port]; "host:port" will do
+  std::string url = "penstock://127.0.0.1:7411";
+  std::string name{};  // shown by CLIENT LIST
   Duration connect_timeout = std::chrono::seconds(5);
   Duration call_timeout = std::chrono::seconds(30);  // of a call() that says nothing else
   flow::Backoff reconnect{.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(5)};
@@ -48,12 +49,19 @@ enum class [[nodiscard]] Started : std::uint8_t{
     closed,          // there is no connection just now: not sent, the callback is dropped
 };
 
-// penstock://host[:port], host:port or [v6]:port, apart; Error::invalid says what is accepted.
+// penstock://[user:password@]host[:port], host:port or [v6]:port, apart; Error::invalid says what
+// is accepted. User and password are percent-encoded there, and decoded here.
 struct Endpoint {
   std::string host;
   std::uint16_t port = 7411;
+  std::string user{}, password{};  // empty: nobody logs in
+
+  [[nodiscard]] std::string address() const;  // "host:port", fit to be shown
 };
 [[nodiscard]] Result<Endpoint> parse_url(std::string_view url);
+// The same address, for another user.
+[[nodiscard]] Result<std::string> with_user(std::string_view url, std::string_view user,
+                                            std::string_view password);
 
 // A reply that was waited for. It is shared_ptr because Reply is incomplete here.
 using Received = std::expected<std::shared_ptr<Reply>, Failure>;

@@ -17,18 +17,14 @@ using asio::ip::tcp;
 constexpr std::size_t kReadBytes = 64u << 10;
 constexpr std::size_t kInputBytesKept = 1u << 20;
 
-std::string hello_command(const std::string& name) {
-  std::string command;
+std::string hello_command(const Endpoint& endpoint, const std::string& name) {
+  std::vector<std::string_view> words{"HELLO", "3"};
+  if (!endpoint.user.empty()) words.insert(words.end(), {"AUTH", endpoint.user, endpoint.password});
   const auto printable = [](char c) { return c > ' ' && c <= '~'; };
-  const bool named =
-      !name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, printable);
-  if (named) {
-    const std::string_view words[] = {"HELLO", "3", "SETNAME", name};
-    wire::resp::write_command(command, words);
-  } else {
-    const std::string_view words[] = {"HELLO", "3"};
-    wire::resp::write_command(command, words);
-  }
+  if (!name.empty() && name.size() <= kNameBytesMax && std::ranges::all_of(name, printable))
+    words.insert(words.end(), {"SETNAME", name});
+  std::string command;
+  wire::resp::write_command(command, words);
   return command;
 }
 
@@ -74,7 +70,7 @@ void Connection::greet() {
     if (arrived) on_greeting(**arrived);
   });
   // HELLO goes first; commands that were given before follow once it is answered.
-  writing_ = hello_command(options_.name);
+  writing_ = hello_command(endpoint_, options_.name);
   asio::async_write(socket_, asio::buffer(writing_),
                     [self = shared_from_this()](const Code& code, std::size_t) {
                       if (self->closed()) return;
@@ -92,6 +88,12 @@ void Connection::on_greeting(Reply& reply) {
     if (items[n].text == "server") penstock = items[n + 1].text == "penstock";
     if (items[n].text == "id") id_ = items[n + 1].integer;
   }
+  const std::string_view said = reply.value.text;
+  if (reply.value.is_error() && (said.starts_with("NOAUTH") || said.starts_with("WRONGPASS")))
+    return close({ErrorCode::denied,
+                  endpoint_.user.empty() ? "the server has users, and wants to know who you are"
+                                         : "there is no such user, or its password is another",
+                  "say who you are: penstock://USER:PASSWORD@HOST:PORT, --user or PENSTOCK_USER"});
   if (reply.value.is_error() || !penstock) {
     return close({ErrorCode::unsupported, "what answers there is no Penstock",
                   "check the address; the server is started by: penstock serve"});

@@ -398,7 +398,7 @@ Result<std::unique_ptr<Backend>> connect_remote(const RemoteSettings& settings) 
   options.connect_timeout = settings.timeout;
   options.call_timeout = settings.timeout;
   auto client = client::Client::connect(options);
-  if (!client) return fail(std::move(client.error()).at(fmt::format("connect {}", settings.url)));
+  if (!client) return fail(std::move(client.error()));
   return std::make_unique<Remote>(std::move(options), std::move(*client));
 }
 

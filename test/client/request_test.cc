@@ -118,10 +118,23 @@ TEST(Url, HostAndPortAreReadFromEveryForm) {
   check("[::1]", "::1", 7411);
 }
 
+TEST(Url, UserAndPasswordAreEncodedThereAndNeverShown) {
+  const auto url = with_user("penstock://old:secret@[::1]:7000", "a@b", "p:/% w");
+  ASSERT_TRUE(url);
+  EXPECT_EQ(*url, "penstock://a%40b:p%3A%2F%25%20w@[::1]:7000");
+  const auto endpoint = parse_url(*url);
+  ASSERT_TRUE(endpoint);
+  EXPECT_EQ(endpoint->user, "a@b");
+  EXPECT_EQ(endpoint->password, "p:/% w");
+  EXPECT_EQ(endpoint->address(), "[::1]:7000");
+  EXPECT_FALSE(parse_url("user:secret@host:0").error().message.contains("secret"));
+}
+
 TEST(Url, WhatIsNoAddressIsRefusedWithAHint) {
   for (const std::string_view url :
        {"", "penstock://", ":7411", "host:", "host:0", "host:65536", "host:12x", "redis://host:1",
-        "penstock://host/path", "[::1", "[]:1", "[::1]7411", "user@host:1", "a b:1"}) {
+        "penstock://host/path", "[::1", "[]:1", "[::1]7411", "user@host:1", ":password@host:1",
+        "redis://user:password@host:1", "user:%zz@host:1", "a b:1"}) {
     const auto endpoint = parse_url(url);
     ASSERT_FALSE(endpoint) << url;
     EXPECT_EQ(endpoint.error().code, ErrorCode::invalid);
