@@ -107,8 +107,15 @@ void Exchange::run(Handler handler) {
   CHECK(state_ != State::handling);  // a handler that neither answered nor asked
 }
 
+void Exchange::act_as_server() {
+  session_ = std::make_unique<Session>(broker(), taker_, broker::Broker::Trust::trusted);
+  identified_ = true;
+}
+
 Session& Exchange::session() {
-  if (!session_) session_ = std::make_unique<Session>(service_.broker(), taker_);
+  const bool left_over = session_ && session_->is_trusted() && !identified_;
+  if (!session_ || left_over)
+    session_ = std::make_unique<Session>(broker(), taker_, broker::Broker::Trust::guest);
   if (std::exchange(identified_, true)) return *session_;
   // Whoever was logged in with the request before is not any more.
   if (user_.empty() || !broker().log_in(session_->id(), user_)) broker().log_out(session_->id());

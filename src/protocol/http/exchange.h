@@ -46,6 +46,8 @@ class Exchange {
   // Logged in as whoever the request is from.
   [[nodiscard]] Session& session();
   [[nodiscard]] const std::string& user() const { return user_; }  // empty: nobody
+  // What this request asks from here on, nobody's rights limit: its handler has seen to them.
+  void act_as_server();
   [[nodiscard]] bool may_as(engine::Role role) {
     return broker().may_as(session().id(), role).has_value();
   }

@@ -24,15 +24,15 @@ class ReplyTaker {
 
 class Session final : public broker::ReplySink {
  public:
-  Session(broker::Broker& broker, ReplyTaker& taker)
-      : broker_(broker),
-        taker_(taker),
-        id_(broker.open_session(*this, broker::Broker::Trust::guest)) {}
+  using Trust = broker::Broker::Trust;
+  Session(broker::Broker& broker, ReplyTaker& taker, Trust trust)
+      : broker_(broker), taker_(taker), trust_(trust), id_(broker.open_session(*this, trust)) {}
   ~Session() override { broker_.close_session(id_); }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
   [[nodiscard]] SessionId id() const { return id_; }
+  [[nodiscard]] bool is_trusted() const { return trust_ == Trust::trusted; }
 
   // The tag for the next command. Only its reply reaches the taker: one to an earlier command is of
   // no interest any more.
@@ -52,6 +52,7 @@ class Session final : public broker::ReplySink {
  private:
   broker::Broker& broker_;
   ReplyTaker& taker_;
+  Trust trust_;
   SessionId id_;
   broker::Tag tag_ = 0;    // of the command last given
   broker::Tag first_ = 0;  // whose reply is of interest

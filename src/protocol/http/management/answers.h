@@ -32,6 +32,8 @@ struct Name {
 [[nodiscard]] std::optional<Name> exchange_in_path(Exchange& exchange, std::size_t at = 1);
 // Nothing, and answered, when there is no such queue.
 [[nodiscard]] std::optional<Name> queue_in_path(Exchange& exchange);
+// The user in the path; null, and answered, when there is none.
+[[nodiscard]] const engine::User* user_in_path(Exchange& exchange, std::size_t at = 0);
 // The request's body, read as JSON; nothing, and answered, when it is none.
 [[nodiscard]] std::optional<boost::json::value> body_of(Exchange& exchange);
 

@@ -2,9 +2,11 @@
 //
 // What comes in is read as a whole first: nothing of a document that cannot be read is declared.
 // Then it is declared in steps, so many at once; the first one that is refused ends it, and what
-// was declared before stays, as with RabbitMQ.
+// was declared before stays, as with RabbitMQ. An administrator's definitions are taken whatever he
+// may do in a virtual host himself: he could allow himself everything.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 
@@ -16,6 +18,7 @@
 #include "protocol/http/management/fields.h"
 #include "protocol/http/management/handlers.h"
 #include "protocol/http/management/queue_row.h"
+#include "protocol/http/management/user_declarations.h"
 
 namespace penstock::protocol::http::management {
 namespace {
@@ -50,9 +53,18 @@ void write_hosts(JsonText& json, const engine::Topology& topology) {
   for (const auto& host : topology.hosts())
     json.begin_object().key("name").string(host).end_object();
   json.end_array();
-  for (const auto* name :
-       {"users", "permissions", "topic_permissions", "parameters", "global_parameters"})
+  for (const auto* name : {"parameters", "global_parameters"})
     json.key(name).begin_array().end_array();
+}
+
+void write_access(JsonText& json, const engine::Access& access) {
+  json.key("users").begin_array();
+  for (const auto& [name, user] : access.users()) write_user(json, *user, Hashes::shown);
+  json.end_array().key("permissions").begin_array();
+  for (const auto& [name, user] : access.users()) write_permissions(json, *user, {});
+  json.end_array().key("topic_permissions").begin_array();
+  for (const auto& [name, user] : access.users()) write_topic_permissions(json, *user, {});
+  json.end_array();
 }
 
 void write_topology(JsonText& json, const engine::Topology& topology, std::string_view host) {
@@ -67,6 +79,8 @@ void write_topology(JsonText& json, const engine::Topology& topology, std::strin
 }
 
 void on_queues(Exchange& exchange, const broker::Queues& queues) {
+  const auto access = exchange.broker().access(exchange.session().id());
+  if (!access) return exchange.answer_error(access.error());
   const std::string_view host = exchange.note;
   const auto& topology = exchange.broker().topology();
   JsonText json(exchange.text());
@@ -74,7 +88,10 @@ void on_queues(Exchange& exchange, const broker::Queues& queues) {
   json.key("rabbitmq_version").string(kCompatibleVersion);
   json.key("product_name").string("Penstock");
   json.key("product_version").string(exchange.service().settings().version);
-  if (host.empty()) write_hosts(json, topology);
+  if (host.empty()) {
+    write_hosts(json, topology);
+    write_access(json, **access);
+  }
   json.key("policies").begin_array().end_array().key("queues").begin_array();
   for (const auto* queue : queues_of(queues, host))
     if (!queue->options.exclusive) write_queue_definition(json, *queue, host.empty());
@@ -105,8 +122,13 @@ struct Import final : Exchange::Work {
 // Reads a document; one list after the other, so that what needs another comes behind it.
 class Reader {
  public:
-  Reader(const boost::json::value& document, std::string host, Import& into)
-      : fields_(document, "the definitions"), host_(std::move(host)), into_(into) {}
+  // With `host`, of that one: users are not a part of it.
+  Reader(const boost::json::value& document, std::string host, const Passwords* passwords,
+         Import& into)
+      : fields_(document, "the definitions"),
+        host_(std::move(host)),
+        passwords_(passwords),
+        into_(into) {}
 
   [[nodiscard]] Result<void> read() {
     if (auto good = host_.empty() ? each("vhosts", &Reader::read_host) : Result<void>(); !good)
@@ -114,10 +136,21 @@ class Reader {
     if (auto good = each("queues", &Reader::read_queue); !good) return good;
     if (auto good = each("exchanges", &Reader::read_exchange); !good) return good;
     if (auto good = each("bindings", &Reader::read_binding); !good) return good;
+    if (auto good = host_.empty() ? read_access() : Result<void>(); !good) return good;
     return fields_.good();
   }
 
  private:
+  // Behind all else: from the first user on, everybody logs in. That one is an administrator.
+  [[nodiscard]] Result<void> read_access() {
+    if (auto good = each("users", &Reader::read_user); !good) return good;
+    std::ranges::stable_partition(users_, &UserDeclaration::is_administrator);
+    for (auto& user : users_) add_declaration(std::move(user));
+    if (auto good = each("permissions", &Reader::read_permission<PermissionDeclaration>); !good)
+      return good;
+    return each("topic_permissions", &Reader::read_permission<TopicPermissionDeclaration>);
+  }
+
   using Read = Result<void> (Reader::*)(const boost::json::value&, const std::string& what);
 
   [[nodiscard]] Result<void> each(std::string_view name, Read one) {
@@ -201,10 +234,38 @@ class Reader {
     return {};
   }
 
+  [[nodiscard]] Result<void> read_user(const boost::json::value& value, const std::string& what) {
+    auto user = UserDeclaration::read(value, what, passwords_);
+    if (!user) return fail(std::move(user.error()));
+    users_.push_back(std::move(*user));
+    return {};
+  }
+  template <class Declaration>
+  [[nodiscard]] Result<void> read_permission(const boost::json::value& value,
+                                             const std::string& what) {
+    Fields fields(value, what);
+    std::string user(fields.required_text("user")), host(fields.required_text("vhost"));
+    if (auto good = fields.good(); !good) return good;
+    auto permission = Declaration::read(std::move(user), std::move(host), value, what);
+    if (!permission) return fail(std::move(permission.error()));
+    add_declaration(std::move(*permission));
+    return {};
+  }
+
+  template <class Declaration>
+  void add_declaration(Declaration one) {
+    add([one = std::move(one)](broker::Broker& broker, SessionId session,
+                               broker::Tag tag) -> Result<void> {
+      one.declare(broker, session, tag);
+      return {};
+    });
+  }
   void add(decltype(Step::ask) ask) { into_.steps.push_back({std::move(ask)}); }
 
   Fields fields_;
   std::string host_;
+  const Passwords* passwords_;
+  std::vector<UserDeclaration> users_;
   Import& into_;
 };
 
@@ -233,10 +294,12 @@ void import_into(Exchange& exchange, const std::string& host) {
   {
     const auto document = wire::json::parse(exchange.body(), {.max_bytes = kDefinitionsBytesMax});
     if (!document) return exchange.answer_error(document.error());
-    if (auto read = Reader(*document, host, *import).read(); !read)
+    const auto* passwords = exchange.service().settings().passwords;
+    if (auto read = Reader(*document, host, passwords, *import).read(); !read)
       return exchange.answer_error(read.error());
   }
   exchange.work = std::move(import);
+  exchange.act_as_server();
   take_steps(exchange);
 }
 

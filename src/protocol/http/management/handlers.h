@@ -1,6 +1,6 @@
 // The handlers of RabbitMQ's management routes, one group a file.
 //
-// Each is called with a request that is whole, of somebody who may ask it (credentials.h).
+// Each is called with a request that is whole, of somebody who may ask it (admission.h).
 #pragma once
 
 namespace penstock::protocol::http {
@@ -62,6 +62,27 @@ void get_channels(Exchange&);
 void get_channel(Exchange&);
 void get_consumers(Exchange&);
 void get_consumers_of_host(Exchange&);
+
+// users.cc
+void get_users(Exchange&);
+void get_users_without_permissions(Exchange&);
+void get_user(Exchange&);
+void put_user(Exchange&);
+void delete_user(Exchange&);
+
+// permissions.cc
+void get_permissions(Exchange&);
+void get_permissions_of_host(Exchange&);
+void get_permissions_of_user(Exchange&);
+void get_permission(Exchange&);
+void put_permission(Exchange&);
+void delete_permission(Exchange&);
+void get_topic_permissions(Exchange&);
+void get_topic_permissions_of_host(Exchange&);
+void get_topic_permissions_of_user(Exchange&);
+void get_topic_permissions_there(Exchange&);
+void put_topic_permission(Exchange&);
+void delete_topic_permissions(Exchange&);
 
 // hosts.cc
 void get_hosts(Exchange&);
