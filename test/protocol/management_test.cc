@@ -336,6 +336,13 @@ TEST_F(Management, TheFirstDefinitionThatIsRefusedEndsTheImportAndIsNamed) {
 
 // ---- bad input
 
+TEST_F(Management, ManyDefinitionsThatAreRefusedAtOnceAreOneAnswer) {
+  EXPECT_EQ(status("POST /api/definitions",
+                   R"({"queues":[{"name":"a","vhost":"none"},{"name":"b","vhost":"none"}]})"),
+            404);
+  EXPECT_EQ(status("GET /api/whoami"), 200) << "the connection goes on";
+}
+
 TEST_F(Management, BadInputIsRefusedWithItsReason) {
   EXPECT_EQ(status("PUT /api/queues/%2F/q", "{}"), 201);
   const std::pair<std::string_view, std::string_view> asked[] = {

@@ -155,6 +155,8 @@ void Dialogue::answer_unserved() {
 // ---- answers
 
 void Dialogue::on_reply(const broker::Reply& reply) {
+  // One of several that were asked for may have ended the request before.
+  if (exchange_.state_ != State::waiting) return;
   exchange_.on_reply(reply);
   if (exchange_.state_ == State::idle) after_answer();
   watch_clock();

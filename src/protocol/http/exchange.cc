@@ -146,7 +146,6 @@ void Exchange::hash_password(std::string_view password, Handler then) {
 }
 
 void Exchange::on_reply(const broker::Reply& reply) {
-  if (state_ != State::waiting) return;
   if (const auto* error = std::get_if<Error>(&reply)) return answer_error(*error);
   if (const auto* refused = std::get_if<broker::Refused>(&reply)) return answer_refused(*refused);
   then_(*this, reply);
