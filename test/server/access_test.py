@@ -7,6 +7,7 @@ Nothing here sleeps: the server says on a pipe when it is ready, and ends of con
 from the connections.
 """
 import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -212,6 +213,31 @@ class AccessTest(unittest.TestCase):
         self.server.start()
         self.admin("queue", "list", code=6)
         self.penstock("queue", "list", user="admin:new")
+
+    def test_definitions_of_rabbitmq_bring_their_users(self):
+        def kept(password):
+            salted = b"salt" + password.encode()
+            return base64.b64encode(b"salt" + hashlib.sha256(salted).digest()).decode()
+        self.serve()
+        file = self.folder / "definitions.json"
+        file.write_text(json.dumps({
+            "users": [{"name": "app", "password_hash": kept("app-password"), "tags": []}],
+            "permissions": [{"user": "app", "vhost": "/", "configure": "", "write": "",
+                             "read": "^q"}],
+            "queues": [{"name": "q", "vhost": "/", "durable": True}]}))
+        self.assertIn("the first user has to be an administrator",
+                      self.penstock("import", file, code=1))
+        definitions = json.loads(file.read_text())
+        definitions["users"].append({"name": "admin", "password_hash": kept(SECRET),
+                                     "tags": "administrator"})
+        file.write_text(json.dumps(definitions))
+        said = self.penstock("import", file)
+        self.assertIn("users: 2 taken", said)
+        self.assertIn("permissions: 1 taken", said)
+        self.penstock("import", file, code=6)
+        self.admin("import", file)
+        self.penstock("receive", "q", user="app:app-password", code=1)
+        self.penstock("send", "q", "x", user="app:app-password", code=6)
 
     def test_passwords_are_nowhere_to_be_read(self):
         self.make_users()

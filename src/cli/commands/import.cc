@@ -29,6 +29,8 @@ constexpr long kTimeoutSeconds = 120;
 
 // In the order in which they need each other.
 constexpr std::string_view kSections[] = {"vhosts", "queues", "exchanges", "bindings"};
+// Behind them and in one piece: from the first user on, everybody logs in.
+constexpr std::string_view kAccessSections[] = {"users", "permissions", "topic_permissions"};
 // Texts and numbers about the export itself.
 constexpr std::string_view kAboutTheFile[] = {"rabbit_version", "rabbitmq_version", "product_name",
                                               "product_version", "rabbitmq_definition_format"};
@@ -63,7 +65,12 @@ std::size_t take_bytes(char* data, std::size_t size, std::size_t count, void* to
 
 class Uploader {
  public:
-  Uploader(std::string url, std::stop_token stop) : url_(std::move(url)), stop_(std::move(stop)) {}
+  Uploader(std::string url, const client::Endpoint& server, std::stop_token stop)
+      : url_(std::move(url)), stop_(std::move(stop)) {
+    if (server.user.empty()) return;
+    user_ = server.user;
+    password_ = server.password;
+  }
 
   // Error::closed: no server answers there.
   [[nodiscard]] Result<Answer> post(const std::string& definitions) {
@@ -79,7 +86,8 @@ class Uploader {
     ::curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
     ::curl_easy_setopt(easy, CURLOPT_PROXY, "");
     ::curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    ::curl_easy_setopt(easy, CURLOPT_USERPWD, "guest:guest");
+    ::curl_easy_setopt(easy, CURLOPT_USERNAME, user_.c_str());
+    ::curl_easy_setopt(easy, CURLOPT_PASSWORD, password_.c_str());
     ::curl_easy_setopt(easy, CURLOPT_TIMEOUT, kTimeoutSeconds);
     ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers.get());
     ::curl_easy_setopt(easy, CURLOPT_POSTFIELDS, definitions.data());
@@ -101,6 +109,7 @@ class Uploader {
 
  private:
   std::string url_;
+  std::string user_ = "guest", password_ = "guest";  // while there are no users
   std::stop_token stop_;
 };
 
@@ -159,6 +168,30 @@ Result<Outcome> send_section(Uploader& server, std::string_view section,
   return outcome;
 }
 
+// A list of the document; null when it has none, or an empty one.
+const boost::json::array* list_of(const boost::json::object& definitions, std::string_view name) {
+  const auto* value = definitions.if_contains({name.data(), name.size()});
+  const auto* list = value == nullptr ? nullptr : value->if_array();
+  return list == nullptr || list->empty() ? nullptr : list;
+}
+
+// Whether all of them were taken.
+Result<bool> send_access(Uploader& server, const boost::json::object& definitions) {
+  boost::json::object document;
+  for (const auto section : kAccessSections)
+    if (const auto* list = list_of(definitions, section)) document[section] = *list;
+  if (document.empty()) return true;
+  const auto answer = server.post(wire::json::to_text(document));
+  if (!answer) return fail(answer.error());
+  if (!answer->taken()) {
+    fmt::print(stderr, "not taken: users and what they may: {}\n", answer->reason());
+    return false;
+  }
+  for (const auto& [section, list] : document)
+    fmt::print("{}: {} taken\n", std::string_view(section), list.get_array().size());
+  return true;
+}
+
 Result<boost::json::value> read_file(const std::string& name) {
   std::ifstream in(name, std::ios::binary);
   std::stringstream text;
@@ -182,6 +215,7 @@ void say_what_is_left(const boost::json::object& definitions) {
   for (const auto& [key, value] : definitions) {
     const std::string_view name(key.data(), key.size());
     if (std::ranges::find(kSections, name) != std::end(kSections)) continue;
+    if (std::ranges::find(kAccessSections, name) != std::end(kAccessSections)) continue;
     if (std::ranges::find(kAboutTheFile, name) != std::end(kAboutTheFile)) continue;
     if (const auto count = size_of(value); count > 0)
       fmt::print(stderr, "not taken: {} of {}\n", count, name);
@@ -192,37 +226,34 @@ void say_what_is_left(const boost::json::object& definitions) {
   }
 }
 
-Result<std::string> url_of(const Options& options) {
-  const auto endpoint = client::parse_url(options.url);
-  if (!endpoint) return fail(endpoint.error());
-  const bool v6 = endpoint->host.find(':') != std::string::npos;
-  auto url = fmt::format("http://{}{}{}:{}/api/definitions", v6 ? "[" : "", endpoint->host,
-                         v6 ? "]" : "", endpoint->port);
+std::string url_of(const client::Endpoint& server, const Options& options) {
+  auto url = fmt::format("http://{}/api/definitions", server.address());
   if (!options.vhost.empty()) url.append("/").append(wire::http::percent_encode(options.vhost));
   return url;
 }
 
 int import_definitions(const Options& options) {
   Interrupt interrupt;
-  const auto url = url_of(options);
-  if (!url) return report(url.error());
+  const auto endpoint = client::parse_url(options.url);
+  if (!endpoint) return report(endpoint.error());
   const auto file = read_file(options.file);
   if (!file) return report(file.error());
   const auto& definitions = file->get_object();
-  Uploader server(*url, interrupt.token());
+  Uploader server(url_of(*endpoint, options), *endpoint, interrupt.token());
   std::size_t refused = 0;
   for (const auto section : kSections) {
-    const auto* value = definitions.if_contains({section.data(), section.size()});
-    const auto* list = value == nullptr ? nullptr : value->if_array();
-    if (list == nullptr || list->empty()) continue;
+    const auto* list = list_of(definitions, section);
+    if (list == nullptr) continue;
     const auto outcome = send_section(server, section, *list);
     if (!outcome) return report(outcome.error());
     fmt::print("{}: {} taken\n", section, outcome->taken);
     for (const auto& one : outcome->refused) fmt::print(stderr, "not taken: {}\n", one);
     refused += outcome->refused.size();
   }
+  const auto access = send_access(server, definitions);
+  if (!access) return report(access.error());
   say_what_is_left(definitions);
-  return refused == 0 ? kExitOk : kExitFailed;
+  return refused == 0 && *access ? kExitOk : kExitFailed;
 }
 
 }  // namespace

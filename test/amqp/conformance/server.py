@@ -124,6 +124,15 @@ class Server:
         return (self.folder / "server.log").read_text(errors="replace")[-2000:]
 
 
+# What RabbitMQ begins with.
+DEFAULT_USER = {
+    "users": [{"name": "guest", "tags": ["administrator"],
+               "password_hash": "AAAAAPEoQ8a3jY6DABRiJzkoKooQbXiBp2iGLke7d+FVKzJx",
+               "hashing_algorithm": "rabbit_password_hashing_sha256"}],
+    "permissions": [{"user": "guest", "vhost": "/", "configure": ".*", "write": ".*",
+                     "read": ".*"}]}
+
+
 class Penstock(Server):
     """The program, as built."""
 
@@ -159,7 +168,7 @@ class Penstock(Server):
 
     def another(self, definitions=None, managed=False):
         """One of the same kind, not started yet: with these definitions, with a management API."""
-        return Penstock(self._program, definitions)
+        return Penstock(self._program, definitions or (DEFAULT_USER if managed else None))
 
 
 class RabbitMQ(Server):
