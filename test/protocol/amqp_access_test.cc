@@ -26,8 +26,8 @@ class CountingRandom final : public Random {
 
 class Peer final : public Host {
  public:
-  explicit Peer(Service& service, bool loopback = true)
-      : loopback_(loopback), conversation_(service.converse(*this)) {}
+  Peer(Service& service, broker::Broker& broker, bool loopback = true)
+      : loopback_(loopback), broker_(broker), conversation_(service.converse(*this)) {}
   void wake() override {}
   void wake_at(Time) override {}
   bool peer_is_loopback() const override { return loopback_; }
@@ -49,6 +49,7 @@ class Peer final : public Host {
   }
   // The name of each method that came, with the text of those that close.
   std::vector<std::string> heard() {
+    broker_.settle_down();
     std::vector<std::string> names;
     const auto output = conversation_->output();
     for (auto rest = output; !rest.empty();) {
@@ -94,6 +95,7 @@ class Peer final : public Host {
     return text;
   }
   bool loopback_;
+  broker::Broker& broker_;
   std::string held_;
   std::unique_ptr<Conversation> conversation_;
 };
@@ -126,7 +128,7 @@ class AmqpAccess : public testing::Test {
 };
 
 TEST_F(AmqpAccess, WithoutUsersGuestComesInFromThisMachineOnly) {
-  Peer here(*service), elsewhere(*service, false), other(*service);
+  Peer here(*service, *broker), elsewhere(*service, *broker, false), other(*service, *broker);
   here.log_in("guest", "guest");
   EXPECT_EQ(here.heard(), Strings{"connection.tune"});
   elsewhere.log_in("guest", "guest");
@@ -139,12 +141,12 @@ TEST_F(AmqpAccess, WithUsersGuestIsNobodyAndPasswordsCount) {
   add_users(*broker);
   for (const auto& [user, password] : {std::pair("guest", "guest"), std::pair("app", "no"),
                                        std::pair("app", ""), std::pair("", "")}) {
-    Peer peer(*service);
+    Peer peer(*service, *broker);
     peer.log_in(user, password);
     EXPECT_EQ(peer.heard(), Strings{kRefused}) << user;
   }
   EXPECT_EQ(service->statistics().refused_logins, 4u);
-  Peer peer(*service, false);
+  Peer peer(*service, *broker, false);
   peer.log_in("app", "app");
   peer.open("/");
   EXPECT_EQ(peer.heard(), (Strings{"connection.tune", "connection.open-ok"}));
@@ -152,7 +154,7 @@ TEST_F(AmqpAccess, WithUsersGuestIsNobodyAndPasswordsCount) {
 
 TEST_F(AmqpAccess, AVirtualHostIsEnteredWithAPermissionThere) {
   add_users(*broker);
-  Peer peer(*service);
+  Peer peer(*service, *broker);
   peer.log_in("admin", "admin");
   peer.open("/");
   EXPECT_EQ(peer.heard(),
@@ -164,14 +166,14 @@ TEST_F(AmqpAccess, AVirtualHostIsEnteredWithAPermissionThere) {
 TEST_F(AmqpAccess, NothingIsTakenInWhileThePasswordIsChecked) {
   add_users(*broker);
   passwords.at_once = false;
-  Peer peer(*service);
+  Peer peer(*service, *broker);
   peer.log_in("app", "app");
   peer.open("/");
   EXPECT_EQ(peer.heard(), Strings{});
   passwords.answer_all();
   peer.give("");
   EXPECT_EQ(peer.heard(), (Strings{"connection.tune", "connection.open-ok"}));
-  Peer gone(*service);
+  Peer gone(*service, *broker);
   gone.log_in("app", "app");
   gone.close();
   passwords.answer_all();
@@ -179,7 +181,7 @@ TEST_F(AmqpAccess, NothingIsTakenInWhileThePasswordIsChecked) {
 
 TEST_F(AmqpAccess, ADeletedUsersConnectionIsClosedAndToldWhy) {
   add_users(*broker);
-  Peer peer(*service);
+  Peer peer(*service, *broker);
   peer.log_in("app", "app");
   peer.open("/");
   peer.heard();
