@@ -55,6 +55,10 @@ struct Keep {
     answer.task = t.state;
     answer.result = t.result;
   }
+  void operator()(const broker::Tasks& t) const {
+    answer.kind = Answer::Kind::tasks;
+    for (const auto& one : t.tasks) answer.ids.push_back(one.id);
+  }
   void operator()(const broker::Queues& q) const {
     answer.kind = Answer::Kind::queues;
     answer.queues.assign(q.queues.begin(), q.queues.end());

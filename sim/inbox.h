@@ -29,6 +29,7 @@ struct Answer {
     settled,
     browsed,
     task,
+    tasks,
     queues,
     done
   } kind = Kind::error;

@@ -20,6 +20,7 @@ enum class JobState : std::uint8_t {
   queued,
   running,
   retrying,  // failed, and waits for its next attempt
+  waiting,   // for the steps before it in its workflow
   done,
   failed,
   cancelled,

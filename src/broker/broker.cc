@@ -253,6 +253,22 @@ void Broker::cancel_task(SessionId session, Tag tag, MessageId id) {
   impl_->answer_result(session, tag, impl_->engine_.cancel_task(now(), id));
 }
 
+void Broker::submit(SessionId session, Tag tag, const engine::WorkflowInput& workflow) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  impl_->submit(session, tag, workflow);
+}
+void Broker::resume_workflow(SessionId session, Tag tag, MessageId id) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  impl_->answer_result(session, tag, impl_->engine_.resume_workflow(now(), id));
+}
+void Broker::workflows(SessionId session, Tag tag, MessageId after, std::uint32_t limit) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  impl_->answer(session, tag, impl_->workflows(after, limit));
+}
+
 void Broker::turn() {
   impl_->turn();
 }

@@ -20,6 +20,7 @@
 #include "broker/reply.h"
 #include "engine/access.h"
 #include "engine/topology.h"
+#include "engine/workflow.h"
 #include "journal/journal.h"
 
 namespace penstock::broker {
@@ -169,6 +170,14 @@ class Broker {
   // A task's status; with `wait_until` the answer comes when it ended, or then at the latest.
   void task(SessionId, Tag, MessageId id, Time wait_until);  // TaskStatus
   void cancel_task(SessionId, Tag, MessageId id);            // Done{1} | Error not_found
+
+  // Workflows. Their ids are those of tasks: task() tells how far one is and waits for its end, and
+  // cancel_task() cancels all of it.
+  void submit(SessionId, Tag,
+              const engine::WorkflowInput&);           // Published (its id) | Refused | Error
+  void resume_workflow(SessionId, Tag, MessageId id);  // Done{1} | Error not_found | conflict
+  // In the order of their ids, those beyond `after`: Tasks
+  void workflows(SessionId, Tag, MessageId after, std::uint32_t limit);
 
   // ---- driving
   // Fires timers, hands messages to waiting takes, releases replies that are durable.

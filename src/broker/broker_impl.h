@@ -57,8 +57,16 @@ class Broker::Impl {
   [[nodiscard]] PendingReply transact(std::span<const engine::RoutedPublish> publishes,
                                       std::span<const engine::Settle> settles);
   void settle(SessionId session, Tag tag, const engine::Settle& settle);
+  [[nodiscard]] static PendingReply refused(engine::Refusal refusal);
   void task(SessionId session, Tag tag, MessageId id, Time wait_until);
   [[nodiscard]] OwnedTask task_status(MessageId id);
+  // workflows.cc
+  void submit(SessionId session, Tag tag, const engine::WorkflowInput& workflow);
+  [[nodiscard]] std::optional<PendingReply> no_room_for(const engine::WorkflowInput& workflow);
+  [[nodiscard]] bool give_input(const engine::Leased& leased, std::size_t begin);
+  // False: there is none. With its tree and its value if it is to be `whole`.
+  [[nodiscard]] bool workflow_status(MessageId id, bool whole, OwnedTask& task);
+  [[nodiscard]] OwnedTasks workflows(MessageId after, std::uint32_t limit);
   [[nodiscard]] OwnedBrowse browse(const engine::Queue& queue, std::uint32_t limit);
   // What keeps `bytes` from the journal now, if anything.
   [[nodiscard]] std::optional<PendingReply> no_room(std::uint64_t bytes, std::uint32_t records,
@@ -169,7 +177,7 @@ class Broker::Impl {
   // scratch
   std::vector<engine::Publish> publishes_;
   engine::IdList ids_;
-  Bytes arena_;
+  Bytes arena_, input_;
   std::vector<Delivery> deliveries_;
   Statistics counters_;
 };

@@ -25,16 +25,16 @@ std::uint32_t count_of(std::span<const engine::Publish> publishes) {
   return static_cast<std::uint32_t>(count);
 }
 
-PendingReply refused(engine::Refusal refusal) {
-  return Refused{std::move(refusal.queue), std::string(refusal.reason), std::move(refusal.message),
-                 refusal.retry_after};
-}
-
 std::string text_of(ByteView bytes) {
   return std::string(as_text(bytes));
 }
 
 }  // namespace
+
+PendingReply Broker::Impl::refused(engine::Refusal refusal) {
+  return Refused{std::move(refusal.queue), std::string(refusal.reason), std::move(refusal.message),
+                 refusal.retry_after};
+}
 
 std::optional<PendingReply> Broker::Impl::no_room(std::uint64_t bytes, std::uint32_t records,
                                                   std::string_view queue) {
@@ -143,6 +143,8 @@ void Broker::Impl::settle(SessionId session, Tag tag, const engine::Settle& sett
     if (auto full = no_room(bytes_of(settle.sends) + settle.result.size(),
                             count_of(settle.sends) + 1, settle.sends.front().queue))
       return answer(session, tag, std::move(*full));
+  if (settle.replacement != nullptr)
+    if (auto full = no_room_for(*settle.replacement)) return answer(session, tag, std::move(*full));
   auto settled = engine_.settle(clock_.now(), settle);
   if (const auto* counts = std::get_if<engine::SettleAnswer>(&settled))
     return answer(session, tag, Settled{counts->settled, counts->lost, false, {}});
@@ -173,6 +175,7 @@ OwnedTask Broker::Impl::task_status(MessageId id) {
     }
     return task;
   }
+  if (workflow_status(id, true, task)) return task;
   const auto slot = state.find(id);
   if (slot == 0 || !state.messages[slot].task) return task;
   const auto& message = state.messages[slot];

@@ -32,10 +32,25 @@ struct OwnedBrowse {
 
 struct OwnedTask {
   TaskStatus status;
-  std::string name, queue, result, error, history;
+  std::string name, queue, result, error, history, workflow;
   [[nodiscard]] std::uint64_t bytes() const {
-    return result.size() + error.size() + history.size();
+    return result.size() + error.size() + history.size() + workflow.size();
   }
+  // What it tells, in views of this.
+  [[nodiscard]] TaskStatus view() const {
+    TaskStatus told = status;
+    told.name = name;
+    told.queue = queue;
+    told.result = result;
+    told.error = error;
+    told.history = history;
+    told.workflow = workflow;
+    return told;
+  }
+};
+
+struct OwnedTasks {
+  std::vector<OwnedTask> tasks;
 };
 
 struct OwnedQueues {
@@ -52,8 +67,8 @@ struct AskedTask {
 };
 
 using PendingReply = std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled,
-                                  OwnedBrowse, OwnedTask, OwnedQueues, Done, engine::Happened,
-                                  engine::SessionEnded, AskedBrowse, AskedTask>;
+                                  OwnedBrowse, OwnedTask, OwnedTasks, OwnedQueues, Done,
+                                  engine::Happened, engine::SessionEnded, AskedBrowse, AskedTask>;
 
 // Of bodies, in what a reply owns.
 [[nodiscard]] std::uint64_t copied_bytes(const PendingReply& reply);

@@ -89,6 +89,14 @@ struct TaskStatus {
   std::string_view history;  // JSON, as in BrowsedMessage
   engine::Progress progress;
   bool cancel_requested = false;
+  // Of a workflow: JSON {"state","on_failure","steps","done","failed","active","tree"}; `result` is
+  // its value, or of one that failed the error of the step that did.
+  std::string_view workflow;
+};
+
+// Of a list: without trees and results.
+struct Tasks {
+  std::span<const TaskStatus> tasks;
 };
 
 struct Queues {
@@ -101,7 +109,7 @@ struct Done {
   bool created = false;
 };
 
-using Reply =
-    std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus, Queues, Done>;
+using Reply = std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus,
+                           Tasks, Queues, Done>;
 
 }  // namespace penstock::broker

@@ -154,13 +154,11 @@ std::uint64_t Broker::Impl::hand_over(Pending& pending) {
           }
           sink.on_reply(tag, Browsed{messages});
         } else if constexpr (std::is_same_v<T, OwnedTask>) {
-          TaskStatus status = std::move(reply.status);
-          status.name = reply.name;
-          status.queue = reply.queue;
-          status.result = reply.result;
-          status.error = reply.error;
-          status.history = reply.history;
-          sink.on_reply(tag, status);
+          sink.on_reply(tag, reply.view());
+        } else if constexpr (std::is_same_v<T, OwnedTasks>) {
+          std::vector<TaskStatus> tasks;
+          for (const auto& task : reply.tasks) tasks.push_back(task.view());
+          sink.on_reply(tag, Tasks{tasks});
         } else if constexpr (std::is_same_v<T, OwnedQueues>) {
           sink.on_reply(tag, Queues{reply.queues});
         } else if constexpr (requires { Reply(std::move(reply)); }) {
@@ -189,7 +187,12 @@ std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::Take
       // lost.
       continue;
     }
+    const auto begin = arena_.size();
     append(arena_, *body);
+    if (leased.task && !give_input(leased, begin)) {
+      arena_.resize(begin);
+      continue;
+    }
     ends.push_back(arena_.size());
     auto& delivery = deliveries_.emplace_back();
     delivery.id = leased.id;

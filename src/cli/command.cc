@@ -30,6 +30,8 @@ constexpr Command kCommands[] = {
     {"user", "Make users, and say what they may",
      "penstock user add app\npenstock user grant app '^mail' '^mail' '^mail'", set_up_user},
     {"vhost", "Make and delete virtual hosts", "penstock vhost add shop", set_up_vhost},
+    {"workflow", "Submit, look at, cancel and resume workflows",
+     "penstock workflow submit flow.json --wait 1m", set_up_workflow},
     {"status", "Watch all queues: L, λ, μ, W and what was refused", "penstock status --every 2s",
      set_up_status},
     {"plan", "How many threads a load needs, and what it will wait",

@@ -72,6 +72,7 @@ json::object to_json(const client::TaskStatus& status) {
                                       {"text", status.progress_text}};
   }
   object["cancel_requested"] = status.cancel_requested;
+  if (!status.workflow.empty()) object["workflow"] = parsed_or_string(status.workflow);
   return object;
 }
 

@@ -221,6 +221,24 @@ Request<std::uint64_t> cancel_task(MessageId id) {
   return Words("TASK.CANCEL").number(id.value).request(read_count);
 }
 
+Request<MessageId> submit_workflow(std::string_view json) {
+  return Words("WORKFLOW.SUBMIT").add(json).request(read_id);
+}
+Request<std::uint64_t> resume_workflow(MessageId id) {
+  return Words("WORKFLOW.RESUME").number(id.value).request(read_count);
+}
+Request<std::vector<TaskStatus>> workflows(MessageId after, std::uint32_t limit) {
+  return Words("WORKFLOW.LIST")
+      .add("AFTER")
+      .number(after.value)
+      .add("LIMIT")
+      .number(limit)
+      .request(read_task_statuses);
+}
+Request<std::uint64_t> replace_task(std::string_view lease, std::string_view json) {
+  return Words("TASK.REPLACE").add(lease).add(json).request(read_count);
+}
+
 Request<bool> declare(std::string_view queue, std::span<const OptionText> options) {
   Words words("QUEUE.DECLARE");
   words.add(queue);

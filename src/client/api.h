@@ -137,8 +137,8 @@ struct Finished {
 
 struct TaskStatus {
   MessageId id;
-  std::string state;  // "unknown", "scheduled", "queued", "running", "retrying", "done", "failed",
-                      // "cancelled", "expired"
+  std::string state;  // "unknown", "scheduled", "waiting", "queued", "running", "retrying", "done",
+                      // "failed", "cancelled", "expired"
   std::string name;
   std::string queue;
   std::uint32_t attempts = 0;
@@ -149,6 +149,7 @@ struct TaskStatus {
   double progress_value = 0, progress_total = 0;
   std::string progress_text;
   bool cancel_requested = false;
+  std::string workflow;  // of a workflow: JSON, its counts and its tree
 
   [[nodiscard]] bool ended() const {
     return state == "done" || state == "failed" || state == "cancelled" || state == "expired";
@@ -157,6 +158,14 @@ struct TaskStatus {
 // With a wait the answer comes when the task ended, or then; use Client::call_waiting.
 [[nodiscard]] Request<TaskStatus> task(MessageId id, Duration wait = Duration(0));
 [[nodiscard]] Request<std::uint64_t> cancel_task(MessageId id);
+
+// ---- workflows: JSON as docs/concepts/workflows.md has it. task() and cancel_task() take their
+// ids.
+[[nodiscard]] Request<MessageId> submit_workflow(std::string_view json);
+[[nodiscard]] Request<std::uint64_t> resume_workflow(MessageId id);
+[[nodiscard]] Request<std::vector<TaskStatus>> workflows(MessageId after, std::uint32_t limit);
+// The task is done, with a workflow in its place. 0: its lease was lost.
+[[nodiscard]] Request<std::uint64_t> replace_task(std::string_view lease, std::string_view json);
 
 // ---- queues
 

@@ -182,6 +182,8 @@ void read_field(TaskStatus& into, std::string_view name, Value& value) {
     read_progress(into, value);
   else if (name == "cancel_requested")
     into.cancel_requested = bool_of(value);
+  else if (name == "workflow")
+    into.workflow = std::move(value.text);
 }
 
 void read_counters(QueueStatistics& into, Value& map) {
@@ -337,6 +339,9 @@ Answer<QueueStatistics> read_queue(Reply& reply) {
 }
 Answer<TaskStatus> read_task_status(Reply& reply) {
   return read_map<TaskStatus>(reply);
+}
+Answer<std::vector<TaskStatus>> read_task_statuses(Reply& reply) {
+  return read_maps<TaskStatus>(reply);
 }
 Answer<Extended> read_extended(Reply& reply) {
   return read_map<Extended>(reply);

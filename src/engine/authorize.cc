@@ -186,6 +186,8 @@ Result<void> Engine::may_see_task(MessageId id) {
 const Queue* Engine::queue_of_task(MessageId id) {
   if (const auto result = state_.find_result(id); result != 0)
     return state_.find_queue(state_.results[result].queue);
+  if (const auto workflow = state_.workflows.find(id); workflow != 0)
+    return state_.find_queue(state_.workflows.workflow(workflow).queue);
   const auto slot = state_.find(id);
   return slot == 0 ? nullptr : &state_.queue_at(state_.messages[slot].queue);
 }

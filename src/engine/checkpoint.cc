@@ -2,7 +2,7 @@
 //
 // Layout: version; counters and secret; policies; queues; idempotency keys; results; for each
 // message that is no longer as its publish record says, what it has come to; virtual hosts,
-// exchanges and bindings; users and their permissions.
+// exchanges and bindings; users and their permissions; workflows and their steps' results.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
   std::uint64_t changed = 0;
   const auto changed_message = [this](const Message& message) {
     return message.state != MessageState::none && message.id.value < kTransientMessage &&
-           !as_published(message, find_extra(message));
+           (!as_published(message, find_extra(message)) || workflows.find_step(message.id) != 0);
   };
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot)
     changed += changed_message(messages[slot]);
@@ -65,6 +65,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
   }
   encode_topology(out);
   access.encode(out);
+  encode_workflows(out);
 }
 
 void State::encode_keys(Encoder& out) const {
@@ -93,15 +94,18 @@ void State::encode_results(Encoder& out) const {
   for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next) {
     const auto& result = results[slot];
     if (result.id.value >= kTransientMessage) continue;
-    out.varint(result.id.value)
-        .varint(result.position.value)
-        .varint(result.bytes)
-        .varint(result.attempts);
-    out.varint(result.queue.value).integer(static_cast<std::uint8_t>(result.state));
-    for (const auto when : {result.at, result.enqueued_at, result.started_at,
-                            result.timer == 0 ? result.at : wheel.when(result.timer)})
-      put(out, when);
+    encode_result(out, result, result.timer == 0 ? result.at : wheel.when(result.timer));
   }
+}
+
+void State::encode_result(Encoder& out, const StoredResult& result, Time expires_at) const {
+  out.varint(result.id.value)
+      .varint(result.position.value)
+      .varint(result.bytes)
+      .varint(result.attempts);
+  out.varint(result.queue.value).integer(static_cast<std::uint8_t>(result.state));
+  for (const auto when : {result.at, result.enqueued_at, result.started_at, expires_at})
+    put(out, when);
 }
 
 void State::encode_changed(Encoder& out, const Message& message) const {
@@ -118,7 +122,7 @@ void State::encode_changed(Encoder& out, const Message& message) const {
     since = leases[message.link].since;
     bound = leases[message.link].connection_bound;
   } else if (message.state == MessageState::scheduled) {
-    due = wheel.when(message.link);
+    if (!is_held(message)) due = wheel.when(message.link);
   }
   put(out, due);
   put(out, since);
@@ -231,6 +235,11 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
   if (version != kVersionBeforeExchanges && !in.finished() &&
       (!access.restore(in) || !access.fits(topology.hosts())))
     return damaged("users");
+  // And those from before there were workflows here.
+  if (version != kVersionBeforeExchanges && !in.finished() && !restore_workflows(in))
+    return damaged("workflows");
+  for (const auto& [id, change] : overrides_)
+    if (change.is_held() && workflows.find_step(MessageId(id)) == 0) return damaged("messages");
   if (!in.finished()) return damaged("last bytes");
   return {};
 }
@@ -264,6 +273,14 @@ bool State::restore_key(Cursor& in) {
 
 bool State::restore_result(Cursor& in) {
   StoredResult result;
+  Time expires;
+  if (!decode_result(in, result, expires)) return false;
+  // As with keys: it lay in the memory of another process.
+  if (result.id.value < kTransientMessage) add_result(result, expires);
+  return true;
+}
+
+bool State::decode_result(Cursor& in, StoredResult& result, Time& expires) const {
   result.id = MessageId(in.varint());
   result.position = LogPosition(in.varint());
   result.bytes = in.varint_of<std::uint32_t>();
@@ -274,12 +291,9 @@ bool State::restore_result(Cursor& in) {
   result.at = time(in);
   result.enqueued_at = time(in);
   result.started_at = time(in);
-  const auto expires = time(in);
-  if (!in.ok() || !result.id || find_result(result.id) != 0) return false;
-  if (state > static_cast<std::uint8_t>(TaskState::expired)) return false;
-  // As with keys: it lay in the memory of another process.
-  if (result.id.value < kTransientMessage) add_result(result, expires);
-  return true;
+  expires = time(in);
+  return in.ok() && result.id && find_result(result.id) == 0 &&
+         state <= static_cast<std::uint8_t>(TaskState::expired);
 }
 
 bool State::restore_override(Cursor& in) {
@@ -311,7 +325,7 @@ bool State::restore_override(Cursor& in) {
     case MessageState::leased:
       return true;
     case MessageState::scheduled:
-      return change.due != Time{} && change.since == Time{} && !change.connection_bound;
+      return change.since == Time{} && !change.connection_bound;
     default:
       return false;
   }
@@ -361,7 +375,10 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
       lease(slot, change.since, change.due, change.connection_bound);
       break;
     case MessageState::scheduled:
-      place(slot, Time{}, change.due, false);
+      if (!change.is_held())
+        place(slot, Time{}, change.due, false);
+      else
+        hold(slot);
       if (change.holds_group) hold_group(slot, true);
       break;
     default:
@@ -376,6 +393,9 @@ Result<void> State::restore_done() {
     return fail(ErrorCode::corrupt,
                 fmt::format("the checkpoint tells of message {}, and no segment has it",
                             overrides_.begin()->first));
+  if (const auto id = workflows.step_without(index))
+    return fail(ErrorCode::corrupt,
+                fmt::format("step {} of a workflow should run, and no segment has it", id.value));
   // Records lie in the order in which they were last written; messages go in the order of their
   // ids.
   std::ranges::sort(restored_ready_, {}, [this](std::uint32_t slot) { return messages[slot].id; });

@@ -101,6 +101,8 @@ struct RemoveIf {
   bool unused = false, empty = false;
 };
 
+struct WorkflowInput;  // workflow.h
+
 struct Settle {
   std::span<const LeaseToken> leases;
   Outcome outcome = Outcome::ack;
@@ -108,6 +110,8 @@ struct Settle {
   std::string_view error;          // of a nack or reject: kept in the history
   ByteView result;                 // of an acked task: its value, as JSON
   std::span<const Publish> sends;  // committed with the settle, or not at all
+  // Of one acked task: a workflow in its place, whose value is the task's result.
+  const WorkflowInput* replacement = nullptr;
 };
 
 enum class TaskState : std::uint8_t {
@@ -119,9 +123,13 @@ enum class TaskState : std::uint8_t {
   done,
   failed,
   cancelled,
-  expired
+  expired,
+  waiting  // for the steps before it in its workflow
 };
 [[nodiscard]] std::string_view name_of(TaskState state);
+[[nodiscard]] constexpr bool is_final(TaskState state) {
+  return state >= TaskState::done && state <= TaskState::expired;
+}
 
 struct Progress {
   double value = 0;

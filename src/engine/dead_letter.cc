@@ -51,6 +51,10 @@ Bytes headers_of_copy(ByteView headers, const Deaths& deaths, std::string_view e
 void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
+  if (state_.workflows.find_step(message.id) != 0)
+    return fail_step(now, slot,
+                     reason == MoveReason::expired ? TaskState::expired : TaskState::failed,
+                     name_of(reason), error);
   if (!queue.options.dead_letter_exchange.empty() && !message.task)
     return bury_by_exchange(now, slot, reason, error);
   const auto target_name = dead_letter_name(queue.name, queue.options);

@@ -85,6 +85,9 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
           expire_queue(now, *queue);
         }
         break;
+      case TimerKind::workflow_expires:
+        forget_workflow(payload);
+        break;
     }
   }
   return state_.wheel.next() <= now;

@@ -25,6 +25,8 @@ struct EngineOptions {
   std::uint64_t max_message_bytes = 16ull << 20;
   std::uint32_t max_queues = 100'000;
   std::uint32_t max_dedup_keys_per_queue = 2'000'000;
+  std::uint32_t max_workflow_steps = 1'000'000;    // of all workflows, ended ones included
+  std::uint64_t max_workflow_value = 64ull << 20;  // that one step is given
   Duration default_result_ttl = std::chrono::hours(1);
   const FieldReader* fields = nullptr;  // for headers exchanges; null: no message has any fields
 };
@@ -151,10 +153,25 @@ class Engine {
   [[nodiscard]] Result<void> bind(SessionId session, const BindingSpec& spec);
   [[nodiscard]] Result<void> unbind(SessionId session, const BindingSpec& spec);
 
+  // ---- workflows (workflows.cc)
+  using WorkflowAnswer = std::variant<MessageId, Refusal, Error>;
+  [[nodiscard]] WorkflowAnswer submit(Time now, const WorkflowInput& input);
+  // Error::not_found, or conflict: it has ended, or it has not failed.
+  [[nodiscard]] Result<void> cancel_workflow(Time now, MessageId id);
+  [[nodiscard]] Result<void> resume_workflow(Time now, MessageId id);
+  // Appends the JSON that the step is given as its first argument. False: it is given nothing.
+  [[nodiscard]] Result<bool> append_input(MessageId step, Bytes& out);
+  // Appends the JSON of what has come of a node.
+  [[nodiscard]] Result<void> append_value(std::uint32_t node, Bytes& out);
+  void append_error(std::uint32_t node, Bytes& out);
+  // The error of the step because of which a node failed, as text.
+  [[nodiscard]] std::string error_of(std::uint32_t node);
+
   // ---- tasks (tasks.cc)
   void watch_task(Time now, SessionId session, std::uint64_t tag, MessageId id, Time until);
   [[nodiscard]] Result<void> cancel_task(Time now, MessageId id);
   [[nodiscard]] TaskState task_state(MessageId id) const;
+  [[nodiscard]] bool is_pending(MessageId task_or_workflow) const;
 
   // ---- cleaning (relocate.cc): writes what a record carries anew if it is still needed from
   // there, so that its segment can go. True when something was written.
@@ -242,8 +259,11 @@ class Engine {
   [[nodiscard]] Result<Queue*> queue_for(Time now, std::string_view name);
   [[nodiscard]] std::optional<Error> invalid(const MessageInput& input) const;
   [[nodiscard]] std::optional<Refusal> refusal(Time now, const Plan& plan);
+  Plan& plan_for(Queue& queue);
+  void plan_for(Queue& queue, const MessageInput& input);
   void make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes);
-  MessageId write_message(Time now, Queue& queue, const MessageInput& input, const KeyHash& key);
+  MessageId write_message(Time now, Queue& queue, const MessageInput& input, const KeyHash& key,
+                          bool held = false);
   void bury_refused(Time now, const Queue& queue, std::span<const Publish> publishes);
   [[nodiscard]] Result<std::uint16_t> policy_number(const Policy& policy);
   [[nodiscard]] KeyHash hash_key(QueueId queue, std::string_view key) const;
@@ -273,6 +293,22 @@ class Engine {
   void touch(Time now, Queue& queue);
   void expire_queue(Time now, Queue& queue);
   void remove_queue(Time now, Queue& queue);
+  // workflows.cc
+  [[nodiscard]] std::optional<Error> invalid(const WorkflowInput& input);
+  // Of one that is valid.
+  [[nodiscard]] WorkflowAnswer take_in(Time now, const WorkflowInput& input, MessageId replaces);
+  [[nodiscard]] Result<std::uint32_t> steered_workflow(MessageId id);
+  void stir(Time now);
+  void fail_step(Time now, std::uint32_t slot, TaskState state, std::string_view reason,
+                 std::string_view error);
+  void forget_workflow(std::uint32_t number);
+  struct StepError {
+    MessageId id;
+    TaskState state = TaskState::cancelled;
+    std::string task, message;
+  };
+  [[nodiscard]] std::uint32_t failed_step(std::uint32_t node) const;
+  [[nodiscard]] StepError step_error(std::uint32_t step);
   // exchanges.cc
   [[nodiscard]] Result<void> may_declare(const ExchangeSpec& spec);
   [[nodiscard]] Result<void> check_ends(SessionId session, const BindingSpec& spec);
@@ -281,6 +317,8 @@ class Engine {
   [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token) const;
   [[nodiscard]] std::uint64_t seal_of(MessageId id, std::uint32_t delivery) const;
   void acknowledge(Time now, const Settle& settle, const IdList& ids);
+  void end_deliveries(Time now, const Settle& settle, IdList& ids);
+  [[nodiscard]] SettleOutcome replace(Time now, const Settle& settle, const IdList& ids);
   // `history`: of a message that stays in the dead letters; else the one that it has is kept.
   void finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result,
                    std::string_view error, bool keeps_message, ByteView history = {});
@@ -310,6 +348,7 @@ class Engine {
   // tasks.cc
   // Ends the unfinished tasks of a queue that are in one of the states that `which` says yes to.
   void cancel_tasks(Time now, const Queue& queue, bool leased_too, std::string_view why);
+  [[nodiscard]] TaskState state_of_workflow(MessageId id) const;
   void wake_watchers(MessageId id);
   void expire_watch(std::uint32_t slot);
   // timers.cc

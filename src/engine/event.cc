@@ -54,6 +54,7 @@ enum PublishFlags : std::uint8_t {
   kPolicy = 8,
   kKey = 16,
   kGroup = 32,
+  kHeld = 64,
 };
 
 void put(Encoder& out, const flow::Backoff& backoff) {
@@ -127,6 +128,8 @@ std::string_view name_of(TaskState state) {
       return "cancelled";
     case TaskState::expired:
       return "expired";
+    case TaskState::waiting:
+      return "waiting";
   }
   return "";
 }
@@ -213,6 +216,7 @@ void encode(Bytes& head, const PublishEvent& event) {
   if (event.policy != 0) flags |= kPolicy;
   if (event.key) flags |= kKey;
   if (!event.group.empty()) flags |= kGroup;
+  if (event.held) flags |= kHeld;
   out.varint(event.id.value).varint(event.queue.value);
   put(out, event.at);
   out.integer(flags).integer(event.priority);
@@ -233,6 +237,7 @@ bool decode(ByteView head, PublishEvent& event, IdList&) {
   const auto flags = in.integer<std::uint8_t>();
   event.priority = in.integer<std::uint8_t>();
   event.task = (flags & kTask) != 0;
+  event.held = (flags & kHeld) != 0;
   if (flags & kNotBefore) event.not_before = time(in);
   if (flags & kExpires) event.expires_at = time(in);
   if (flags & kPolicy) event.policy = in.varint_of<std::uint16_t>();

@@ -17,6 +17,7 @@
 #include "engine/access.h"
 #include "engine/command.h"
 #include "engine/topology.h"
+#include "engine/workflow.h"
 
 namespace penstock::engine {
 
@@ -48,6 +49,11 @@ enum class EventKind : std::uint8_t {
   permission_gone = 25,
   topic_permission_set = 26,
   topic_permission_gone = 27,
+  workflow_set = 32,    // its steps came before it, its nodes follow
+  workflow_nodes = 33,  // some of its nodes; with the last of them it begins
+  workflow_cancelled = 34,
+  workflow_resumed = 35,
+  workflow_gone = 36,  // and what its steps left
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -83,6 +89,7 @@ struct PublishEvent {
   Time at;
   std::uint8_t priority = 0;
   bool task = false;
+  bool held = false;  // a step of a workflow, until its turn
   std::uint16_t policy = 0;
   Time not_before{};
   Time expires_at{};
@@ -216,6 +223,37 @@ struct TopicPermissionGoneEvent {
   std::string_view user, host, exchange;
 };
 
+struct WorkflowSetEvent {
+  MessageId id;
+  MessageId replaces;  // the task in whose place it comes; that ends with it, without a result
+  Time at;
+  FailurePolicy policy = FailurePolicy::stop;
+  Duration ttl{0}, failed_ttl{0};
+  QueueId queue;  // of its first step
+  std::uint32_t nodes = 0;
+  std::string_view name;
+};
+
+struct WorkflowNodesEvent {
+  Time at;
+  std::span<const WorkflowNode> nodes;
+  std::vector<WorkflowNode> decoded;  // of a decoded one: its nodes live here
+};
+
+struct WorkflowCancelledEvent {
+  MessageId id;
+  Time at;
+};
+
+struct WorkflowResumedEvent {
+  MessageId id;
+  Time at;
+};
+
+struct WorkflowGoneEvent {
+  MessageId id;
+};
+
 // Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older
 // version could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
@@ -244,6 +282,11 @@ void encode(Bytes& head, const PermissionSetEvent&);
 void encode(Bytes& head, const PermissionGoneEvent&);
 void encode(Bytes& head, const TopicPermissionSetEvent&);
 void encode(Bytes& head, const TopicPermissionGoneEvent&);
+void encode(Bytes& head, const WorkflowSetEvent&);
+void encode(Bytes& head, const WorkflowNodesEvent&);
+void encode(Bytes& head, const WorkflowCancelledEvent&);
+void encode(Bytes& head, const WorkflowResumedEvent&);
+void encode(Bytes& head, const WorkflowGoneEvent&);
 
 using IdList = std::vector<MessageId>;
 // More go into further events, so that a head stays small.
@@ -274,6 +317,11 @@ inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, PermissionGoneEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, TopicPermissionSetEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, TopicPermissionGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkflowSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkflowNodesEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkflowCancelledEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkflowResumedEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkflowGoneEvent&, IdList& ids);
 
 // Parts of events that a checkpoint has too.
 [[nodiscard]] MoveReason dying_reason(bool dying, unsigned reason);
@@ -394,6 +442,26 @@ constexpr EventKind kind_of<TopicPermissionSetEvent>() {
 template <>
 constexpr EventKind kind_of<TopicPermissionGoneEvent>() {
   return EventKind::topic_permission_gone;
+}
+template <>
+constexpr EventKind kind_of<WorkflowSetEvent>() {
+  return EventKind::workflow_set;
+}
+template <>
+constexpr EventKind kind_of<WorkflowNodesEvent>() {
+  return EventKind::workflow_nodes;
+}
+template <>
+constexpr EventKind kind_of<WorkflowCancelledEvent>() {
+  return EventKind::workflow_cancelled;
+}
+template <>
+constexpr EventKind kind_of<WorkflowResumedEvent>() {
+  return EventKind::workflow_resumed;
+}
+template <>
+constexpr EventKind kind_of<WorkflowGoneEvent>() {
+  return EventKind::workflow_gone;
 }
 
 }  // namespace penstock::engine

@@ -88,6 +88,7 @@ struct StoredResult {
   std::uint32_t attempts = 0;
   QueueId queue;
   TaskState state = TaskState::done;
+  bool pinned = false;  // a workflow needs it; then it has no timer and no age
 };
 
 struct DedupEntry {

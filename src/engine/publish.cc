@@ -153,8 +153,7 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   for (const auto& publish : publishes) {
     auto queue = queue_for(now, publish.queue);
     if (!queue) return queue.error();
-    auto plan = std::ranges::find(plans, *queue, &Plan::queue);
-    if (plan == plans.end()) plan = plans.insert(plans.end(), Plan{*queue});
+    Plan* plan = &plan_for(**queue);
     for (const auto& input : publish.messages) {
       if (!input.key.empty()) {
         if (state_.find_key(hash_key((*queue)->id, input.key)) != 0)
@@ -203,14 +202,27 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   return duplicates;
 }
 
+Engine::Plan& Engine::plan_for(Queue& queue) {
+  auto plan = std::ranges::find(plans_, &queue, &Plan::queue);
+  return plan == plans_.end() ? plans_.emplace_back(Plan{&queue}) : *plan;
+}
+
+void Engine::plan_for(Queue& queue, const MessageInput& input) {
+  Plan& plan = plan_for(queue);
+  ++plan.count;
+  plan.bytes += stored_bytes(input);
+  plan.waiting = true;
+}
+
 MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& input,
-                                const KeyHash& key) {
+                                const KeyHash& key, bool held) {
   PublishEvent event;
   event.id = MessageId(queue.transient() ? state_.next_transient_message : state_.next_message);
   event.queue = queue.id;
   event.at = now;
   event.priority = std::min(input.priority, queue.options.max_priority);
   event.task = input.task;
+  event.held = held;
   if (input.not_before > now) event.not_before = input.not_before;
   event.expires_at = input.expires_at;
   if (queue.options.ttl.count() > 0 && (event.expires_at == Time{} || input.soonest_expiry)) {

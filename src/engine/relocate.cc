@@ -62,7 +62,8 @@ Result<bool> Engine::relocate_message(MessageId id, LogPosition position) {
 
 Result<bool> Engine::relocate_result(MessageId id, LogPosition position) {
   const auto slot = state_.find_result(id);
-  if (slot == 0 || state_.results[slot].position != position || state_.results[slot].timer == 0)
+  if (slot == 0 || state_.results[slot].position != position ||
+      (state_.results[slot].timer == 0 && !state_.results[slot].pinned))
     return false;
   auto body = storage_->read_body(position);
   if (!body) return fail(body.error());
@@ -75,7 +76,7 @@ Result<bool> Engine::relocate_result(MessageId id, LogPosition position) {
   event.at = result.at;
   event.enqueued_at = result.enqueued_at;
   event.started_at = result.started_at;
-  event.expires_at = state_.wheel.when(result.timer);
+  event.expires_at = result.pinned ? result.at : state_.wheel.when(result.timer);
   event.attempts = result.attempts;
   event.keeps_message = true;
   state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()));

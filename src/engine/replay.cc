@@ -75,6 +75,11 @@ constexpr auto kReplays = [] {
   set(EventKind::permission_gone, plain<PermissionGoneEvent>);
   set(EventKind::topic_permission_set, plain<TopicPermissionSetEvent>);
   set(EventKind::topic_permission_gone, plain<TopicPermissionGoneEvent>);
+  set(EventKind::workflow_set, plain<WorkflowSetEvent>);
+  set(EventKind::workflow_nodes, plain<WorkflowNodesEvent>);
+  set(EventKind::workflow_cancelled, plain<WorkflowCancelledEvent>);
+  set(EventKind::workflow_resumed, plain<WorkflowResumedEvent>);
+  set(EventKind::workflow_gone, plain<WorkflowGoneEvent>);
   return replays;
 }();
 

@@ -7,6 +7,8 @@
 #include "base/headers.h"
 #include "base/siphash.h"
 #include "engine/engine.h"
+#include "engine/json_text.h"
+#include "engine/workflow.h"
 #include "flow/admission.h"
 
 namespace penstock::engine {
@@ -14,26 +16,6 @@ namespace {
 
 constexpr std::size_t kLongestError = 1024;
 constexpr std::size_t kLongestHistory = 16 * 1024;
-
-// `text` as the inside of a JSON string; cut at a character's edge.
-void append_json(Bytes& out, std::string_view text, std::size_t longest) {
-  if (text.size() > longest) {
-    auto end = longest;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-    text = text.substr(0, end);
-  }
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back(std::byte{'\\'});
-      out.push_back(static_cast<std::byte>(c));
-    } else if (byte < 0x20) {
-      append(out, as_bytes(fmt::format("\\u{:04x}", byte)));
-    } else {
-      out.push_back(static_cast<std::byte>(c));
-    }
-  }
-}
 
 }  // namespace
 
@@ -72,6 +54,11 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
     ids.erase(repeated.begin(), repeated.end());
   }
   answer.settled = static_cast<std::uint32_t>(ids.size());
+  if (settle.replacement != nullptr) {
+    if (auto error = invalid(*settle.replacement)) return std::move(*error);
+    if (ids.empty()) return answer;
+    return replace(now, settle, ids);
+  }
   if (!settle.sends.empty() && answer.lost == 0) {
     IdList sent;
     auto published = publish(now, settle.sends, sent);
@@ -84,6 +71,12 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
     acknowledge(now, settle, ids);
     return answer;
   }
+  end_deliveries(now, settle, ids);
+  return answer;
+}
+
+// All that is not done, from the youngest back: each goes before the one put back last.
+void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
   std::ranges::sort(ids, std::greater<>{});
   for (const auto id : ids) {
     const auto slot = state_.find(id);
@@ -117,7 +110,23 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
       }
     }
   }
-  return answer;
+}
+
+Engine::SettleOutcome Engine::replace(Time now, const Settle& settle, const IdList& ids) {
+  const auto slot = state_.find(ids.front());
+  if (settle.outcome != Outcome::ack || ids.size() != 1 || !state_.messages[slot].task ||
+      !settle.sends.empty())
+    return Error{ErrorCode::invalid, "a workflow takes the place of one task that is done", {}};
+  const Message message = state_.messages[slot];
+  const auto since = state_.leases[message.link].since;
+  auto submitted = take_in(now, *settle.replacement, message.id);
+  if (auto* refused = std::get_if<Refusal>(&submitted)) return std::move(*refused);
+  if (auto* error = std::get_if<Error>(&submitted)) return std::move(*error);
+  Queue& queue = state_.queue_at(message.queue);
+  ++queue.counters.acked;
+  queue.meter.completed(now, 1, now - message.enqueued_at(), now - since);
+  changed(now, queue);
+  return SettleAnswer{1, 0};
 }
 
 void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
@@ -165,7 +174,9 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
   event.attempts = state_.attempts_of(message);
   event.keeps_message = keeps_message;
   if (message.state == MessageState::leased) event.started_at = state_.leases[message.link].since;
-  const auto ttl = state_.policies[message.policy].result_ttl.value_or(options_.default_result_ttl);
+  auto ttl = state_.policies[message.policy].result_ttl.value_or(options_.default_result_ttl);
+  // A step's result stays as long as its workflow.
+  if (state_.workflows.find_step(message.id) != 0) ttl = std::max(ttl, Duration(1));
   body_.clear();
   if (ttl.count() > 0) {
     event.expires_at = now + ttl;
@@ -184,6 +195,7 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
   const auto id = message.id;
   state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()));
   wake_watchers(id);
+  stir(now);
   if (state == TaskState::failed) happened(now, "task_failed", queue, id, error);
 }
 
@@ -223,8 +235,13 @@ void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
   Queue& queue = state_.queue_at(message.queue);
   const auto attempts = state_.attempts_of(message);
   const auto most = max_attempts(message, queue);
-  if (message.cancelled)
-    return finish_task(now, slot, TaskState::cancelled, {}, "cancelled while it ran", false);
+  if (message.cancelled) {
+    constexpr std::string_view kWhy = "cancelled while it ran";
+    const auto step = state_.workflows.find_step(message.id);
+    if (step != 0 && !state_.workflows.is_cancelled(step))
+      return fail_step(now, slot, TaskState::cancelled, name_of(reason), kWhy);
+    return finish_task(now, slot, TaskState::cancelled, {}, kWhy, false);
+  }
   if (most != 0 && attempts >= most) return bury(now, slot, MoveReason::max_attempts, error);
   if (has_expired(now, message)) return expire(now, slot);
   const auto& backoff = state_.policies[message.policy].backoff;

@@ -15,8 +15,8 @@ void State::attach(Storage* storage) {
     if (const auto* extra = find_extra(message); extra != nullptr && extra->history)
       storage->retain(extra->history, extra->history_bytes);
   }
-  for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next)
-    storage->retain(results[slot].position, results[slot].bytes);
+  for (std::uint32_t slot = 1; slot < results.end(); ++slot)
+    if (results[slot].id) storage->retain(results[slot].position, results[slot].bytes);
 }
 
 // ---- queues
@@ -96,7 +96,10 @@ std::uint32_t State::apply(const PublishEvent& event, LogPosition position,
   const auto slot = insert(event, position, body_bytes);
   if (slot == 0) return 0;
   if (event.key) add_key(event.key, event.id, queue_at(messages[slot].queue), event.dedup_until);
-  place(slot, event.at, event.not_before, false);
+  if (event.held)
+    hold(slot);
+  else
+    place(slot, event.at, event.not_before, false);
   return slot;
 }
 
@@ -266,7 +269,12 @@ void State::apply(const SettleEvent& event) {
 
 void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t body_bytes) {
   const auto slot = index.find(event.id);
+  const auto step = workflows.find_step(event.id);
+  const auto known = step == 0 ? 0 : find_result(event.id);
+  // Cleaning writes a result anew; its step ended when that was first told.
+  const bool ends_step = step != 0 && (known == 0 || results[known].at != event.at);
   if (slot != 0 && !event.keeps_message) remove(slot);
+  if (slot != 0 && event.keeps_message && ends_step) hold_step(slot);
   if (event.expires_at == Time{}) return;
   StoredResult result;
   result.id = event.id;
@@ -278,7 +286,9 @@ void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t 
   result.attempts = event.attempts;
   result.queue = event.queue;
   result.state = event.state;
+  result.pinned = step != 0;
   add_result(result, event.expires_at);
+  if (ends_step) finish_step(step, event.state == TaskState::done, event.at);
 }
 
 std::uint32_t State::add_result(const StoredResult& result, Time expires_at) {
@@ -288,14 +298,16 @@ std::uint32_t State::add_result(const StoredResult& result, Time expires_at) {
     if (results[old].at == result.at) before = results[old].next;
     forget_result(old);
   }
-  while (results.size() >= limits_.max_results && results_by_age.head != 0) {
+  while (!result.pinned && results_by_age.count >= limits_.max_results) {
     if (before == results_by_age.head) before = results[before].next;
     forget_result(results_by_age.head);
   }
   const auto slot = results.take();
   results[slot] = result;
-  results[slot].timer = wheel.set(expires_at, TimerKind::result_expires, slot);
-  insert_before(results, results_by_age, slot, before);
+  if (!result.pinned) {
+    results[slot].timer = wheel.set(expires_at, TimerKind::result_expires, slot);
+    insert_before(results, results_by_age, slot, before);
+  }
   result_index.insert(result.id, slot);
   if (storage_ != nullptr) storage_->retain(result.position, result.bytes);
   return slot;
@@ -305,7 +317,7 @@ void State::forget_result(std::uint32_t slot) {
   StoredResult& result = results[slot];
   if (storage_ != nullptr) storage_->release(result.position, result.bytes);
   if (result.timer != 0) wheel.cancel(result.timer);
-  unlink(results, results_by_age, slot);
+  if (!result.pinned) unlink(results, results_by_age, slot);
   result_index.erase(result.id);
   result = {};
   results.give_back(slot);
@@ -563,7 +575,7 @@ void State::forget_key(std::uint32_t slot) {
 std::uint64_t State::bytes() const {
   return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() +
          wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +
-         key_index_.size() * 56;
+         key_index_.size() * 56 + workflows.bytes();
 }
 
 }  // namespace penstock::engine

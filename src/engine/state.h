@@ -18,6 +18,7 @@
 #include "engine/storage.h"
 #include "engine/timer_wheel.h"
 #include "engine/topology.h"
+#include "engine/workflow_tree.h"
 
 namespace penstock::engine {
 
@@ -71,6 +72,11 @@ class State {
   void apply(const TopicPermissionGoneEvent& event) {
     access.remove_topic_permission(event.user, event.host, event.exchange);
   }
+  void apply(const WorkflowSetEvent&);
+  void apply(const WorkflowNodesEvent&);
+  void apply(const WorkflowCancelledEvent&);
+  void apply(const WorkflowResumedEvent&);
+  void apply(const WorkflowGoneEvent&);
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);
@@ -110,6 +116,8 @@ class State {
     return message.extra == 0 ? nullptr : &extras[message.extra];
   }
   [[nodiscard]] std::uint32_t attempts_of(const Message& message) const;
+  // It waits for its turn in a workflow.
+  [[nodiscard]] bool is_held(const Message& message) const;
   // Both of its ends outlive the process.
   [[nodiscard]] bool is_durable(const Binding& binding) const;
 
@@ -139,6 +147,15 @@ class State {
   std::vector<Policy> policies{1};             // by number; 0 is the empty one
   Topology topology;
   Access access;
+  WorkflowTree workflows;
+  // Since the engine looked last: queues in which steps were released or held, and workflows that
+  // have ended. Nothing is noted in recovery.
+  struct Stirred {
+    std::uint32_t queue = 0;
+    std::uint32_t released = 0;
+  };
+  std::vector<Stirred> stirred;
+  std::vector<MessageId> ended_workflows;
   std::uint64_t next_message = 1;
   std::uint32_t next_queue = 1;
   // Of what lives in memory only; given out anew by each process.
@@ -161,7 +178,13 @@ class State {
   [[nodiscard]] bool restore_result(Cursor& in);
   [[nodiscard]] bool restore_override(Cursor& in);
   [[nodiscard]] bool has_proper_id(const Message& message) const;
+  void check_results() const;
   [[nodiscard]] bool restore_topology(Cursor& in);
+  void encode_workflows(Encoder& out) const;
+  [[nodiscard]] bool restore_workflows(Cursor& in);
+  [[nodiscard]] bool restore_workflow(Cursor& in);
+  void encode_result(Encoder& out, const StoredResult& result, Time expires_at) const;
+  [[nodiscard]] bool decode_result(Cursor& in, StoredResult& result, Time& expires) const;
   std::uint32_t insert(const PublishEvent&, LogPosition position, std::uint32_t body_bytes);
   void place(std::uint32_t slot, Time now, Time due, bool original_place);
   void put_ready(std::uint32_t slot, bool original_place);
@@ -176,9 +199,26 @@ class State {
   void set_history(std::uint32_t slot, LogPosition position, std::uint32_t bytes);
   void add_key(const KeyHash& key, MessageId id, Queue& queue, Time until);
   std::uint32_t add_result(const StoredResult& result, Time expires_at);
+  // workflow_state.cc
+  void hold(std::uint32_t slot);
+  void finish_step(std::uint32_t step, bool well, Time at);
+  void follow(std::uint32_t workflow, WorkflowTree::Work& work, Time at);
+  void hold_step(std::uint32_t slot);
+  void release_step(std::uint32_t slot, Time at, std::uint32_t delay_ms);
+  void end_workflow(std::uint32_t workflow, Time at);
+  void drop_step(std::uint32_t node);
+
+  // A workflow whose nodes are coming, in the records of one commit.
+  struct Begun {
+    WorkflowTree::Workflow workflow;
+    MessageId replaces;
+    std::uint32_t nodes = 0;
+    std::vector<WorkflowNode> tree;
+  };
 
   StateLimits limits_;
   Storage* storage_ = nullptr;
+  Begun begun_;
   struct KeyHasher {
     std::size_t operator()(const KeyHash& key) const { return key.low; }
   };
@@ -203,6 +243,8 @@ struct State::Override {
   std::uint32_t history_bytes = 0;
   MoveReason dying = MoveReason::none;
   bool connection_bound = false, cancelled = false, holds_group = false, moved = false;
+
+  [[nodiscard]] bool is_held() const { return state == MessageState::scheduled && due == Time{}; }
 };
 
 }  // namespace penstock::engine

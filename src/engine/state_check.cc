@@ -49,6 +49,7 @@ void State::check() const {
         break;
       case MessageState::scheduled:
         ++tally.scheduled;
+        CHECK(!is_held(message) || workflows.find_step(message.id) != 0);
         break;
     }
   }
@@ -81,13 +82,24 @@ void State::check() const {
     }
     CHECK(listed == queue.ready_count);
   }
+  check_results();
+  workflows.check();
+  CHECK(key_index_.size() == keys.size());
+}
+
+void State::check_results() const {
   std::uint64_t kept = 0;
   for (auto slot = results_by_age.head; slot != 0; slot = results[slot].next) {
     ++kept;
     CHECK(result_index.find(results[slot].id) == slot);
   }
-  CHECK(kept == results.size() && kept == results_by_age.count);
-  CHECK(key_index_.size() == keys.size());
+  CHECK(kept == results_by_age.count);
+  for (std::uint32_t slot = 1; slot < results.end(); ++slot) {
+    if (!results[slot].id || !results[slot].pinned) continue;
+    ++kept;
+    CHECK(workflows.find_step(results[slot].id) != 0);
+  }
+  CHECK(kept == results.size());
 }
 
 }  // namespace penstock::engine

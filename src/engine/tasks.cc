@@ -8,22 +8,46 @@ namespace penstock::engine {
 TaskState Engine::task_state(MessageId id) const {
   if (const auto result = state_.find_result(id); result != 0) return state_.results[result].state;
   const auto slot = state_.find(id);
-  if (slot == 0 || !state_.messages[slot].task) return TaskState::unknown;
+  if (slot == 0) return state_of_workflow(id);
+  if (!state_.messages[slot].task) return TaskState::unknown;
   const Message& message = state_.messages[slot];
   switch (message.state) {
     case MessageState::leased:
       return TaskState::running;
     case MessageState::scheduled:
+      if (state_.is_held(message)) return TaskState::waiting;
       return message.deliveries == 0 ? TaskState::scheduled : TaskState::retrying;
     default:
       return TaskState::queued;
   }
 }
 
+// Of a workflow, or of a step that went with one that was cancelled.
+TaskState Engine::state_of_workflow(MessageId id) const {
+  const auto number = state_.workflows.find(id);
+  if (number == 0)
+    return state_.workflows.find_step(id) == 0 ? TaskState::unknown : TaskState::cancelled;
+  const auto& workflow = state_.workflows.workflow(number);
+  if (workflow.ended_at == Time{}) return TaskState::running;
+  switch (workflow.state) {
+    case WorkflowState::succeeded:
+      return TaskState::done;
+    case WorkflowState::cancelled:
+      return TaskState::cancelled;
+    default:
+      return TaskState::failed;
+  }
+}
+
+bool Engine::is_pending(MessageId id) const {
+  if (state_.find_result(id) != 0) return false;
+  if (const auto slot = state_.find(id); slot != 0) return state_.messages[slot].task;
+  const auto number = state_.workflows.find(id);
+  return number != 0 && state_.workflows.workflow(number).ended_at == Time{};
+}
+
 void Engine::watch_task(Time now, SessionId session, std::uint64_t tag, MessageId id, Time until) {
-  const auto slot = state_.find(id);
-  const bool pending = state_.find_result(id) == 0 && slot != 0 && state_.messages[slot].task;
-  if (!pending || until <= now) {
+  if (!is_pending(id) || until <= now) {
     effects_.emplace_back(WatchAnswer{session, tag, id});
     return;
   }
@@ -59,6 +83,7 @@ void Engine::wake_watchers(MessageId id) {
 }
 
 Result<void> Engine::cancel_task(Time now, MessageId id) {
+  if (state_.workflows.find(id) != 0) return cancel_workflow(now, id);
   const auto* of = queue_of_task(id);
   if (auto allowed = of == nullptr ? may_ask() : may(Right::write, Resource::queue, of->name);
       !allowed)
@@ -87,8 +112,10 @@ void Engine::cancel_tasks(Time now, const Queue& queue, bool leased_too, std::st
   IdList tasks;
   for (const auto slot : state_.messages_of(queue, leased_too))
     if (state_.messages[slot].task) tasks.push_back(state_.messages[slot].id);
+  // The end of one may take others of its workflow along.
   for (const auto id : tasks)
-    finish_task(now, state_.find(id), TaskState::cancelled, {}, why, false);
+    if (const auto slot = state_.find(id); slot != 0)
+      finish_task(now, slot, TaskState::cancelled, {}, why, false);
 }
 
 }  // namespace penstock::engine

@@ -16,14 +16,15 @@ namespace penstock::engine {
 
 enum class TimerKind : std::uint8_t {
   none,
-  message_due,      // a scheduled message, or the end of a lease: payload = message slot
-  message_expires,  // payload = message slot
-  result_expires,   // payload = result slot
-  dedup_expires,    // payload = dedup slot
-  take_expires,     // a waiting take: payload = take slot
-  watch_expires,    // a wait for a task: payload = watch slot
-  queue_rate,       // tokens are back: payload = queue number
-  queue_expires,    // it may have been unused for too long: payload = queue number
+  message_due,       // a scheduled message, or the end of a lease: payload = message slot
+  message_expires,   // payload = message slot
+  result_expires,    // payload = result slot
+  dedup_expires,     // payload = dedup slot
+  take_expires,      // a waiting take: payload = take slot
+  watch_expires,     // a wait for a task: payload = watch slot
+  queue_rate,        // tokens are back: payload = queue number
+  queue_expires,     // it may have been unused for too long: payload = queue number
+  workflow_expires,  // it ended long ago: payload = its number
 };
 
 class TimerWheel {

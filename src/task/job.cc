@@ -28,6 +28,8 @@ JobState to_state(engine::TaskState state) {
       return JobState::cancelled;
     case engine::TaskState::expired:
       return JobState::expired;
+    case engine::TaskState::waiting:
+      return JobState::waiting;
   }
   return JobState::unknown;
 }
@@ -64,6 +66,8 @@ std::string_view name_of(JobState state) {
       return "running";
     case JobState::retrying:
       return "retrying";
+    case JobState::waiting:
+      return "waiting";
     case JobState::done:
       return "done";
     case JobState::failed:
@@ -127,6 +131,7 @@ std::string job_result(Core& core, std::uint64_t id, Duration timeout) {
     case JobState::queued:
     case JobState::running:
     case JobState::retrying:
+    case JobState::waiting:
       break;
   }
   throw Timeout(fmt::format("task {} is still {}", id, name_of(job.state)),

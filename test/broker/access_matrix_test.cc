@@ -69,6 +69,13 @@ class World final : public AccessTest {
     Input task = input("[]");
     task.task = true;
     task_id = MessageId(send("q", {task}).ids[0]);
+    engine::WorkflowNodeInput step;
+    step.queue = "q";
+    step.message = task;
+    engine::WorkflowInput workflow;
+    workflow.nodes = {&step, 1};
+    broker->submit(session, ++tag, workflow);
+    workflow_id = MessageId(wait(tag).ids[0]);
     if (users == Users::none) return;
     add_administrator();
     put_user("somebody");
@@ -141,6 +148,20 @@ class World final : public AccessTest {
     if (!sends_to.empty()) settle.sends = sends;
     return ask([&](Tag t) { broker->settle(who(), t, settle); });
   }
+  // A workflow of one step; in the place of a task that is nobody's, or by itself.
+  Got do_submit(bool as_replacement) {
+    engine::WorkflowNodeInput one;
+    one.queue = "target";
+    one.message = input("{\"args\":[]}");
+    one.message.task = true;
+    engine::WorkflowInput workflow;
+    workflow.nodes = {&one, 1};
+    engine::Settle settle;
+    settle.replacement = &workflow;
+    return ask([&](Tag t) {
+      as_replacement ? broker->settle(who(), t, settle) : broker->submit(who(), t, workflow);
+    });
+  }
   Got do_transact() {
     const engine::RoutedPublish publishes[]{routed("x")};
     return ask([&](Tag t) { broker->transact(who(), t, publishes, {}); });
@@ -191,7 +212,7 @@ class World final : public AccessTest {
   using AccessTest::as, AccessTest::broker, AccessTest::grant, AccessTest::guest,
       AccessTest::put_user, AccessTest::remove_user, AccessTest::session, AccessTest::tag;
   std::unique_ptr<Client> client;
-  MessageId task_id;
+  MessageId task_id, workflow_id;
 
  private:
   void TestBody() override {}
@@ -222,6 +243,8 @@ std::vector<Case> cases_of_messages() {
       {"take", "declares", {{read, "new"}, {configure, "new"}}, RUN(m.do_take("new", 1s))},
       {"consume", "", {{read, "q"}}, RUN(m.do_consume())},
       {"settle", "sends", {{write, "target"}}, RUN(m.do_settle("target"))},
+      {"settle", "replaces", {{write, "target"}}, RUN(m.do_submit(true))},
+      {"submit", "", {{write, "target"}}, RUN(m.do_submit(false))},
   };
 }
 
@@ -275,6 +298,9 @@ std::vector<Case> cases_of_topology() {
       {"task", "as who works", {{read, "q"}}, ASK(task(m.who(), t, m.task_id, Time{}))},
       {"task", "as who submits", {{write, "q"}}, ASK(task(m.who(), t, m.task_id, Time{}))},
       {"cancel_task", "", {{write, "q"}}, ASK(cancel_task(m.who(), t, m.task_id))},
+      {"cancel_task", "workflow", {{write, "q"}}, ASK(cancel_task(m.who(), t, m.workflow_id))},
+      {"task", "workflow", {{read, "q"}}, ASK(task(m.who(), t, m.workflow_id, Time{}))},
+      {"resume_workflow", "", {{write, "q"}}, ASK(resume_workflow(m.who(), t, m.workflow_id))},
   };
 }
 
@@ -285,6 +311,7 @@ std::vector<Case> other_cases() {
       {"queue", "", {}, ASK(queue(m.who(), t, "q")), enters},
       {"check_queue", "", {}, RUN(m.answer_of(m.broker->check_queue(m.who(), "q"))), enters},
       {"queues", "", {}, ASK(queues(m.who(), t)), logged_in},
+      {"workflows", "", {}, ASK(workflows(m.who(), t, {}, 10)), logged_in},
       {"settle", "", {}, RUN(m.do_settle("")), logged_in},
       {"extend", "", {}, ASK(extend(m.who(), t, {}, 1s)), logged_in},
       {"progress", "", {}, ASK(progress(m.who(), t, {}, {})), logged_in},

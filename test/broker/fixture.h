@@ -120,6 +120,10 @@ class Sink final : public ReplySink {
     got.count = t.attempts;
     got.cancelled = t.cancel_requested;
   }
+  static void keep(Got& got, const Tasks& t) {
+    got.kind = "tasks";
+    for (const auto& one : t.tasks) got.ids.push_back(one.id.value);
+  }
   static void keep(Got& got, const Queues& q) {
     got.kind = "queues", got.queues.assign(q.queues.begin(), q.queues.end());
   }

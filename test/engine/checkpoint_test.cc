@@ -300,6 +300,8 @@ TEST_F(CheckpointTest, ATopicPermissionThatComesTwiceIsRefused) {
 }
 
 TEST_F(CheckpointTest, BytesBehindTheEndAreRefused) {
+  parts.users.push_back(std::byte{0});  // no workflows
+  EXPECT_EQ(restore(), "");
   parts.users.push_back(std::byte{0});
   EXPECT_EQ(restore(), "the checkpoint's last bytes make no sense");
 }

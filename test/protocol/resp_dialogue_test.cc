@@ -199,5 +199,30 @@ TEST_F(RespDialogue, StatusAndInfoTellTheSameFigures) {
   EXPECT_EQ(say({"INFO", "native"}).text.find("messages:"), std::string::npos);
 }
 
+TEST_F(RespDialogue, AWorkflowIsSubmittedListedReplacedAndResumed) {
+  const auto id =
+      say({"WORKFLOW.SUBMIT",
+           R"({"run":{"chain":[{"task":"a"},{"task":"b","options":{"max_attempts":1}}]}})"})
+          .text;
+  EXPECT_EQ(at(say({"TASK.GET", id}), "state").text, "running");
+  const auto first = take_one("TASK.TAKE", "default");
+  EXPECT_EQ(say({"TASK.REPLACE", at(first, "lease").text, R"({"run":{"task":"c"}})"}).integer, 1);
+  EXPECT_TRUE(say({"TASK.REPLACE", at(first, "lease").text, R"({"run":{"task":"c"}})"})
+                  .text.starts_with("LOST "));
+  say({"TASK.DONE", at(take_one("TASK.TAKE", "default"), "lease").text, "3"});
+  const auto second = take_one("TASK.TAKE", "default");
+  EXPECT_EQ(at(second, "payload").text + at(second, "name").text, "{\"args\":[3]}b");
+  say({"TASK.FAIL", at(second, "lease").text, "oops"});
+  EXPECT_EQ(at(say({"TASK.GET", id}), "state").text, "failed");
+  const auto listed = say({"WORKFLOW.LIST", "LIMIT", "5"});
+  ASSERT_EQ(listed.items.size(), 1u);
+  EXPECT_NE(at(listed.items[0], "workflow").text.find("\"failed\":1"), std::string::npos);
+  EXPECT_EQ(say({"WORKFLOW.RESUME", id}).integer, 1);
+  say({"TASK.DONE", at(take_one("TASK.TAKE", "default"), "lease").text, "4"});
+  EXPECT_EQ(at(say({"TASK.GET", id}), "result").text, "4");
+  EXPECT_TRUE(say({"WORKFLOW.SUBMIT", "{}"}).text.starts_with("ERR "));
+  EXPECT_TRUE(say({"WORKFLOW.LIST", "LIMIT", "0"}).text.starts_with("ERR "));
+}
+
 }  // namespace
 }  // namespace penstock::protocol::resp

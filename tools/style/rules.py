@@ -9,7 +9,8 @@ from dataclasses import dataclass
 # What each folder of src/ may include besides itself: a folder, or single files of one.
 # This is docs/ARCHITECTURE.md, "Layers and folders", made exact.
 VOCABULARY = ("engine/command.h", "engine/options.h", "engine/statistics.h", "engine/names.h",
-              "engine/topology.h", "engine/access.h", "engine/route_header.h", "engine/deaths.h")
+              "engine/topology.h", "engine/access.h", "engine/route_header.h", "engine/deaths.h",
+              "engine/workflow.h")
 LAYERS = {
     "base": (),
     "os": ("base",),

@@ -14,6 +14,7 @@ Action set_up_queue(CLI::App& app);
 Action set_up_task(CLI::App& app);
 Action set_up_user(CLI::App& app);
 Action set_up_vhost(CLI::App& app);
+Action set_up_workflow(CLI::App& app);
 Action set_up_status(CLI::App& app);
 Action set_up_plan(CLI::App& app);
 Action set_up_bench(CLI::App& app);

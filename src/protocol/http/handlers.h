@@ -24,6 +24,7 @@ void browse_messages(Exchange&);
 // leases.cc
 void lease_messages(Exchange&);
 void ack_lease(Exchange&);
+void replace_lease(Exchange&);
 void nack_lease(Exchange&);
 void reject_lease(Exchange&);
 void give_back_lease(Exchange&);
@@ -47,6 +48,13 @@ void delete_topic_permission(Exchange&);
 void get_vhosts(Exchange&);
 void put_vhost(Exchange&);
 void delete_vhost(Exchange&);
+
+// workflows.cc
+void post_workflow(Exchange&);
+void get_workflow(Exchange&);
+void get_workflows(Exchange&);
+void delete_workflow(Exchange&);
+void resume_workflow(Exchange&);
 
 // health.cc
 void get_root(Exchange&);

@@ -5,6 +5,7 @@
 #include "protocol/http/message_json.h"
 #include "protocol/http/raw_json.h"
 #include "protocol/http/values.h"
+#include "protocol/workflow_spec.h"
 
 namespace penstock::protocol::http {
 namespace {
@@ -120,6 +121,17 @@ void ack_lease(Exchange& exchange) {
   if (!body) return exchange.answer_error(body.error());
   engine::Settle command;
   command.result = as_bytes(body->find("result").value_or(std::string_view{}));
+  settle(exchange, command, *lease);
+}
+
+void replace_lease(Exchange& exchange) {
+  const auto lease = lease_of(exchange);
+  if (!lease) return;
+  WorkflowSpec spec;
+  if (auto read = spec.read(exchange.body(), exchange.now()); !read)
+    return exchange.answer_error(read.error());
+  engine::Settle command;
+  command.replacement = &spec.input();
   settle(exchange, command, *lease);
 }
 

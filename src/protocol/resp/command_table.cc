@@ -108,6 +108,19 @@ constexpr Command kCommands[] = {
      "map"},
     {"TASK.CANCEL", 2, task_cancel, "tasks", "id",
      "Ends a waiting task; a running one is told by PROGRESS and EXTEND.", "TASK.CANCEL 17", "1"},
+    {"TASK.REPLACE", 3, task_replace, "tasks", "lease workflow",
+     "The task is done; a workflow is in its place, and gives its result.",
+     "TASK.REPLACE 17-1-8871234 '{\"run\":{\"chain\":[]}}'", "1, or -LOST"},
+    // ---- workflows
+    {"WORKFLOW.SUBMIT", 2, workflow_submit, "workflows", "workflow",
+     "Submits tasks that follow from each other; JSON, as over HTTP. TASK.GET tells how far it is, "
+     "TASK.CANCEL cancels all of it.",
+     "WORKFLOW.SUBMIT '{\"run\":{\"chain\":[{\"task\":\"load\"},{\"task\":\"store\"}]}}'", "id"},
+    {"WORKFLOW.RESUME", 2, workflow_resume, "workflows", "id",
+     "Does again what failed, and what follows from it.", "WORKFLOW.RESUME 17", "1"},
+    {"WORKFLOW.LIST", -1, workflow_list, "workflows", "[AFTER id] [LIMIT n]",
+     "Workflows in the order of their ids, without trees and values.", "WORKFLOW.LIST LIMIT 20",
+     "array of maps"},
     // ---- server
     {"STATUS", 1, status, "server", "", "Figures of the whole server.", "STATUS", "map"},
     {"INFO", -1, info, "server", "[section]", "The same as text, in the form of Redis.",

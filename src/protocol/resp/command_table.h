@@ -74,6 +74,11 @@ Result<void> task_progress(Session& session, Args args);
 Result<void> task_extend(Session& session, Args args);
 Result<void> task_get(Session& session, Args args);
 Result<void> task_cancel(Session& session, Args args);
+// workflows.cc
+Result<void> task_replace(Session& session, Args args);
+Result<void> workflow_submit(Session& session, Args args);
+Result<void> workflow_resume(Session& session, Args args);
+Result<void> workflow_list(Session& session, Args args);
 // ---- status.cc
 Result<void> status(Session& session, Args args);
 Result<void> info(Session& session, Args args);

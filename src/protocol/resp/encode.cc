@@ -146,6 +146,29 @@ std::string_view code_of(ErrorCode code) {
   }
 }
 
+void write_task(ReplyWriter& to, const broker::TaskStatus& task) {
+  to.map(task.workflow.empty() ? 14 : 15);
+  id_field(to, task.id);
+  field(to, "state", engine::name_of(task.state));
+  field(to, "name", task.name);
+  field(to, "queue", task.queue);
+  field(to, "attempts", std::uint64_t{task.attempts});
+  field(to, "enqueued_at", task.enqueued_at);
+  field(to, "started_at", task.started_at);
+  field(to, "finished_at", task.finished_at);
+  field(to, "next_attempt_at", task.next_attempt_at);
+  field(to, "result", task.result);
+  field(to, "error", task.error);
+  field(to, "history", task.history);
+  to.bulk("progress");
+  to.map(3);
+  field(to, "value", task.progress.value);
+  field(to, "total", task.progress.total);
+  field(to, "text", task.progress.text);
+  field(to, "cancel_requested", task.cancel_requested);
+  if (!task.workflow.empty()) field(to, "workflow", task.workflow);
+}
+
 }  // namespace
 
 std::string error_text(const Error& error) {
@@ -239,26 +262,13 @@ void encode_go_on(ReplyWriter& to, const broker::Reply& reply, Slot&) {
 }
 
 void encode_task_status(ReplyWriter& to, const broker::Reply& reply, Slot&) {
-  const auto& task = std::get<broker::TaskStatus>(reply);
-  to.map(14);
-  id_field(to, task.id);
-  field(to, "state", engine::name_of(task.state));
-  field(to, "name", task.name);
-  field(to, "queue", task.queue);
-  field(to, "attempts", std::uint64_t{task.attempts});
-  field(to, "enqueued_at", task.enqueued_at);
-  field(to, "started_at", task.started_at);
-  field(to, "finished_at", task.finished_at);
-  field(to, "next_attempt_at", task.next_attempt_at);
-  field(to, "result", task.result);
-  field(to, "error", task.error);
-  field(to, "history", task.history);
-  to.bulk("progress");
-  to.map(3);
-  field(to, "value", task.progress.value);
-  field(to, "total", task.progress.total);
-  field(to, "text", task.progress.text);
-  field(to, "cancel_requested", task.cancel_requested);
+  write_task(to, std::get<broker::TaskStatus>(reply));
+}
+
+void encode_task_statuses(ReplyWriter& to, const broker::Reply& reply, Slot&) {
+  const auto tasks = std::get<broker::Tasks>(reply).tasks;
+  to.array(tasks.size());
+  for (const auto& task : tasks) write_task(to, task);
 }
 
 void encode_queue(ReplyWriter& to, const broker::Reply& reply, Slot&) {

@@ -33,6 +33,7 @@ void encode_extended(wire::resp::ReplyWriter& to, const broker::Reply& reply, Sl
 void encode_go_on(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
 // ---- TaskStatus
 void encode_task_status(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
+void encode_task_statuses(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
 // ---- Queues, Browsed, Done
 void encode_queue(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
 void encode_queues(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
