@@ -1,5 +1,7 @@
 #include "wire/amqp/reply_code.h"
 
+#include <algorithm>
+
 #include "wire/amqp/octets.h"
 
 namespace penstock::wire::amqp {
@@ -68,6 +70,8 @@ std::string reply_text(ReplyCode code, std::string_view explanation) {
   constexpr std::string_view ellipsis = "...";
   std::string text(name_of(code));
   if (!explanation.empty()) text.append(" - ").append(explanation);
+  const auto is_control = [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; };
+  std::ranges::replace_if(text, is_control, '?');
   if (text.size() <= kShortStringBytesMax) return text;
   text.resize(short_enough(text, kShortStringBytesMax - ellipsis.size()).size());
   return text.append(ellipsis);
