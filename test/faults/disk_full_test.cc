@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "client/api.h"
 #include "test/crash/front.h"
@@ -185,6 +187,45 @@ TEST_F(DiskFullTest, PublishesAreRefusedWithTheReasonAndSettlesGoOnToTheLastMess
   EXPECT_GE(settle(false), 300u);
   ledger_.judge();
   for (const auto& what : ledger_.violations()) ADD_FAILURE() << what;
+  EXPECT_EQ(server_->end(SIGTERM), 0);
+}
+
+// Lines of a program's output, as they come.
+class Program {
+ public:
+  explicit Program(const std::string& command) : output_(::popen(command.c_str(), "r")) {}
+  ~Program() {
+    if (output_ != nullptr) ::pclose(output_);
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // Without its end; empty when there are no more.
+  [[nodiscard]] std::string line() {
+    std::array<char, 1024> bytes{};
+    std::string text = std::fgets(bytes.data(), bytes.size(), output_) ? bytes.data() : "";
+    if (text.ends_with('\n')) text.pop_back();
+    return text;
+  }
+  [[nodiscard]] int end() { return ::pclose(std::exchange(output_, nullptr)); }
+
+ private:
+  std::FILE* output_;
+};
+
+TEST_F(DiskFullTest, APublisherOfAmqpIsToldThatItIsBlockedAndGoesOnWhenThereIsRoom) {
+  start();
+  disk_.fill();
+  Program publisher(fmt::format("/usr/bin/python3 -B {}/test/faults/blocked_publisher.py {}",
+                                PENSTOCK_SOURCE_DIR, port_));
+  const auto blocked = publisher.line();
+  EXPECT_TRUE(blocked.starts_with("blocked: ") && blocked.contains("disk is full")) << blocked;
+  disk_.free_it();
+  EXPECT_EQ(publisher.line(), "unblocked");
+  const auto told = publisher.line();
+  EXPECT_TRUE(told.contains(" sent, ")) << told;
+  fmt::print("{}\n", told);
+  EXPECT_EQ(publisher.end(), 0);
   EXPECT_EQ(server_->end(SIGTERM), 0);
 }
 
