@@ -26,6 +26,7 @@
 #include "penstock/options.hpp"
 #include "penstock/task.hpp"
 #include "penstock/workers.hpp"
+#include "penstock/workflow.hpp"
 
 namespace penstock {
 
@@ -149,6 +150,18 @@ class App {
     for (const auto id : detail::enqueue(*core_, *call.task.definition(), call.options, payloads))
       jobs.emplace_back(core_, id);
     return jobs;
+  }
+
+  // Starts a workflow: durable when it returns, with all of its steps, or not at all. Waits and
+  // throws as enqueue() does.
+  template <class R>
+  Workflow<R> start(const Flow<R>& flow, const WorkflowOptions& options = {}) {
+    return Workflow<R>(core_, detail::start_workflow(*core_, flow.part(), options));
+  }
+  // One that was started earlier, perhaps by another process.
+  template <class R>
+  [[nodiscard]] Workflow<R> workflow(std::uint64_t id) const {
+    return Workflow<R>(core_, id);
   }
 
   // A job made earlier, perhaps by another process. Whether there is one, its status says.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -15,7 +16,8 @@ namespace penstock {
 
 namespace detail {
 class Attempt;
-}
+struct FlowNode;
+}  // namespace detail
 
 // Threads:  may be used from any thread.
 // Lifetime: ends with the task's return; what it gives as a view, too.
@@ -47,6 +49,9 @@ class Context {
   // Keeps the lease for at least `time` from now, with no further word from this worker. Waits for
   // the answer. Throws LeaseLost when the task belongs to someone else now.
   void extend(Duration time);
+
+  // For tasks that return a Flow.
+  void replace_with(std::shared_ptr<const detail::FlowNode> part);
 
  private:
   detail::Attempt& attempt_;

@@ -11,3 +11,4 @@
 #include "penstock/options.hpp"
 #include "penstock/task.hpp"
 #include "penstock/workers.hpp"
+#include "penstock/workflow.hpp"

@@ -26,6 +26,24 @@ template <class Signature>
 class Task;
 
 namespace detail {
+struct NoInput;
+}
+template <class R, class In = detail::NoInput>
+class Flow;  // workflow.hpp
+
+namespace detail {
+
+// A task that returns a workflow ends with it in its place; its result is the workflow's value.
+template <class T>
+struct FlowResult {
+  using type = T;
+  static constexpr bool kIsFlow = false;
+};
+template <class T>
+struct FlowResult<Flow<T>> {
+  using type = T;
+  static constexpr bool kIsFlow = true;
+};
 
 // Runs the task on a payload {"args":[...]} and appends the JSON of what it returned. Throws what
 // the function throws, and ArgumentError when the payload does not fit.
@@ -140,7 +158,7 @@ struct MakeTask<R, TypeList<P...>> {
   static_assert(((json_kind<Stored<P>>() != JsonKind::none) && ...),
                 "penstock: one of the task's parameters cannot travel as JSON. Describe it with "
                 "BOOST_DESCRIBE_STRUCT, or give it Boost.JSON's tag_invoke functions.");
-  using type = Task<R(Stored<P>...)>;
+  using type = Task<typename FlowResult<R>::type(Stored<P>...)>;
 
   template <bool kTakesContext, class F>
   static RunTask runner(F function) {
@@ -157,13 +175,13 @@ struct MakeTask<R, TypeList<P...>> {
         else
           return std::invoke(*f, std::forward<decltype(a)>(a)...);
       };
-      call(bound, payload, result, std::index_sequence_for<P...>{});
+      call(bound, context, payload, result, std::index_sequence_for<P...>{});
     };
   }
 
  private:
   template <class F, std::size_t... I>
-  static void call(const F& f, std::string_view payload, std::string& result,
+  static void call(const F& f, Context& context, std::string_view payload, std::string& result,
                    std::index_sequence<I...>) {
     // The arguments are read in order and before the call, so that an error in one is that, and not
     // an exception of the task's.
@@ -175,7 +193,10 @@ struct MakeTask<R, TypeList<P...>> {
         throw ArgumentError(wrong.what());
       }
     }();
-    if constexpr (std::is_void_v<R>) {
+    if constexpr (FlowResult<R>::kIsFlow) {
+      context.replace_with(f(std::get<I>(std::move(values))...).part());
+      result.append("null");
+    } else if constexpr (std::is_void_v<R>) {
       f(std::get<I>(std::move(values))...);
       result.append("null");
     } else {

@@ -47,23 +47,7 @@ void check_priority(std::uint8_t priority) {
     throw InvalidInput(fmt::format("priority {}: it must be 0 to 9", priority));
 }
 
-Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& options) {
-  Publishing publishing;
-  publishing.queue = options.queue.empty() ? task.options.queue : options.queue;
-  publishing.task = task.name;
-  publishing.headers = options.headers;
-  publishing.priority = options.priority.value_or(task.options.priority);
-  check_priority(publishing.priority);
-  publishing.delay = options.delay;
-  if (options.at) publishing.at = to_time(*options.at);
-  publishing.expires = options.expires.value_or(Duration(0));
-  publishing.key = options.key;
-  publishing.group = options.group;
-  publishing.policy = to_policy(task.options);
-  return publishing;
-}
-
-Publishing to_publishing(std::string_view queue, const SendOptions& options) {
+Publishing to_sending(std::string_view queue, const SendOptions& options) {
   Publishing publishing;
   publishing.queue = queue;
   publishing.headers = options.headers;
@@ -153,6 +137,22 @@ QueueStatistics to_statistics(const engine::QueueStatistics& queue) {
 }
 
 }  // namespace
+
+Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& options) {
+  Publishing publishing;
+  publishing.queue = options.queue.empty() ? task.options.queue : options.queue;
+  publishing.task = task.name;
+  publishing.headers = options.headers;
+  publishing.priority = options.priority.value_or(task.options.priority);
+  check_priority(publishing.priority);
+  publishing.delay = options.delay;
+  if (options.at) publishing.at = to_time(*options.at);
+  publishing.expires = options.expires.value_or(Duration(0));
+  publishing.key = options.key;
+  publishing.group = options.group;
+  publishing.policy = to_policy(task.options);
+  return publishing;
+}
 
 std::shared_ptr<const TaskDefinition> define_task(std::string name, TaskOptions options,
                                                   RunTask run) {
@@ -274,13 +274,13 @@ std::uint64_t App::send(std::string_view queue, std::string_view body, const Sen
 
 std::expected<std::uint64_t, Refusal> App::try_send(std::string_view queue, std::string_view body,
                                                     const SendOptions& options) {
-  return core_->try_publish(detail::to_publishing(queue, options), body);
+  return core_->try_publish(detail::to_sending(queue, options), body);
 }
 
 std::vector<std::uint64_t> App::send_many(std::string_view queue,
                                           std::span<const std::string_view> bodies,
                                           const SendOptions& options) {
-  return core_->publish(detail::to_publishing(queue, options), bodies, options.patience);
+  return core_->publish(detail::to_sending(queue, options), bodies, options.patience);
 }
 
 std::vector<Message> App::receive(std::string_view queue, const ReceiveOptions& options) {

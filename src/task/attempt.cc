@@ -190,6 +190,10 @@ bool Context::progress(double value, double total, std::string_view text) {
   return attempt_.progress({.value = value, .total = total, .text = std::string(text)});
 }
 
+void Context::replace_with(std::shared_ptr<const detail::FlowNode> part) {
+  attempt_.replace_with(std::move(part));
+}
+
 void Context::extend(Duration time) {
   const auto extension = detail::value_or_throw(attempt_.extend(time));
   if (extension.lost) throw LeaseLost("the task's lease is lost: it belongs to someone else now");

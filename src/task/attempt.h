@@ -52,6 +52,10 @@ class Attempt {
   [[nodiscard]] bool stop_requested() const;
   bool progress(engine::Progress progress);
   [[nodiscard]] Result<Extension> extend(Duration time);
+  void replace_with(std::shared_ptr<const FlowNode> part) { replacement_ = std::move(part); }
+  [[nodiscard]] std::shared_ptr<const FlowNode> take_replacement() {
+    return std::exchange(replacement_, {});
+  }
 
   // ---- the keeper
   // What it has to say for itself now, if anything; `*due` becomes the time of its next word, if
@@ -79,6 +83,7 @@ class Attempt {
   // Written by begin() before any other thread can look, and by end().
   const broker::Delivery* delivery_ = nullptr;
   std::string_view name_;
+  std::shared_ptr<const FlowNode> replacement_;  // the worker thread's
 
   mutable std::mutex mutex_;  // of what follows
   std::uint64_t serial_ = 0;

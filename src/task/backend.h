@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "broker/reply.h"
 #include "engine/command.h"
+#include "engine/workflow.h"
 
 namespace penstock::broker {
 class Broker;
@@ -63,6 +64,8 @@ struct Settlement {
   std::optional<Duration> delay{};  // of a nack
   std::string_view error{};
   std::string_view result{};  // JSON
+  // Of an ack: comes in the place of the task. Refused, it is a nack.
+  const engine::WorkflowInput* replacement = nullptr;
 };
 
 struct Extension {
@@ -77,7 +80,7 @@ struct Extension {
 // A task's status that owns what it says.
 struct OwnedStatus {
   broker::TaskStatus status;
-  std::string name, queue, result, error, history;
+  std::string name, queue, result, error, history, workflow;
 };
 
 // One taker of messages. What it holds comes back at once when it ends.
@@ -104,6 +107,10 @@ class Backend {
   [[nodiscard]] virtual Result<std::unique_ptr<Consumer>> open_consumer() = 0;
   // When it has ended, or at the end of the wait.
   [[nodiscard]] virtual Result<OwnedStatus> task(MessageId id, Duration wait) = 0;
+  // The id of the workflow.
+  [[nodiscard]] virtual Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) = 0;
+  // Error::not_found | conflict: it has not failed.
+  [[nodiscard]] virtual Result<void> resume_workflow(MessageId id) = 0;
   // False or Error::not_found when it had ended, or never was.
   [[nodiscard]] virtual Result<bool> cancel(MessageId id) = 0;
 
@@ -140,6 +147,8 @@ class PublishHooks {
                                                               std::size_t count) = 0;
   virtual void after(const Publishing& publishing, std::span<const std::string_view> bodies,
                      const Ids& ids) = 0;
+  // A workflow came in, by itself or in the place of a task.
+  virtual void submitted(const engine::WorkflowInput& workflow) = 0;
 };
 
 // The same engine on a disk in memory, driven by the calls of one thread.

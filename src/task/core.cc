@@ -125,6 +125,21 @@ std::vector<std::uint64_t> Core::publish(Publishing publishing,
   return ids;
 }
 
+std::uint64_t Core::submit(const engine::WorkflowInput& workflow, Duration patience) {
+  if (!backend_->waits()) patience = Duration(0);
+  const Time start = backend_->now();
+  const Time deadline = patience >= Time::max() - start ? Time::max() : start + patience;
+  for (std::uint32_t refusals = 1;; ++refusals) {
+    const auto answer = value_or_throw(backend_->submit(workflow));
+    if (answer) return answer->front().value;
+    const Time now = backend_->now();
+    if (now >= deadline) throw Refused(to_refusal(answer.error()));
+    const Duration backoff = flow::delay_after(kPatienceBackoff, refusals, random());
+    const Duration delay = std::max(answer.error().retry_after, backoff);
+    if (!wait(std::min(delay, deadline - now))) throw Closed("the App was closed");
+  }
+}
+
 std::expected<std::uint64_t, Refusal> Core::try_publish(const Publishing& publishing,
                                                         std::string_view body) {
   const auto answer = value_or_throw(backend_->publish(publishing, std::span(&body, 1)));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "penstock/job.hpp"
 #include "penstock/options.hpp"
 #include "penstock/task.hpp"
 #include "task/backend.h"
@@ -65,6 +66,8 @@ class Core : public std::enable_shared_from_this<Core> {
   [[nodiscard]] std::vector<std::uint64_t> publish(Publishing publishing,
                                                    std::span<const std::string_view> bodies,
                                                    Duration patience);
+  // The id of the workflow; waits and throws as publish() does.
+  [[nodiscard]] std::uint64_t submit(const engine::WorkflowInput& workflow, Duration patience);
   [[nodiscard]] std::expected<std::uint64_t, Refusal> try_publish(const Publishing& publishing,
                                                                   std::string_view body);
 
@@ -98,6 +101,8 @@ class Core : public std::enable_shared_from_this<Core> {
   std::set<std::string, std::less<>> needed_;  // at most kNeededMax queues known to be there
 };
 
+[[nodiscard]] JobState to_job_state(engine::TaskState state);
+[[nodiscard]] Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& options);
 [[nodiscard]] Refusal to_refusal(const broker::Refused& refused);
 [[nodiscard]] TimePoint to_time_point(Time time);
 [[nodiscard]] Time to_time(TimePoint time);

@@ -32,6 +32,14 @@ Time after(Time now, Duration wait) {
   return wait >= Time::max() - now ? Time::max() : now + std::max(wait, Duration(0));
 }
 
+Result<PublishAnswer> to_publish_answer(const Reply& reply) {
+  if (const auto* published = std::get_if<broker::Published>(&reply))
+    return PublishAnswer(Ids(published->ids.begin(), published->ids.end()));
+  if (const auto* refused = std::get_if<broker::Refused>(&reply))
+    return PublishAnswer(std::unexpected(*refused));
+  return unexpected_reply();
+}
+
 // An operation of one command, made of two functions.
 template <class Start, class OnReply>
 class Single final : public Operation {
@@ -120,6 +128,8 @@ class Embedded final : public Backend {
   Result<PublishAnswer> publish(const Publishing& publishing,
                                 std::span<const std::string_view> bodies) override;
   Result<std::unique_ptr<Consumer>> open_consumer() override;
+  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
+  Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
   Result<bool> cancel(MessageId id) override;
   Result<void> declare(std::string_view queue, const Options& options) override;
@@ -260,15 +270,23 @@ Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
         else
           broker.publish(session_, tag, publish);
       },
-      [](const Reply& reply) -> Result<PublishAnswer> {
-        if (const auto* published = std::get_if<broker::Published>(&reply))
-          return PublishAnswer(Ids(published->ids.begin(), published->ids.end()));
-        if (const auto* refused = std::get_if<broker::Refused>(&reply))
-          return PublishAnswer(std::unexpected(*refused));
-        return unexpected_reply();
-      });
+      to_publish_answer);
   if (hooks_ != nullptr && answer && *answer) hooks_->after(publishing, bodies, **answer);
   return answer;
+}
+
+Result<PublishAnswer> Embedded::submit(const engine::WorkflowInput& workflow) {
+  auto answer = ask<PublishAnswer>(
+      [&](Broker& broker, broker::Tag tag) { broker.submit(session_, tag, workflow); },
+      to_publish_answer);
+  if (hooks_ != nullptr && answer && *answer) hooks_->submitted(workflow);
+  return answer;
+}
+
+Result<void> Embedded::resume_workflow(MessageId id) {
+  return ask_for<void, broker::Done>(
+      [&](Broker& broker, broker::Tag tag) { broker.resume_workflow(session_, tag, id); },
+      [](const broker::Done&) { return Result<void>(); });
 }
 
 Result<OwnedStatus> Embedded::task(MessageId id, Duration wait) {
@@ -281,7 +299,8 @@ Result<OwnedStatus> Embedded::task(MessageId id, Duration wait) {
                            std::string(status.queue),
                            std::string(status.result),
                            std::string(status.error),
-                           std::string(status.history)};
+                           std::string(status.history),
+                           std::string(status.workflow)};
       });
 }
 
@@ -407,6 +426,7 @@ class EmbeddedConsumer::SettleAll final : public Operation {
       settle.delay = run.first->delay;
       settle.error = run.first->error;
       settle.result = as_bytes(run.first->result);
+      settle.replacement = run.first->replacement;
       broker.settle(session_, tag(), settle);
       at += run.count;
     }
@@ -433,7 +453,7 @@ class EmbeddedConsumer::SettleAll final : public Operation {
   };
   static bool alike(const Settlement& a, const Settlement& b) {
     return a.outcome == b.outcome && a.delay == b.delay && a.error == b.error &&
-           a.result == b.result;
+           a.result == b.result && a.replacement == nullptr && b.replacement == nullptr;
   }
 
   const SessionId session_;

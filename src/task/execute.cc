@@ -1,6 +1,7 @@
 #include "task/execute.h"
 
 #include "task/failure.h"
+#include "wire/json/json.h"
 
 namespace penstock::detail {
 namespace {
@@ -29,6 +30,23 @@ void finish_by_reason(StopReason reason, bool threw, Ending& ending) {
   }
 }
 
+// {"args":[...]}, or {"each":[[...],...]}: once for each of those lists, and the list of results.
+void run_payload(const TaskDefinition& task, Context& context, std::string_view payload,
+                 std::string& result) {
+  if (!payload.starts_with("{\"each\":")) return task.run(context, payload, result);
+  const auto value = wire::json::parse(payload, {.max_bytes = payload.size()});
+  const auto* each =
+      value && value->is_object() ? value->get_object().if_contains("each") : nullptr;
+  if (each == nullptr || !each->is_array())
+    throw ArgumentError("`each` is not an array of lists of arguments");
+  result.push_back('[');
+  for (const auto& arguments : each->get_array()) {
+    if (result.size() > 1) result.push_back(',');
+    task.run(context, "{\"args\":" + wire::json::to_text(arguments) + "}", result);
+  }
+  result.push_back(']');
+}
+
 }  // namespace
 
 Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& attempt) {
@@ -38,12 +56,13 @@ Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& att
     Context context(attempt);
     const auto run = [&] {
       ending.text.clear();  // when it runs a second time
-      task.run(context, as_text(attempt.delivery().body), ending.text);
+      run_payload(task, context, as_text(attempt.delivery().body), ending.text);
     };
     if (middleware.empty())
       run();
     else
       run_inside(middleware, 0, &Middleware::execute, context, run);
+    ending.replacement = attempt.take_replacement();
   } catch (...) {
     threw = true;
     AttemptFailure failure = describe_current_exception();

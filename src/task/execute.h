@@ -13,7 +13,8 @@ struct Ending {
   engine::Outcome outcome = engine::Outcome::ack;
   bool lost = false;  // nothing to settle any more: someone else has the task
   std::optional<Duration> delay{};
-  std::string text{};  // the result of an ack, else the error
+  std::string text{};                             // the result of an ack, else the error
+  std::shared_ptr<const FlowNode> replacement{};  // of an ack: comes in the task's place
 };
 
 // Runs the task on this thread, inside of the middleware, and ends the attempt, which has begun.

@@ -6,9 +6,8 @@
 #include "task/failure.h"
 
 namespace penstock {
-namespace {
 
-JobState to_state(engine::TaskState state) {
+JobState detail::to_job_state(engine::TaskState state) {
   switch (state) {
     case engine::TaskState::unknown:
       return JobState::unknown;
@@ -33,6 +32,8 @@ JobState to_state(engine::TaskState state) {
   }
   return JobState::unknown;
 }
+
+namespace {
 
 std::optional<TimePoint> to_optional(Time time) {
   if (time == Time{}) return {};
@@ -87,7 +88,7 @@ JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {
   const broker::TaskStatus& status = owned.status;
   JobStatus job;
   job.id = id;
-  job.state = to_state(status.state);
+  job.state = to_job_state(status.state);
   job.name = owned.name;
   job.queue = owned.queue;
   job.attempts = status.attempts;

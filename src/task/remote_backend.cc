@@ -14,6 +14,7 @@
 #include "client/api.h"
 #include "os/real_clock.h"
 #include "task/backend.h"
+#include "task/workflow.h"
 
 namespace penstock::detail {
 namespace {
@@ -107,8 +108,9 @@ class RemoteConsumer final : public Consumer {
 Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlements) {
   std::uint64_t lost = 0;
   while (!settlements.empty()) {
-    const auto other = std::ranges::find_if(
-        settlements, [](const Settlement& s) { return s.outcome != engine::Outcome::ack; });
+    const auto other = std::ranges::find_if(settlements, [](const Settlement& s) {
+      return s.outcome != engine::Outcome::ack || s.replacement != nullptr;
+    });
     const auto acks = static_cast<std::size_t>(other - settlements.begin());
     const auto answer =
         acks > 0 ? settle_acks(settlements.first(acks)) : settle_other(settlements.front());
@@ -136,6 +138,9 @@ Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<const Settlement> se
 Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement) {
   const std::string lease = Broker::to_text(settlement.lease);
   const auto request = [&] {
+    if (settlement.replacement != nullptr)
+      return client::replace_task(lease,
+                                  to_json(*settlement.replacement, make_real_clock()->now()));
     switch (settlement.outcome) {
       case engine::Outcome::nack:
         return client::nack(lease, settlement.delay, settlement.error);
@@ -206,6 +211,7 @@ OwnedStatus to_status(client::TaskStatus&& from) {
   owned.result = std::move(from.result);
   owned.error = std::move(from.error);
   owned.history = std::move(from.history);
+  owned.workflow = std::move(from.workflow);
   return owned;
 }
 
@@ -256,6 +262,8 @@ class Remote final : public Backend {
   Result<PublishAnswer> publish(const Publishing& publishing,
                                 std::span<const std::string_view> bodies) override;
   Result<std::unique_ptr<Consumer>> open_consumer() override;
+  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
+  Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
   Result<bool> cancel(MessageId id) override {
     const auto answer = ask(client::cancel_task(id));
@@ -340,6 +348,22 @@ Result<PublishAnswer> Remote::publish(const Publishing& publishing,
   arguments.reserve(bodies.size());
   for (const auto body : bodies) arguments.push_back(arguments_of(body));
   return to_answer(call(client::submit_many(publishing.task, arguments, options)));
+}
+
+Result<PublishAnswer> Remote::submit(const engine::WorkflowInput& workflow) {
+  if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
+  const auto json = to_json(workflow, now());
+  auto answer = call(client::submit_workflow(json));
+  if (answer) return PublishAnswer(Ids{*answer});
+  if (answer.error().refusal)
+    return PublishAnswer(std::unexpected(to_refused(*answer.error().refusal)));
+  return failed(answer);
+}
+
+Result<void> Remote::resume_workflow(MessageId id) {
+  const auto answer = ask(client::resume_workflow(id));
+  if (!answer) return fail(answer.error());
+  return {};
 }
 
 Result<std::unique_ptr<Consumer>> Remote::open_consumer() {

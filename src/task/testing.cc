@@ -11,6 +11,7 @@
 #include "broker/broker.h"
 #include "task/execute.h"
 #include "task/failure.h"
+#include "task/workflow.h"
 
 namespace penstock::testing {
 namespace {
@@ -93,6 +94,9 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
                                         std::size_t count) override;
   void after(const detail::Publishing& publishing, std::span<const std::string_view> bodies,
              const detail::Ids& ids) override;
+  void submitted(const engine::WorkflowInput& workflow) override {
+    for (const auto& one : workflow.nodes) need_queue(one.queue);
+  }
 
   [[nodiscard]] const std::shared_ptr<detail::Core>& core() const { return core_; }
 
@@ -126,7 +130,12 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
   Attempt attempt_{*this};
   bool running_ = false;
   std::vector<std::stop_source> stops_;  // to be delivered outside of the attempt's lock
-  std::vector<std::string> queues_;      // to which tasks were enqueued
+  void need_queue(std::string_view name) {
+    if (!name.empty() && std::ranges::find(queues_, name) == queues_.end())
+      queues_.emplace_back(name);
+  }
+
+  std::vector<std::string> queues_;  // to which tasks were enqueued
   MessageId newest_{};
 };
 
@@ -146,8 +155,7 @@ std::optional<broker::Refused> TestApp::State::before(const detail::Publishing& 
 void TestApp::State::after(const detail::Publishing& publishing,
                            std::span<const std::string_view> bodies, const detail::Ids& ids) {
   if (publishing.task.empty()) return;
-  if (std::ranges::find(queues_, publishing.queue) == queues_.end())
-    queues_.emplace_back(publishing.queue);
+  need_queue(publishing.queue);
   for (std::size_t i = 0; i < bodies.size(); ++i) {
     if (ids[i].value <= newest_.value) continue;  // its key had been there before
     newest_ = ids[i];
@@ -253,7 +261,12 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   settlement.delay = ending.delay;
   const bool done = ending.outcome == engine::Outcome::ack;
   (done ? settlement.result : settlement.error) = ending.text;
+  std::optional<detail::FlatWorkflow> replacement;
+  if (done && ending.replacement != nullptr)
+    settlement.replacement =
+        &replacement.emplace(*ending.replacement, WorkflowOptions{}, now()).input();
   if (detail::value_or_throw(consumer_->settle(std::span(&settlement, 1))) > 0) return {.lost = 1};
+  if (settlement.replacement != nullptr) submitted(*settlement.replacement);
   return done ? Ran{.done = 1} : Ran{.failed = 1};
 }
 

@@ -61,6 +61,7 @@ class WorkerPool final : public AttemptHost {
     bool unknown = false;
     std::optional<Duration> delay{};
     std::string text{};  // the result of an ack, else the error
+    std::shared_ptr<const FlowNode> replacement{};
   };
   struct Worker {
     explicit Worker(AttemptHost& host) : attempt(host) {}
@@ -105,6 +106,8 @@ class WorkerPool final : public AttemptHost {
   void settle(const std::vector<Finished>& finished);
   // How many came too late, or could not be told.
   [[nodiscard]] std::uint64_t settle_surely(std::span<const Settlement> settlements);
+  // Of a task that left a workflow in its place; what cannot come in now is tried again with it.
+  [[nodiscard]] std::uint64_t settle_replaced(const Finished& finished);
   void count(const Finished& finished);
 
   void keep();

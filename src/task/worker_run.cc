@@ -77,6 +77,7 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   finished.lost = ending.lost;
   finished.delay = ending.delay;
   finished.text = std::move(ending.text);
+  finished.replacement = std::move(ending.replacement);
   worker.at = now();
   hand_over(worker, std::move(finished), worker.at - start);
 }

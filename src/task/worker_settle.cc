@@ -3,6 +3,7 @@
 
 #include "flow/backoff.h"
 #include "task/worker_pool.h"
+#include "task/workflow.h"
 
 namespace penstock::detail {
 namespace {
@@ -90,6 +91,10 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
   for (const auto& one : finished) {
     count(one);
     if (one.lost) continue;
+    if (one.outcome == engine::Outcome::ack && one.replacement != nullptr) {
+      lost_ += settle_replaced(one);
+      continue;
+    }
     Settlement settlement{.lease = one.lease, .outcome = one.outcome, .delay = one.delay};
     (one.outcome == engine::Outcome::ack ? settlement.result : settlement.error) = one.text;
     settlements.push_back(settlement);
@@ -98,6 +103,26 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
   held_ -= static_cast<std::int64_t>(finished.size());
   const std::lock_guard lock(mutex_);
   fetch_more_.notify_one();
+}
+
+std::uint64_t WorkerPool::settle_replaced(const Finished& finished) {
+  Settlement settlement{.lease = finished.lease};
+  std::string error;
+  try {
+    const FlatWorkflow workflow(*finished.replacement, {}, now());
+    settlement.replacement = &workflow.input();
+    const auto late = consumer_->settle(std::span(&settlement, 1));
+    if (late) return *late;
+    if (late.error().code == ErrorCode::closed || late.error().code == ErrorCode::timeout)
+      return settle_surely(std::span(&settlement, 1));
+    error = "penstock::Refused: the workflow in its place: " + late.error().message;
+  } catch (const Exception& invalid) {
+    error = std::string("penstock::InvalidInput: the workflow in its place: ") + invalid.what();
+  }
+  settlement.replacement = nullptr;
+  settlement.outcome = engine::Outcome::nack;
+  settlement.error = error;
+  return settle_surely(std::span(&settlement, 1));
 }
 
 // What is done must be told, or it is done again: a connection that is away is waited for. Settling

@@ -1,0 +1,250 @@
+#include "task/workflow.h"
+
+#include <fmt/format.h>
+
+#include "base/headers.h"
+#include "task/core.h"
+#include "task/failure.h"
+#include "wire/json/json.h"
+
+namespace penstock::detail {
+namespace {
+
+constexpr std::string_view kArgsBegin = "{\"args\":";
+
+engine::FailurePolicy to_policy(OnFailure policy) {
+  switch (policy) {
+    case OnFailure::stop:
+      return engine::FailurePolicy::stop;
+    case OnFailure::go_on:
+      return engine::FailurePolicy::go_on;
+    case OnFailure::collect:
+      return engine::FailurePolicy::collect;
+  }
+  return engine::FailurePolicy::stop;
+}
+
+std::string in_milliseconds(Duration duration) {
+  return fmt::format("\"{}us\"", duration.count());
+}
+
+}  // namespace
+
+// ---- made in C++
+
+FlowPart compose(FlowNode::Kind kind, std::vector<FlowPart> members) {
+  FlowNode node;
+  node.kind = kind;
+  node.members = std::move(members);
+  return std::make_shared<const FlowNode>(std::move(node));
+}
+
+FlowPart with_callbacks(const FlowPart& part, std::vector<FlowPart> on_success,
+                        std::vector<FlowPart> on_error) {
+  FlowNode node = *part;
+  node.on_success.insert(node.on_success.end(), on_success.begin(), on_success.end());
+  node.on_error.insert(node.on_error.end(), on_error.begin(), on_error.end());
+  return std::make_shared<const FlowNode>(std::move(node));
+}
+
+FlatWorkflow::FlatWorkflow(const FlowNode& root, const WorkflowOptions& options, Time now)
+    : now_(now) {
+  input_.name = options.name;
+  input_.policy = to_policy(options.on_failure);
+  input_.ttl = options.ttl;
+  input_.failed_ttl = options.failed_ttl;
+  add(root, engine::NodeRole::member, 1);
+  input_.nodes = nodes_;
+}
+
+void FlatWorkflow::add(const FlowNode& node, engine::NodeRole role, std::uint32_t depth) {
+  if (depth > engine::kDeepestWorkflow)
+    throw InvalidInput(fmt::format("the workflow is deeper than {}", engine::kDeepestWorkflow));
+  const auto at = nodes_.size();
+  std::size_t children = node.on_success.size() + node.on_error.size();
+  if (node.kind == FlowNode::Kind::step) {
+    add_step(node, node.payloads.front(), role);
+  } else {
+    auto& one = nodes_.emplace_back().node;
+    one.kind =
+        node.kind == FlowNode::Kind::chain ? engine::NodeKind::chain : engine::NodeKind::group;
+    one.role = role;
+    children += node.members.size() + node.payloads.size();
+    for (const auto& member : node.members) add(*member, engine::NodeRole::member, depth + 1);
+    for (const auto& payload : node.payloads) add_step(node, payload, engine::NodeRole::member);
+  }
+  for (const auto& then : node.on_success) add(*then, engine::NodeRole::on_success, depth + 1);
+  for (const auto& then : node.on_error) add(*then, engine::NodeRole::on_error, depth + 1);
+  nodes_[at].node.children = static_cast<std::uint32_t>(children);
+}
+
+void FlatWorkflow::add_step(const FlowNode& node, std::string_view payload, engine::NodeRole role) {
+  const Publishing publishing = to_publishing(*node.task, node.options);
+  if (!publishing.key.empty() || publishing.at != Time{})
+    throw InvalidInput("a step of a workflow has neither a key nor a time of its own");
+  auto& one = nodes_.emplace_back();
+  one.node.role = role;
+  one.node.takes_input = node.takes_input;
+  one.node.delay = std::chrono::floor<std::chrono::milliseconds>(publishing.delay);
+  one.queue = publishing.queue;
+  one.message.task = true;
+  one.message.body = as_bytes(payload);
+  one.message.headers = headers_of(node);
+  one.message.priority = publishing.priority;
+  one.message.group = publishing.group;
+  one.message.policy = publishing.policy;
+  if (publishing.expires.count() > 0) one.message.expires_at = now_ + publishing.expires;
+}
+
+ByteView FlatWorkflow::headers_of(const FlowNode& node) {
+  const auto [found, is_new] = headers_.try_emplace(&node);
+  if (is_new) {
+    HeaderWriter headers;
+    for (const auto& [name, value] : node.options.headers) headers.add(name, value);
+    headers.add(kTaskHeader, node.task->name);
+    found->second.assign(headers.view().begin(), headers.view().end());
+  }
+  return found->second;
+}
+
+// ---- as JSON
+
+namespace {
+
+class Writer {
+ public:
+  Writer(const engine::WorkflowInput& workflow, Time now) : workflow_(workflow), now_(now) {}
+
+  std::string write() {
+    put("{");
+    if (!workflow_.name.empty()) put("\"name\":"), text(workflow_.name), put(",");
+    if (workflow_.ttl.count() > 0) put("\"ttl\":" + in_milliseconds(workflow_.ttl) + ",");
+    if (workflow_.failed_ttl.count() > 0)
+      put("\"failed_ttl\":" + in_milliseconds(workflow_.failed_ttl) + ",");
+    put("\"on_failure\":");
+    text(engine::name_of(workflow_.policy));
+    put(",\"run\":");
+    node();
+    put("}");
+    return std::move(out_);
+  }
+
+ private:
+  void put(std::string_view some) { out_.append(some); }
+  void text(std::string_view some) { wire::json::append_string(out_, some); }
+
+  // The next node and what is below it.
+  void node() {
+    const auto& one = workflow_.nodes[next_++];
+    if (one.node.kind == engine::NodeKind::step) {
+      step(one);
+    } else {
+      put(one.node.kind == engine::NodeKind::chain ? "{\"chain\":[" : "{\"group\":[");
+    }
+    auto role = engine::NodeRole::member;
+    bool open = one.node.kind != engine::NodeKind::step;
+    bool first = true;
+    for (std::uint32_t child = 0; child < one.node.children; ++child) {
+      const auto its = workflow_.nodes[next_].node.role;
+      if (its != role) {
+        if (open) put("]");
+        put(its == engine::NodeRole::on_success ? ",\"on_success\":[" : ",\"on_error\":[");
+        role = its;
+        open = first = true;
+      }
+      if (!first) put(",");
+      first = false;
+      node();
+    }
+    if (open) put("]");
+    put("}");
+  }
+
+  void step(const engine::WorkflowNodeInput& one) {
+    put("{\"task\":");
+    text(find_header(one.message.headers, kTaskHeader).value_or(""));
+    if (!one.node.takes_input) put(",\"input\":false");
+    // {"args":[...]} or {"each":[...]}: as it is, without its braces.
+    const auto payload = as_text(one.message.body);
+    put(",");
+    put(payload.substr(1, payload.size() - 2));
+    put(",\"options\":{\"queue\":");
+    text(one.queue);
+    const auto& message = one.message;
+    if (message.priority > 0) put(fmt::format(",\"priority\":{}", message.priority));
+    if (!message.group.empty()) put(",\"group\":"), text(message.group);
+    if (one.node.delay.count() > 0) put(",\"delay\":" + in_milliseconds(one.node.delay));
+    if (message.expires_at != Time{})
+      put(",\"expires\":" + in_milliseconds(message.expires_at - now_));
+    if (message.policy.max_attempts)
+      put(fmt::format(",\"max_attempts\":{}", *message.policy.max_attempts));
+    if (message.policy.backoff) {
+      put(",\"backoff\":");
+      text(engine::format_backoff(*message.policy.backoff));
+    }
+    if (message.policy.lease) put(",\"lease\":" + in_milliseconds(*message.policy.lease));
+    bool any = false;
+    for_each_header(message.headers, [&](std::string_view name, std::string_view value) {
+      if (name == kTaskHeader) return;
+      put(any ? "," : ",\"headers\":{");
+      any = true;
+      text(name);
+      put(":");
+      text(value);
+    });
+    if (any) put("}");
+    put("}");
+  }
+
+  const engine::WorkflowInput& workflow_;
+  const Time now_;
+  std::size_t next_ = 0;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string to_json(const engine::WorkflowInput& workflow, Time now) {
+  return Writer(workflow, now).write();
+}
+
+// ---- on its way
+
+std::uint64_t start_workflow(Core& core, const FlowPart& root, const WorkflowOptions& options) {
+  const FlatWorkflow flat(*root, options, core.backend().now());
+  return core.submit(flat.input(), options.patience);
+}
+
+WorkflowStatus workflow_status(Core& core, std::uint64_t id, Duration wait) {
+  const OwnedStatus owned = value_or_throw(core.backend().task(MessageId(id), wait));
+  WorkflowStatus status;
+  status.id = id;
+  status.state = to_job_state(owned.status.state);
+  status.name = owned.name;
+  status.error = owned.error;
+  if (owned.workflow.empty()) return status;
+  const auto value = wire::json::parse(owned.workflow, {.max_bytes = owned.workflow.size() + 1,
+                                                        .max_depth = 4 * engine::kDeepestWorkflow});
+  if (!value || !value->is_object()) throw StorageError("the workflow's status is no JSON");
+  const auto& object = value->get_object();
+  const auto number = [&](std::string_view name) {
+    const auto* found = object.if_contains(name);
+    return found == nullptr ? 0u : static_cast<std::uint32_t>(found->to_number<std::int64_t>());
+  };
+  status.steps = number("steps");
+  status.done = number("done");
+  status.failed = number("failed");
+  status.active = number("active");
+  if (const auto* tree = object.if_contains("tree")) status.tree = wire::json::to_text(*tree);
+  return status;
+}
+
+bool resume_workflow(Core& core, std::uint64_t id) {
+  const auto resumed = core.backend().resume_workflow(MessageId(id));
+  if (resumed) return true;
+  const auto code = resumed.error().code;
+  if (code == ErrorCode::not_found || code == ErrorCode::conflict) return false;
+  return value_or_throw(resumed), false;
+}
+
+}  // namespace penstock::detail

@@ -1,0 +1,213 @@
+// Workflows made in C++: what their steps are given, in memory, in this process and by a server.
+#include <future>
+#include <penstock/testing.hpp>
+#include <stdexcept>
+
+#include "server/server.h"
+#include "test/task/embedded_fixture.h"
+
+namespace penstock::testing {
+namespace {
+
+const auto add = task("add", [](int a, int b) { return a + b; });
+const auto sum = task("sum", [](std::vector<int> all) {
+  int total = 0;
+  for (const int one : all) total += one;
+  return total;
+});
+const auto fails =
+    task("fails", [](int) -> int { throw std::runtime_error("no luck"); }, {.max_attempts = 1});
+const auto note = task("note", [](StepFailure failure) { return failure.error.message; });
+const auto nothing = task("nothing", [](int) {});
+const auto join = task("join", [](std::tuple<int, std::string> both) {
+  return std::to_string(std::get<0>(both)) + std::get<1>(both);
+});
+const auto name = task("name", [](int n) { return "n" + std::to_string(n); });
+// Counts down by putting a step in its place, again and again.
+const auto countdown = task("countdown", [](int n) -> Flow<int> {
+  const auto next = remote_task<int(int)>("countdown");
+  if (n == 0) return chain(step(add, 40, 1), step(add, 1));
+  return step(next, n - 1);
+});
+
+class WorkflowInMemory : public ::testing::Test {
+ protected:
+  WorkflowInMemory() { test->add(add, sum, fails, note, nothing, join, name, countdown); }
+
+  TestApp test;
+};
+
+TEST_F(WorkflowInMemory, AChainHandsOnItsValues) {
+  const auto flow = test->start(chain(step(add, 1, 2), step(add, 10), step(name)));
+  EXPECT_EQ(flow.state(), JobState::running);
+  test.run_until_idle();
+  EXPECT_EQ(flow.get(), "n13");
+  const auto status = flow.progress();
+  EXPECT_EQ(status.steps, 3u);
+  EXPECT_EQ(status.done, 3u);
+  EXPECT_NE(status.tree.find("\"task\":\"add\""), std::string::npos);
+}
+
+TEST_F(WorkflowInMemory, GroupsGiveListsAndTuples) {
+  std::vector<Flow<int, int>> members;
+  for (int n = 0; n < 5; ++n) members.push_back(step(add, n));
+  const auto all = test->start(chain(step(add, 1, 1), group(members), step(sum)));
+  const auto both = test->start(chord(group(step(add, 1, 2), step(name, 7)), step(join)));
+  test.run_until_idle();
+  EXPECT_EQ(all.get(), 5 * 2 + 10);
+  EXPECT_EQ(both.get(), "3n7");
+}
+
+TEST_F(WorkflowInMemory, MapsAndChunksRunOneTaskForManyArguments) {
+  std::vector<std::tuple<int, int>> arguments;
+  for (int n = 0; n < 10; ++n) arguments.emplace_back(n, 1);
+  const auto mapped = test->start(chain(map(add, arguments), step(sum)));
+  const auto chunked = test->start(chunks(add, arguments, 4));
+  const auto ran = test.run_until_idle();
+  EXPECT_EQ(mapped.get(), 55);
+  EXPECT_EQ(chunked.get(), (std::vector<std::vector<int>>{{1, 2, 3, 4}, {5, 6, 7, 8}, {9, 10}}));
+  EXPECT_EQ(ran.done, 10u + 1 + 3);
+}
+
+TEST_F(WorkflowInMemory, WhatFailsStopsItAndItIsResumed) {
+  const auto flow = test->start(chain(step(add, 1, 2), step(add, 3)), {.name = "sums"});
+  test.fail_next(add, Permanent("disk full"));
+  test.run_until_idle();
+  EXPECT_EQ(flow.state(), JobState::failed);
+  EXPECT_THROW(flow.get(), Exception);
+  EXPECT_NE(flow.progress().error.find("disk full"), std::string::npos);
+  EXPECT_TRUE(flow.resume());
+  EXPECT_FALSE(flow.resume());
+  test.run_until_idle();
+  EXPECT_EQ(flow.get(), 6);
+}
+
+TEST_F(WorkflowInMemory, WhatRunsOnAnErrorIsGivenIt) {
+  const auto flow = test->start(
+      step(fails, 1).on_error(chain(step(note), step(remote_task<int(std::string)>("told")))));
+  const auto told = task("told", [](std::string message) {
+    EXPECT_NE(message.find("no luck"), std::string::npos);
+    return 1;
+  });
+  test->add(told);
+  const auto ran = test.run_until_idle();
+  EXPECT_EQ(ran.done, 2u);
+  EXPECT_EQ(flow.state(), JobState::failed);
+}
+
+TEST_F(WorkflowInMemory, CollectingPutsErrorsIntoTheList) {
+  const auto count = task("count", [](boost::json::array all) {
+    return static_cast<int>(all.size()) + (all[0].is_object() ? 10 : 0);
+  });
+  test->add(count);
+  const auto flow = test->start(chain(group(step(fails, 1), step(add, 1, 1)),
+                                      step(remote_task<int(boost::json::array)>("count"))),
+                                {.on_failure = OnFailure::collect});
+  test.run_until_idle();
+  EXPECT_EQ(flow.get(), 12);
+}
+
+TEST_F(WorkflowInMemory, ATaskThatReturnsAFlowIsReplacedByIt) {
+  const auto job = test->enqueue(countdown, 5);
+  const auto flow = test->start(chain(step(countdown, 2), step(name)));
+  test.run_until_idle();
+  EXPECT_EQ(job.get(), 42);
+  EXPECT_EQ(flow.get(), "n42");
+}
+
+TEST_F(WorkflowInMemory, AStepsDelayBeginsWithItsTurn) {
+  const auto flow = test->start(chain(step(add, 1, 2), step(add.with({.delay = 1h}), 3)));
+  test.run_until_idle();
+  test.advance(59min);
+  test.run_until_idle();
+  EXPECT_EQ(flow.state(), JobState::running);
+  test.advance(2min);
+  test.run_until_idle();
+  EXPECT_EQ(flow.get(), 6);
+}
+
+TEST_F(WorkflowInMemory, CancellingEndsAllOfIt) {
+  const auto flow = test->start(group(step(add, 1, 2), step(add, 3, 4)));
+  EXPECT_TRUE(flow.cancel());
+  EXPECT_EQ(test.run_until_idle().done, 0u);
+  EXPECT_THROW(flow.get(), Cancelled);
+}
+
+TEST_F(WorkflowInMemory, WhatASingleStepCannotHaveIsRefused) {
+  EXPECT_THROW(test->start(step(add.with({.key = "k"}), 1, 2)), InvalidInput);
+  auto deep = step(add, 1, 2);
+  for (int n = 0; n < 70; ++n) deep = chain(step(add, 1, 1), Flow<int>(group(deep).part()));
+  EXPECT_THROW(test->start(deep), InvalidInput);
+}
+
+TEST(WorkflowEmbedded, AChordOfManyRunsOnThreads) {
+  const TemporaryDirectory directory;
+  auto app = App::embedded(directory.path());
+  app.add(add, sum);
+  const auto workers = app.work({.threads = {1, 4}});
+  std::vector<std::tuple<int, int>> arguments(2000, {1, 1});
+  EXPECT_EQ(app.start(chord(map(add, arguments), step(sum))).get(kLong), 4000);
+}
+
+class WorkflowRemote : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    server::Settings settings;
+    settings.data = directory_.path().string();
+    settings.listen = {{net::Address::Kind::ip, "127.0.0.1", 0}};
+    settings.grace = 1s;
+    auto server = server::Server::start(settings);
+    ASSERT_TRUE(server) << server.error().message;
+    server_ = std::move(*server);
+    thread_ = std::thread([this] { server_->run(); });
+    app_.emplace(
+        App::connect("penstock://127.0.0.1:" + std::to_string(server_->addresses().front().port)));
+  }
+  void TearDown() override {
+    app_.reset();
+    server_->stop();
+    thread_.join();
+  }
+
+  TemporaryDirectory directory_;
+  std::unique_ptr<server::Server> server_;
+  std::thread thread_;
+  std::optional<App> app_;
+};
+
+TEST_F(WorkflowRemote, ItIsTheSameByAServer) {
+  app_->add(add, sum, fails, note, name, countdown);
+  const auto workers = app_->work({.threads = {1, 4}});
+  std::vector<std::tuple<int, int>> arguments(100, {1, 1});
+  EnqueueOptions options;
+  options.queue = "other";
+  options.priority = 3;
+  options.delay = 1ms;
+  options.expires = 1h;
+  options.group = "g";
+  options.headers = {{"h", "\"v\""}};
+  const auto others = app_->work({.queues = {"other"}});
+  const auto flow =
+      app_->start(chain(group(map(add, arguments), map(add, arguments)),
+                        step(remote_task<int(std::vector<std::vector<int>>)>("flat"))),
+                  {.name = "all \"kinds\"", .ttl = 1min, .failed_ttl = 1h});
+  const auto flat = task("flat", [](std::vector<std::vector<int>> lists) {
+    return static_cast<int>(lists[0].size() + lists[1].size());
+  });
+  app_->add(flat);
+  EXPECT_EQ(flow.get(kLong), 200);
+  EXPECT_EQ(flow.progress().name, "all \"kinds\"");
+  EXPECT_EQ(
+      app_->start(chain(step(add.with(options), 1, 2), step(add.with(options), 3))).get(kLong), 6);
+  EXPECT_EQ(app_->start(chunks(add, arguments, 30)).get(kLong).size(), 4u);
+  EXPECT_EQ(app_->enqueue(countdown, 2).get(kLong), 42);
+  const auto failed =
+      app_->start(step(fails, 1).on_error(step(note)), {.on_failure = OnFailure::go_on});
+  EXPECT_THROW(failed.get(kLong), std::runtime_error);
+  EXPECT_EQ(app_->workflow<int>(failed.id()).progress().failed, 1u);
+  EXPECT_TRUE(failed.resume());
+  EXPECT_THROW(failed.get(kLong), std::runtime_error);
+}
+
+}  // namespace
+}  // namespace penstock::testing
