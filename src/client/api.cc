@@ -228,12 +228,9 @@ Request<std::uint64_t> resume_workflow(MessageId id) {
   return Words("WORKFLOW.RESUME").number(id.value).request(read_count);
 }
 Request<std::vector<TaskStatus>> workflows(MessageId after, std::uint32_t limit) {
-  return Words("WORKFLOW.LIST")
-      .add("AFTER")
-      .number(after.value)
-      .add("LIMIT")
-      .number(limit)
-      .request(read_task_statuses);
+  Words words("WORKFLOW.LIST");
+  if (after) words.add("AFTER").number(after.value);
+  return words.add("LIMIT").number(limit).request(read_task_statuses);
 }
 Request<std::uint64_t> replace_task(std::string_view lease, std::string_view json) {
   return Words("TASK.REPLACE").add(lease).add(json).request(read_count);

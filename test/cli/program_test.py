@@ -11,6 +11,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -309,6 +310,68 @@ class Crash(ProgramTest):
         self.assertIn("the server is gone", worker.stderr.readline())
         self.server.start()
         self.assertEqual(self.penstock("run", "t", "after", "-q", "crash"), "after\n")
+
+
+class Workflow(ProgramTest):
+    def submit(self, workflow, *arguments, code=0):
+        return self.penstock("workflow", "submit", *arguments, code=code,
+                             input=json.dumps(workflow).encode())
+
+    def test_a_workflow_is_submitted_drawn_listed_and_cancelled(self):
+        step = {"task": "later", "options": {"queue": "nobody"}}
+        drawn = self.submit({"name": "two", "run": {"chain": [step, step]}}, "--wait", "1ms")
+        self.assertRegex(drawn, r"(?s)name +two.*chain of 2  active.*later \d+  queued"
+                                r".*later \d+  waiting")
+        flow = re.search(r"workflow +(\d+)", drawn).group(1)
+        self.assertIn("running", self.penstock("workflow", "list"))
+        self.penstock("workflow", "cancel", flow)
+        shown, _ = self.penstock("workflow", "show", flow, code=1)
+        self.assertRegex(shown, "state +cancelled")
+        self.penstock("workflow", "resume", flow, code=4)
+        _, errors = self.penstock("workflow", "show", 999999, code=7)
+        self.assertIn("there is no workflow 999999", errors)
+        _, errors = self.submit({"run": {"chain": [{"group": [{}]}]}}, code=2)
+        self.assertIn("run.chain[0].group[0]", errors)
+
+    def test_a_failed_step_is_done_again_when_it_is_resumed(self):
+        marker = self.folder / "resumed"
+        self.worker("--queue", "resumed", "--exec", f"sh -c 'test -e {marker} && echo 7'")
+        step = {"task": "t", "options": {"queue": "resumed", "max_attempts": 1}}
+        shown, _ = self.submit({"run": step}, "--wait", "50s", code=1)
+        self.assertRegex(shown, "(?s)state +failed.*exit: 1")
+        marker.touch()
+        flow = re.search(r"workflow +(\d+)", shown).group(1)
+        self.penstock("workflow", "resume", flow)
+        self.assertRegex(self.penstock("workflow", "show", flow, "--wait", "50s"), "value +7")
+
+    def test_no_step_is_lost_or_done_over_when_server_and_workers_are_killed(self):
+        """A chord of 120 members, killed on its way: each settles once, and the body gets all."""
+        log = self.folder / "ran"
+        options = {"queue": "killed", "lease": "2s", "max_attempts": 0, "backoff": "none"}
+        script = f"sh -c 'echo {{0}} >> {log}; sleep 0.01; echo {{0}}'"
+        members = {"map": {"task": "member", "args": [[n] for n in range(120)], "options": options}}
+        body = {"task": "body", "options": {"queue": "bodies"}}
+        flow = self.submit({"run": {"chain": [members, body]}}).strip()
+
+        def ran():
+            return len(log.read_text().split()) if log.exists() else 0
+        for limit in (15, 40, 70):
+            worker = self.worker("--queue", "killed", "--exec", script, "--threads", 4)
+            while ran() < limit:
+                worker.poll()
+                self.assertIsNone(worker.returncode)
+                self.penstock("workflow", "show", flow)
+            worker.kill()
+            worker.wait(TIMEOUT)
+            self.server.kill()
+            self.server.start()
+        self.worker("--queue", "killed", "--exec", script, "--threads", 4)
+        self.worker("--queue", "bodies", "--exec", "cat")
+        shown = json.loads(self.penstock("workflow", "show", flow, "--wait", "50s", "--json"))
+        self.assertEqual(shown["workflow"]["done"], 121)
+        self.assertEqual(shown["result"], {"args": [list(range(120))]})
+        # What was settled is not run again: only what was running when a worker died may be.
+        self.assertLessEqual(ran(), 120 + 3 * 8)
 
 
 class Hook(http.server.BaseHTTPRequestHandler):

@@ -207,6 +207,8 @@ TEST_F(WorkflowRemote, ItIsTheSameByAServer) {
   EXPECT_EQ(app_->workflow<int>(failed.id()).progress().failed, 1u);
   EXPECT_TRUE(failed.resume());
   EXPECT_THROW(failed.get(kLong), std::runtime_error);
+  EXPECT_FALSE(app_->workflow<int>(999'999).resume());
+  EXPECT_FALSE(flow.resume()) << "it went well";
 }
 
 }  // namespace

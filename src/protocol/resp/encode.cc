@@ -141,6 +141,8 @@ std::string_view code_of(ErrorCode code) {
       return "BUSY ";
     case ErrorCode::denied:
       return "NOPERM ";
+    case ErrorCode::conflict:
+      return "CONFLICT ";
     default:
       return "ERR ";
   }

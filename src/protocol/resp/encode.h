@@ -11,7 +11,7 @@
 namespace penstock::protocol::resp {
 
 // ---- errors
-// "<CODE> <message>; <hint>": ERR, NOTFOUND, LOST, BUSY, NOPERM.
+// "<CODE> <message>; <hint>": ERR, NOTFOUND, CONFLICT, LOST, BUSY, NOPERM.
 [[nodiscard]] std::string error_text(const Error& error);
 // "BUSY retry-after-ms=120 reason=max_wait queue=mail <message>"; a space or '%' in the name is
 // %20, %25.
