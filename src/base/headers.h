@@ -46,6 +46,9 @@ void for_each_header(ByteView headers, Visit visit) {
 
 // The names that Penstock itself gives a meaning to.
 inline constexpr std::string_view kTaskHeader = "penstock-task";  // the task's name
+// Of what a schedule published: its name, and the time that it was due.
+inline constexpr std::string_view kScheduleHeader = "penstock-schedule";
+inline constexpr std::string_view kDueHeader = "penstock-due";
 inline constexpr std::string_view kContentTypeHeader = "content-type";
 
 // Headers that no client can set or see as they are, for no name of a client's holds a control

@@ -19,6 +19,7 @@
 
 #include "broker/reply.h"
 #include "engine/access.h"
+#include "engine/schedule.h"
 #include "engine/topology.h"
 #include "engine/workflow.h"
 #include "journal/journal.h"
@@ -31,6 +32,7 @@ struct Options {
   std::uint64_t max_results = 1'000'000;          // kept results; the oldest goes first
   Duration default_result_ttl = std::chrono::hours(1);
   std::uint32_t max_queues = 100'000;
+  std::uint32_t max_schedules = 10'000;
   std::uint64_t max_blocked_bytes = 64ull << 20;  // publishes held for queues with overflow=block
   // Bodies copied for answers on their way, of all sessions; one more may be as large as an answer
   // is. Whoever asks beyond it waits.
@@ -158,6 +160,14 @@ class Broker {
   void grant_topic(SessionId, Tag, const engine::TopicPermissionSpec&);
   void revoke_topic(SessionId, Tag, std::string_view user, std::string_view host,
                     std::string_view exchange);
+  // Schedules; Done | Error, and Published | Refused | Error of a trigger
+  void put_schedule(SessionId, Tag, const engine::ScheduleSpec&);
+  void remove_schedule(SessionId, Tag, std::string_view name);
+  void pause_schedule(SessionId, Tag, std::string_view name, bool paused);
+  void trigger_schedule(SessionId, Tag, std::string_view name);
+  // Known now, as with topology(): one of them, with what it publishes; all that the session sees.
+  [[nodiscard]] Result<const engine::Schedule*> schedule(SessionId, std::string_view name) const;
+  [[nodiscard]] Result<std::vector<const engine::Schedule*>> schedules(SessionId) const;
   // What is known now. What is told of it goes out behind a barrier().
   [[nodiscard]] const engine::Topology& topology() const;
   // Whether the session may use it; not_found | locked. Known now, as with topology().

@@ -53,6 +53,8 @@ class Broker::Impl {
   };
   using Chosen = engine::Engine::Chosen;
   [[nodiscard]] Attempt attempt(std::span<const engine::Publish> publishes, Chosen chosen);
+  [[nodiscard]] PendingReply published(engine::Engine::PublishAnswer answer,
+                                       const engine::IdList& ids);
   [[nodiscard]] PendingReply route(const engine::RoutedPublish& publish);
   [[nodiscard]] PendingReply transact(std::span<const engine::RoutedPublish> publishes,
                                       std::span<const engine::Settle> settles);
@@ -128,6 +130,7 @@ class Broker::Impl {
     result.limits.max_results = options.max_results;
     result.max_message_bytes = options.max_message_bytes;
     result.max_queues = options.max_queues;
+    result.max_schedules = options.max_schedules;
     result.default_result_ttl = options.default_result_ttl;
     result.fields = options.fields;
     return result;

@@ -70,20 +70,23 @@ Broker::Impl::Attempt Broker::Impl::attempt(std::span<const engine::Publish> pub
       full && !std::ranges::all_of(publishes, repeats))
     return {std::move(*full)};
   ids_.clear();
-  auto published = engine_.publish(clock_.now(), publishes, ids_, chosen);
-  if (const auto* duplicates = std::get_if<std::uint32_t>(&published)) {
-    OwnedPublished reply;
-    reply.duplicates = *duplicates;
-    if (ids_.size() == 1)
-      reply.first = ids_.front();
-    else
-      reply.ids = ids_;
-    return {std::move(reply)};
-  }
-  if (auto* error = std::get_if<Error>(&published)) return {std::move(*error)};
-  auto& refusal = std::get<engine::Refusal>(published);
-  const bool may_block = refusal.may_block;
-  return {refused(std::move(refusal)), may_block};
+  auto answer = engine_.publish(clock_.now(), publishes, ids_, chosen);
+  const auto* refusal = std::get_if<engine::Refusal>(&answer);
+  const bool may_block = refusal != nullptr && refusal->may_block;
+  return {published(std::move(answer), ids_), may_block};
+}
+
+PendingReply Broker::Impl::published(engine::Engine::PublishAnswer answer,
+                                     const engine::IdList& ids) {
+  if (auto* error = std::get_if<Error>(&answer)) return std::move(*error);
+  if (auto* refusal = std::get_if<engine::Refusal>(&answer)) return refused(std::move(*refusal));
+  OwnedPublished reply;
+  reply.duplicates = std::get<std::uint32_t>(answer);
+  if (ids.size() == 1)
+    reply.first = ids.front();
+  else
+    reply.ids = ids;
+  return reply;
 }
 
 // Leaves in publishes_ what went to each queue.

@@ -51,6 +51,7 @@ void Broker::Impl::settle_effects() {
         ask(watch->session, watch->tag, AskedTask{watch->id});
       } else if (const auto* room = std::get_if<engine::RoomMade>(&effect)) {
         if (const auto* queue = engine_.state().find_queue(room->queue)) retry_blocked(queue->name);
+        engine_.wake_schedules(room->queue);
       } else {
         answer({}, 0, std::move(std::get<engine::Happened>(effect)));
       }

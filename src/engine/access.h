@@ -26,7 +26,7 @@ namespace penstock::engine {
 
 enum class Right : std::uint8_t { configure, write, read };
 [[nodiscard]] std::string_view name_of(Right right);
-enum class Resource : std::uint8_t { queue, exchange };
+enum class Resource : std::uint8_t { queue, exchange, schedule };
 
 // What a user may do beyond its permissions: bits of User::roles. RabbitMQ calls them tags.
 enum class Role : std::uint8_t {

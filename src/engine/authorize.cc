@@ -3,11 +3,14 @@
 //
 // The rules are RabbitMQ's. Deny unless a pattern of the user's permission allows it:
 //
-//   configure   declare and delete a queue or an exchange
+//   configure   declare and delete a queue or an exchange; put, pause, trigger and delete a
+//   schedule,
+//               which also takes the right to publish to its queue (its fires ask nobody)
 //   write       publish to an exchange ("amq.default" is the nameless one) or, by name, to a queue;
 //               be the destination of a binding, of dead letters, of what an exchange could not
 //               route, or of what is redriven
-//   read        take, consume, browse and purge; be the source of a binding, or of dead letters
+//   read        take, consume, browse and purge; be the source of a binding, or of dead letters;
+//               see what a schedule publishes
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +24,15 @@ namespace {
 constexpr std::string_view kDefaultExchange = QueueOptions::kDefaultExchange;
 
 std::string_view noun_of(Resource resource) {
-  return resource == Resource::queue ? "queue" : "exchange";
+  switch (resource) {
+    case Resource::queue:
+      return "queue";
+    case Resource::exchange:
+      return "exchange";
+    case Resource::schedule:
+      return "schedule";
+  }
+  return "";
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 //
 // Layout: version; counters and secret; policies; queues; idempotency keys; results; for each
 // message that is no longer as its publish record says, what it has come to; virtual hosts,
-// exchanges and bindings; users and their permissions; workflows and their steps' results.
+// exchanges and bindings; users and their permissions; workflows and their steps' results;
+// schedules.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -66,6 +67,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
   encode_topology(out);
   access.encode(out);
   encode_workflows(out);
+  schedules.encode(out);
 }
 
 void State::encode_keys(Encoder& out) const {
@@ -240,6 +242,10 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
     return damaged("workflows");
   for (const auto& [id, change] : overrides_)
     if (change.is_held() && workflows.find_step(MessageId(id)) == 0) return damaged("messages");
+  // And here those from before there were schedules.
+  if (version != kVersionBeforeExchanges && !in.finished() &&
+      (!schedules.restore(in) || !schedules.fit(topology.hosts())))
+    return damaged("schedules");
   if (!in.finished()) return damaged("last bytes");
   return {};
 }

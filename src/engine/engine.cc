@@ -31,6 +31,7 @@ void Engine::start(Storage& storage, Time now, bool created) {
       back.push_back(one.message);
   }
   take_back(now, std::move(back));
+  start_schedules(now);
 }
 
 void Engine::changed(Time now, Queue& queue) {
@@ -87,6 +88,9 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
         break;
       case TimerKind::workflow_expires:
         forget_workflow(payload);
+        break;
+      case TimerKind::schedule_due:
+        on_schedule_due(now, payload);
         break;
     }
   }

@@ -27,6 +27,7 @@ struct EngineOptions {
   std::uint32_t max_dedup_keys_per_queue = 2'000'000;
   std::uint32_t max_workflow_steps = 1'000'000;    // of all workflows, ended ones included
   std::uint64_t max_workflow_value = 64ull << 20;  // that one step is given
+  std::uint32_t max_schedules = 10'000;
   Duration default_result_ttl = std::chrono::hours(1);
   const FieldReader* fields = nullptr;  // for headers exchanges; null: no message has any fields
 };
@@ -172,6 +173,16 @@ class Engine {
   [[nodiscard]] Result<void> cancel_task(Time now, MessageId id);
   [[nodiscard]] TaskState task_state(MessageId id) const;
   [[nodiscard]] bool is_pending(MessageId task_or_workflow) const;
+
+  // ---- schedules (schedules.cc); names are scoped
+  [[nodiscard]] Result<bool> put_schedule(Time now, const ScheduleSpec& spec);  // true: created
+  [[nodiscard]] Result<void> remove_schedule(std::string_view name);
+  [[nodiscard]] Result<void> pause_schedule(Time now, std::string_view name, bool paused);
+  // One fire more, whatever its times and its overlap policy say.
+  [[nodiscard]] PublishAnswer trigger_schedule(Time now, std::string_view name, IdList& ids);
+  [[nodiscard]] Result<const Schedule*> read_schedule(std::string_view name);
+  // There is room in this queue: one of those that were refused for want of it tries again.
+  void wake_schedules(QueueId queue);
 
   // ---- cleaning (relocate.cc): writes what a record carries anew if it is still needed from
   // there, so that its segment can go. True when something was written.
@@ -357,6 +368,21 @@ class Engine {
   [[nodiscard]] bool has_expired(Time now, const Message& message) const;
   // Ends a message whose time is over, or moves it where its queue wants such ones.
   void expire(Time now, std::uint32_t slot);
+
+  // schedules.cc
+  [[nodiscard]] Result<ScheduleSetEvent> checked_schedule(Time now, const ScheduleSpec& spec);
+  [[nodiscard]] Result<void> keeps_schedule_limits(const ScheduleSpec& spec) const;
+  [[nodiscard]] Result<Schedule*> administered_schedule(std::string_view name);
+  void start_schedules(Time now);
+  void on_schedule_due(Time now, std::uint32_t slot);
+  void fire_due(Time now, Schedule& schedule);
+  [[nodiscard]] bool judge_missed(Time now, Schedule& schedule);
+  [[nodiscard]] bool has_unfinished_run(const Schedule& schedule);
+  [[nodiscard]] PublishAnswer publish_scheduled(Time now, Schedule& schedule, Time due,
+                                                IdList& ids);
+  void try_to_fire(Time now, Schedule& schedule, Time due);
+  void note_schedule(Schedule& schedule, const ScheduleFiredEvent& event);
+  void look_again(Time now, Schedule& schedule);
 
   void changed(Time now, Queue& queue);
   void happened(Time now, std::string_view kind, const Queue& queue, MessageId id,

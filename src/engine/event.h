@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "engine/access.h"
 #include "engine/command.h"
+#include "engine/schedule.h"
 #include "engine/topology.h"
 #include "engine/workflow.h"
 
@@ -49,8 +50,12 @@ enum class EventKind : std::uint8_t {
   permission_gone = 25,
   topic_permission_set = 26,
   topic_permission_gone = 27,
-  workflow_set = 32,    // its steps came before it, its nodes follow
-  workflow_nodes = 33,  // some of its nodes; with the last of them it begins
+  schedule_set = 28,  // created or changed
+  schedule_gone = 29,
+  schedule_fired = 30,   // and what it published, in the same batch; or a due time passed by
+  schedule_paused = 31,  // or resumed
+  workflow_set = 32,     // its steps came before it, its nodes follow
+  workflow_nodes = 33,   // some of its nodes; with the last of them it begins
   workflow_cancelled = 34,
   workflow_resumed = 35,
   workflow_gone = 36,  // and what its steps left
@@ -223,6 +228,30 @@ struct TopicPermissionGoneEvent {
   std::string_view user, host, exchange;
 };
 
+struct ScheduleSetEvent {
+  ScheduleSpec schedule;  // all of it
+  Time since, cursor;
+};
+
+struct ScheduleGoneEvent {
+  std::string_view name;
+};
+
+// What a schedule is at afterwards; missed and skipped are those since the last one.
+struct ScheduleFiredEvent {
+  std::string_view name;
+  Time at{}, cursor{}, due{};
+  MessageId message{};  // none: nothing was published
+  std::uint64_t missed = 0, skipped = 0;
+  Time waiting{};
+};
+
+struct SchedulePausedEvent {
+  std::string_view name;
+  bool paused = false;
+  Time at;
+};
+
 struct WorkflowSetEvent {
   MessageId id;
   MessageId replaces;  // the task in whose place it comes; that ends with it, without a result
@@ -282,6 +311,10 @@ void encode(Bytes& head, const PermissionSetEvent&);
 void encode(Bytes& head, const PermissionGoneEvent&);
 void encode(Bytes& head, const TopicPermissionSetEvent&);
 void encode(Bytes& head, const TopicPermissionGoneEvent&);
+void encode(Bytes& head, const ScheduleSetEvent&);
+void encode(Bytes& head, const ScheduleGoneEvent&);
+void encode(Bytes& head, const ScheduleFiredEvent&);
+void encode(Bytes& head, const SchedulePausedEvent&);
 void encode(Bytes& head, const WorkflowSetEvent&);
 void encode(Bytes& head, const WorkflowNodesEvent&);
 void encode(Bytes& head, const WorkflowCancelledEvent&);
@@ -317,6 +350,10 @@ inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, PermissionGoneEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, TopicPermissionSetEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, TopicPermissionGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, ScheduleSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, ScheduleGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, ScheduleFiredEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, SchedulePausedEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, WorkflowSetEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, WorkflowNodesEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, WorkflowCancelledEvent&, IdList& ids);
@@ -442,6 +479,22 @@ constexpr EventKind kind_of<TopicPermissionSetEvent>() {
 template <>
 constexpr EventKind kind_of<TopicPermissionGoneEvent>() {
   return EventKind::topic_permission_gone;
+}
+template <>
+constexpr EventKind kind_of<ScheduleSetEvent>() {
+  return EventKind::schedule_set;
+}
+template <>
+constexpr EventKind kind_of<ScheduleGoneEvent>() {
+  return EventKind::schedule_gone;
+}
+template <>
+constexpr EventKind kind_of<ScheduleFiredEvent>() {
+  return EventKind::schedule_fired;
+}
+template <>
+constexpr EventKind kind_of<SchedulePausedEvent>() {
+  return EventKind::schedule_paused;
 }
 template <>
 constexpr EventKind kind_of<WorkflowSetEvent>() {

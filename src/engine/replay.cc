@@ -75,6 +75,10 @@ constexpr auto kReplays = [] {
   set(EventKind::permission_gone, plain<PermissionGoneEvent>);
   set(EventKind::topic_permission_set, plain<TopicPermissionSetEvent>);
   set(EventKind::topic_permission_gone, plain<TopicPermissionGoneEvent>);
+  set(EventKind::schedule_set, plain<ScheduleSetEvent>);
+  set(EventKind::schedule_gone, plain<ScheduleGoneEvent>);
+  set(EventKind::schedule_fired, plain<ScheduleFiredEvent>);
+  set(EventKind::schedule_paused, plain<SchedulePausedEvent>);
   set(EventKind::workflow_set, plain<WorkflowSetEvent>);
   set(EventKind::workflow_nodes, plain<WorkflowNodesEvent>);
   set(EventKind::workflow_cancelled, plain<WorkflowCancelledEvent>);

@@ -347,6 +347,7 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   queue_at(target).bytes += message.bytes;
   if (!group.empty()) join_group(slot, group);
   put_ready(slot, false);
+  wake_waiting(event.id);
 }
 
 void State::apply(const PurgeEvent& event) {
@@ -399,6 +400,7 @@ void State::remove(std::uint32_t slot) {
     extras.give_back(message.extra);
   }
   if (storage_ != nullptr) storage_->release(message.position, message.bytes);
+  wake_waiting(message.id);
   index.erase(message.id);
   message = Message{};
   messages.give_back(slot);
@@ -575,7 +577,7 @@ void State::forget_key(std::uint32_t slot) {
 std::uint64_t State::bytes() const {
   return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() +
          wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +
-         key_index_.size() * 56 + workflows.bytes();
+         key_index_.size() * 56 + workflows.bytes() + schedules.bytes();
 }
 
 }  // namespace penstock::engine

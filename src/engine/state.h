@@ -14,6 +14,7 @@
 #include "engine/id_index.h"
 #include "engine/message.h"
 #include "engine/queue.h"
+#include "engine/schedule.h"
 #include "engine/slab.h"
 #include "engine/storage.h"
 #include "engine/timer_wheel.h"
@@ -61,6 +62,7 @@ class State {
   void apply(const HostGoneEvent& event) {
     topology.remove_host(event.name);
     access.forget_host(event.name);
+    forget_schedules(event.name);
   }
   void apply(const UserSetEvent& event) { access.set_user(event.user); }
   void apply(const UserGoneEvent& event) { access.remove_user(event.name); }
@@ -71,6 +73,12 @@ class State {
   }
   void apply(const TopicPermissionGoneEvent& event) {
     access.remove_topic_permission(event.user, event.host, event.exchange);
+  }
+  void apply(const ScheduleSetEvent& event) { schedules.set(event); }
+  void apply(const ScheduleGoneEvent& event);
+  void apply(const ScheduleFiredEvent& event) { schedules.note_fired(event); }
+  void apply(const SchedulePausedEvent& event) {
+    schedules.pause(event.name, event.paused, event.at);
   }
   void apply(const WorkflowSetEvent&);
   void apply(const WorkflowNodesEvent&);
@@ -95,6 +103,9 @@ class State {
 
   // Who holds a lease; not journalled: after a restart nobody does, and only the deadline counts.
   void own(std::uint32_t slot, SessionId owner);
+  // When to look at a schedule again; nothing: not until something changes.
+  void arm(Schedule& schedule, std::optional<Time> when);
+
   // Forgets a session; its leases have no owner any more.
   void disown(SessionId owner);
   // Something in `queue` may interest those who wait for messages.
@@ -147,6 +158,7 @@ class State {
   std::vector<Policy> policies{1};             // by number; 0 is the empty one
   Topology topology;
   Access access;
+  Schedules schedules;
   WorkflowTree workflows;
   // Since the engine looked last: queues in which steps were released or held, and workflows that
   // have ended. Nothing is noted in recovery.
@@ -190,6 +202,8 @@ class State {
   void put_ready(std::uint32_t slot, bool original_place);
   void detach(std::uint32_t slot);  // out of its state, into none
   void remove(std::uint32_t slot);  // out of everything
+  void forget_schedules(std::string_view host);
+  void wake_waiting(MessageId id);
   void leave_group(std::uint32_t slot);
   void hold_group(std::uint32_t slot, bool hold);
   void review_group(Queue& queue, std::uint32_t group);

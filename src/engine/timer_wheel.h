@@ -25,6 +25,7 @@ enum class TimerKind : std::uint8_t {
   queue_rate,        // tokens are back: payload = queue number
   queue_expires,     // it may have been unused for too long: payload = queue number
   workflow_expires,  // it ended long ago: payload = its number
+  schedule_due,      // payload = schedule slot
 };
 
 class TimerWheel {

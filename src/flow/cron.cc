@@ -13,6 +13,7 @@ using cctz::civil_day;
 using cctz::civil_month;
 using cctz::civil_second;
 
+constexpr Time kEnd = time_from_micros(7'258'118'400'000'000);  // 2200-01-01
 constexpr int kSearchYears = 100;  // 29 February on a given weekday is at most 40 years off
 
 constexpr std::uint64_t bit(int number) {
@@ -133,6 +134,7 @@ std::optional<Seconds> CronLine::next_named(Seconds after, const Zone& zone) con
 }
 
 std::optional<Time> CronLine::next(Time after, const Zone& zone, Time since) const {
+  if (after >= kEnd || since >= kEnd) return std::nullopt;
   if (kind_ == Kind::interval) {
     if (after < since) return since + interval_;
     return since + ((after - since) / interval_ + 1) * interval_;

@@ -44,8 +44,8 @@ class CronLine {
   // What parse() reads back as the same; ranges and names become plain.
   [[nodiscard]] std::string text() const;
 
-  // The first time after `after`; nothing when there is none within a hundred years. Intervals
-  // count from `since`, which has no other meaning.
+  // The first time after `after`; nothing when there is none within a hundred years, or after 2199.
+  // Intervals count from `since`, which has no other meaning.
   [[nodiscard]] std::optional<Time> next(Time after, const Zone& zone, Time since) const;
 
   [[nodiscard]] bool is_once() const { return kind_ == Kind::once; }

@@ -41,4 +41,8 @@ Result<Zone> Zone::find(std::string_view name) {
               "write it as in Europe/Berlin; without any zones, install the package tzdata");
 }
 
+std::string utc_text(Time time) {
+  return cctz::format("%E4Y-%m-%dT%H:%M:%SZ", whole_seconds(time), cctz::utc_time_zone());
+}
+
 }  // namespace penstock::flow

@@ -39,4 +39,7 @@ using Seconds = cctz::time_point<cctz::seconds>;
   return Time(std::chrono::duration_cast<Duration>(seconds.time_since_epoch()));
 }
 
+// RFC 3339, in whole seconds: 2026-12-24T18:00:00Z.
+[[nodiscard]] std::string utc_text(Time time);
+
 }  // namespace penstock::flow

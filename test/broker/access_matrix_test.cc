@@ -69,6 +69,8 @@ class World final : public AccessTest {
     Input task = input("[]");
     task.task = true;
     task_id = MessageId(send("q", {task}).ids[0]);
+    broker->put_schedule(session, ++tag, scheduled("s"));
+    broker->settle_down();
     engine::WorkflowNodeInput step;
     step.queue = "q";
     step.message = task;
@@ -102,6 +104,13 @@ class World final : public AccessTest {
     publish.keys = kKeys;
     publish.message = input("x");
     return publish;
+  }
+  static engine::ScheduleSpec scheduled(std::string_view name) {
+    engine::ScheduleSpec spec;
+    spec.name = name;
+    spec.when = "@daily";
+    spec.queue = "q";
+    return spec;
   }
   Got do_declare(std::string_view queue, Patch patch = {}) {
     return ask([&](Tag t) { broker->declare(who(), t, queue, patch); });
@@ -304,6 +313,24 @@ std::vector<Case> cases_of_topology() {
   };
 }
 
+// ---- schedules
+std::vector<Case> cases_of_schedules() {
+  using enum Right;
+  return {
+      {"put_schedule",
+       "",
+       {{configure, "new"}, {write, "q"}},
+       ASK(put_schedule(m.who(), t, World::scheduled("new")))},
+      {"remove_schedule", "", {{configure, "s"}}, ASK(remove_schedule(m.who(), t, "s"))},
+      {"pause_schedule", "", {{configure, "s"}}, ASK(pause_schedule(m.who(), t, "s", true))},
+      {"trigger_schedule",
+       "",
+       {{configure, "s"}, {write, "q"}},
+       ASK(trigger_schedule(m.who(), t, "s"))},
+      {"schedule", "", {{read, "s"}}, RUN(m.answer_of(m.broker->schedule(m.who(), "s")))},
+  };
+}
+
 // ---- what takes another right, or none
 std::vector<Case> other_cases() {
   using enum Case::Else;
@@ -311,6 +338,7 @@ std::vector<Case> other_cases() {
       {"queue", "", {}, ASK(queue(m.who(), t, "q")), enters},
       {"check_queue", "", {}, RUN(m.answer_of(m.broker->check_queue(m.who(), "q"))), enters},
       {"queues", "", {}, ASK(queues(m.who(), t)), logged_in},
+      {"schedules", "", {}, RUN(m.answer_of(m.broker->schedules(m.who()))), logged_in},
       {"workflows", "", {}, ASK(workflows(m.who(), t, {}, 10)), logged_in},
       {"settle", "", {}, RUN(m.do_settle("")), logged_in},
       {"extend", "", {}, ASK(extend(m.who(), t, {}, 1s)), logged_in},
@@ -333,7 +361,7 @@ std::vector<Case> other_cases() {
 
 std::vector<Case> cases() {
   auto all = cases_of_messages();
-  for (auto&& more : {cases_of_topology(), other_cases()})
+  for (auto&& more : {cases_of_topology(), cases_of_schedules(), other_cases()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }

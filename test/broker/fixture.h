@@ -55,6 +55,7 @@ struct Got {
     std::uint64_t id = 0;
     engine::LeaseToken lease;
     std::string body, group, state, history, header;
+    std::string schedule, due;  // of one that a schedule published
     std::uint32_t attempts = 0;
     Time deadline{};
   };
@@ -88,6 +89,8 @@ class Sink final : public ReplySink {
     m.attempts = d.attempts;
     m.deadline = d.deadline;
     if (const auto header = find_header(d.headers, "h")) m.header = *header;
+    if (const auto name = find_header(d.headers, kScheduleHeader)) m.schedule = *name;
+    if (const auto due = find_header(d.headers, kDueHeader)) m.due = *due;
     return m;
   }
   static void keep(Got& got, const Published& p) {

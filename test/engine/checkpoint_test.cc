@@ -302,8 +302,34 @@ TEST_F(CheckpointTest, ATopicPermissionThatComesTwiceIsRefused) {
 TEST_F(CheckpointTest, BytesBehindTheEndAreRefused) {
   parts.users.push_back(std::byte{0});  // no workflows
   EXPECT_EQ(restore(), "");
+  parts.users.push_back(std::byte{0});  // no schedules
   parts.users.push_back(std::byte{0});
   EXPECT_EQ(restore(), "the checkpoint's last bytes make no sense");
+}
+
+TEST_F(CheckpointTest, ASchedulesHostIsThereAndItsRecordsAreWhole) {
+  const auto with = [&](std::string_view name, std::size_t cut) {
+    ScheduleSetEvent set;
+    set.schedule.name = set.schedule.queue = name;
+    set.schedule.when = "@every 1m";
+    ScheduleFiredEvent fired;
+    fired.name = name;
+    Bytes set_head, fired_head;
+    encode(set_head, set);
+    encode(fired_head, fired);
+    set_head.resize(set_head.size() - cut);
+    const auto before = parts.users;
+    Encoder(parts.users).varint(0).varint(1).prefixed(set_head).prefixed(fired_head).varint(0);
+    const auto said = restore();
+    parts.users = before;
+    return said;
+  };
+  EXPECT_EQ(with("tick", 0), "");
+  EXPECT_EQ(with("elsewhere\x1f"
+                 "tick",
+                 0),
+            "the checkpoint's schedules make no sense");
+  EXPECT_EQ(with("tick", 1), "the checkpoint's schedules make no sense");
 }
 
 // Each prefix ends in the middle of something, but the one that ends before the users.
