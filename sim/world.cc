@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/clients.h"
+#include "sim/schedules.h"
 
 namespace penstock::sim {
 
@@ -63,7 +64,8 @@ class World {
       : options_(options),
         random_(options.seed),
         disk_(std::make_unique<SimDisk>(store_)),
-        clients_(options, random_, clock_, trace_, counters_) {
+        clients_(options, random_, clock_, trace_, counters_),
+        schedules_(options.seed, clock_, trace_) {
     trace_.listener = std::move(listener);
   }
 
@@ -90,6 +92,7 @@ class World {
     power_up();
     disk_->faults = {};
     clients_.declare_queues();
+    schedules_.put_all();
     for (std::uint32_t step = 0; step < options_.steps; ++step) {
       ++counters_.steps;
       trace_.add(step);
@@ -111,6 +114,8 @@ class World {
     disk_->faults = {};
     disk_->capacity_bytes = 1ull << 40;
     restart();
+    schedules_.drain();
+    clients_.hear();
     clients_.drain();
     broker_->check();
   }
@@ -148,6 +153,7 @@ class World {
         return;
       default:
         clients_.act();
+        schedules_.act();
         if (random_.one_in(2)) broker_->turn();
         clients_.hear();
     }
@@ -265,6 +271,7 @@ class World {
     broker_ = std::move(*opened);
     clients_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
     clients_.connect(*broker_);
+    schedules_.connect(*broker_);
     broker_->check();
   }
 
@@ -277,6 +284,7 @@ class World {
   std::unique_ptr<SimDisk> disk_;
   std::unique_ptr<broker::Broker> broker_;
   Clients clients_;
+  Schedules schedules_;
   journal::Batch* in_flight_ = nullptr;
 };
 
