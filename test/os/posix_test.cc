@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string>
+#include <thread>
 
 #include "os/file.h"
 #include "os/real_clock.h"
@@ -138,6 +139,19 @@ TEST_F(PosixDirectoryTest, a_small_file_is_read_as_a_whole_or_not_at_all) {
   EXPECT_EQ(missing.error().code, ErrorCode::not_found);
   EXPECT_TRUE(missing.error().message.contains(path + "er: No such file"));
   EXPECT_FALSE(read_small_file(root_, 10)) << "a folder";
+}
+
+TEST(SmallFile, MayBeAPipe) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  std::thread writer([&] {
+    EXPECT_EQ(::write(ends[1], "sec", 3), 3);
+    EXPECT_EQ(::write(ends[1], "ret", 3), 3);
+    ::close(ends[1]);
+  });
+  EXPECT_EQ(read_small_file("/dev/fd/" + std::to_string(ends[0]), 10).value(), "secret");
+  writer.join();
+  ::close(ends[0]);
 }
 
 TEST(RealRandom, gives_other_numbers_every_time) {
