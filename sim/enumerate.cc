@@ -5,11 +5,31 @@
 #include <algorithm>
 
 namespace penstock::sim {
+namespace {
+
+constexpr std::size_t kGarbage = 16;  // different contents of a sector that was not written whole
+
+std::uint64_t hash_of(const std::string& text) {
+  return std::hash<std::string>{}(text);
+}
+std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+  return SimRandom(hash ^ word).next();
+}
+std::uint64_t hash_of(const std::vector<Change>& pending) {
+  std::uint64_t hash = pending.size();
+  for (const auto& change : pending) {
+    hash = mix(hash, static_cast<std::uint64_t>(change.kind) << 32 | change.inode);
+    hash = mix(hash, std::uint64_t{change.sector} << 32 | change.content);
+  }
+  return hash;
+}
+
+}  // namespace
 
 Enumeration::Enumeration(SectorStore& store, const EnumerationOptions& options)
-    : store_(store),
-      options_(options),
-      stocks_{make_stock(store, false), make_stock(store, true)} {}
+    : store_(store), options_(options), stocks_{make_stock(store, false), make_stock(store, true)} {
+  for (std::size_t n = 0; n < kGarbage; ++n) garbage_.push_back(store.garbage(random_));
+}
 
 std::string Enumeration::run(const Script& script, bool aged, bool pipelined) {
   stock_ = &stocks_[aged ? 1 : 0];
@@ -25,6 +45,7 @@ std::string Enumeration::run(const Script& script, bool aged, bool pipelined) {
 }
 
 void Enumeration::record(const SimDisk& disk, const std::string& what) {
+  if (!recording_) return;
   moments_.push_back({disk.state(), play_->confirmed, play_->states.size() - 1, clock_->now(),
                       fmt::format("{} (operation {})", what, disk.operations())});
 }
@@ -54,6 +75,7 @@ std::string Enumeration::play(const Script& script, bool pipelined) {
   play_ = &play;
   clock_ = &clock;
   what_ = "at the beginning";
+  recording_ = script.size() == 1;
   disk.after_operation = [&] { record(disk, what_); };
   record(disk, what_);
   if (auto wrong = play_on(disk, play, **opened, script, pipelined); !wrong.empty()) return wrong;
@@ -76,6 +98,7 @@ std::string Enumeration::play_on(SimDisk& disk, Play& play, broker::Broker& brok
   };
   for (std::size_t n = 0; n < script.size(); ++n) {
     what_ = fmt::format("in step {}, {}", n + 1, name_of(script[n]));
+    recording_ = n + 1 == script.size();
     const bool alone = script[n] == Op::checkpoint || script[n] == Op::protect || !pipelined;
     if (alone)
       if (auto wrong = finish(); !wrong.empty()) return wrong;
@@ -155,16 +178,20 @@ std::string Enumeration::fail_at(const SimDisk::Faults& faults, const Script& sc
   states_ = play ? play->states : std::vector<Model>{stock_->model};
   const Moment end{disk.state(), play ? play->confirmed : 0, states_.size() - 1, clock.now(),
                    what_};
+  const auto texts = allowed_texts(end);
   for (const bool kept : {false, true}) {
     const auto image = end.disk.image(std::vector<bool>(end.disk.pending.size(), kept));
-    const auto found = recover(image, end.now, nullptr);
-    if (!allowed(end, found.text)) return explain(end, found);
+    if (std::ranges::find(texts, text_found(image, end.now)) == texts.end())
+      return explain(end, recover(image, end.now, nullptr));
   }
   return {};
 }
 
-bool Enumeration::seen(const Image& image, std::uint64_t what_may_be_found) {
-  return !seen_.insert(hash_of(image) ^ (what_may_be_found * 0x9e3779b97f4a7c15)).second;
+bool Enumeration::seen(const Image& image, std::uint64_t salt) {
+  const auto key = mix(hash_of(image), salt);
+  if (seen_.find(key) != nullptr) return true;
+  seen_.keep(key, true);
+  return false;
 }
 
 std::string Enumeration::crash_everywhere() {
@@ -177,24 +204,62 @@ std::string Enumeration::crash_everywhere() {
 }
 
 std::string Enumeration::crash_at(const Moment& moment) {
-  std::uint64_t may_be = micros(moment.now);
-  for (auto n = moment.first; n <= moment.last; ++n)
-    may_be = may_be * 31 + std::hash<std::string>{}(states_[n].describe(moment.now));
+  const auto texts = allowed_texts(moment);
   std::string problem;
   for_each_image(moment.disk, [&](const Image& image) {
     ++counters_.images;
-    if (seen(image, may_be)) return true;
-    ++counters_.recoveries;
-    const auto found = recover(image, moment.now, nullptr);
-    if (!allowed(moment, found.text)) {
-      problem = explain(moment, found);
-      return false;
-    }
-    const auto every = options_.crash_recovery_every;
-    if (every != 0 && counters_.recoveries % every == 0)
-      problem = crash_inside_recovery(moment, image);
+    problem = judge(moment, image, texts);
     return problem.empty();
   });
+  return problem;
+}
+
+std::string Enumeration::judge(const Moment& moment, const Image& image, Texts texts) {
+  const auto key = mix(hash_of(image), static_cast<std::uint64_t>(micros(moment.now)));
+  const auto every = options_.crash_recovery_every;
+  const bool inside = every != 0 && ++turn_ % every == 0;
+  if (const auto* known = outcomes_.find(key)) {
+    const bool good = std::ranges::find(texts, known->text) != texts.end();
+    if (good && (known->all_agree || !inside)) return {};
+  }
+  ++counters_.recoveries;
+  std::vector<DiskState> states;
+  const auto told = recover(image, moment.now, inside ? &states : nullptr);
+  Outcome outcome{hash_of(told.text), false};
+  if (std::ranges::find(texts, outcome.text) == texts.end()) return explain(moment, told);
+  if (inside)
+    if (auto problem = crash_inside(moment, states, told, texts, outcome.all_agree);
+        !problem.empty())
+      return problem;
+  outcomes_.keep(key, outcome);
+  return {};
+}
+
+// The first state is the image itself. The last one is special: recovery is done, and what it found
+// may be told.
+std::string Enumeration::crash_inside(const Moment& moment, const std::vector<DiskState>& states,
+                                      const Found& told, Texts texts, bool& all_agree) {
+  const auto told_text = hash_of(told.text);
+  std::string problem;
+  all_agree = true;
+  for (std::size_t n = 1; n < states.size() && problem.empty(); ++n) {
+    const bool done = n + 1 == states.size();
+    if (done && n == 1) break;  // it changed nothing
+    for_each_image(states[n], [&](const Image& again) {
+      ++counters_.images;
+      ++counters_.inside_recovery;
+      const auto text = text_found(again, moment.now);
+      if (text == told_text) return true;
+      all_agree = false;
+      if (!done && std::ranges::find(texts, text) != texts.end()) return true;
+      problem = fmt::format(
+          "{}\nand then the power went again after {} of the recovery's {} "
+          "operations{}",
+          explain(moment, recover(again, moment.now, nullptr)), n, states.size() - 1,
+          done ? ", when this had been told:\n" + told.text : "");
+      return false;
+    });
+  }
   return problem;
 }
 
@@ -205,41 +270,28 @@ std::string Enumeration::kill_at(const Moment& moment) {
   std::vector<DiskState> recovery;
   const auto told = recover(disk, moment.now, &recovery);
   if (!allowed(moment, told.text)) return "as after kill -9: " + explain(moment, told);
+  const auto told_text = hash_of(told.text);
   std::string problem;
   for_each_image(recovery.back(), [&](const Image& image) {
-    const auto found = recover(image, moment.now, nullptr);
+    ++counters_.images;
     ++counters_.inside_recovery;
-    if (found.text != told.text)
+    if (text_found(image, moment.now) != told_text)
       problem = fmt::format(
           "as after kill -9: {}\nand then the power went, when this had been "
           "told:\n{}",
-          explain(moment, found), told.text);
+          explain(moment, recover(image, moment.now, nullptr)), told.text);
     return problem.empty();
   });
   return problem;
 }
 
-// The last moment is special: recovery is done, and what it found may be told.
-std::string Enumeration::crash_inside_recovery(const Moment& moment, const Image& image) {
-  std::vector<DiskState> recovery;
-  const auto told = recover(image, moment.now, &recovery);
-  std::string problem;
-  for (std::size_t n = 0; n < recovery.size() && problem.empty(); ++n) {
-    const bool done = n + 1 == recovery.size();
-    for_each_image(recovery[n], [&](const Image& again) {
-      ++counters_.images;
-      ++counters_.inside_recovery;
-      const auto found = recover(again, moment.now, nullptr);
-      if (done ? found.text != told.text : !allowed(moment, found.text))
-        problem = fmt::format(
-            "{}\nand then the power went again after {} of the recovery's {} "
-            "operations{}",
-            explain(moment, found), n, recovery.size() - 1,
-            done ? ", when this had been told:\n" + told.text : "");
-      return problem.empty();
-    });
-  }
-  return problem;
+std::uint64_t Enumeration::text_found(const Image& image, Time now) {
+  const auto key = mix(hash_of(image), static_cast<std::uint64_t>(micros(now)));
+  if (const auto* known = outcomes_.find(key)) return known->text;
+  ++counters_.recoveries;
+  const auto text = hash_of(recover(image, now, nullptr).text);
+  outcomes_.keep(key, {text, false});
+  return text;
 }
 
 Enumeration::Found Enumeration::recover(const Image& image, Time now,
@@ -275,6 +327,13 @@ Enumeration::Found Enumeration::recover(SimDisk& disk, Time now, std::vector<Dis
     found.text.clear();
   }
   return found;
+}
+
+std::vector<std::uint64_t> Enumeration::allowed_texts(const Moment& moment) const {
+  std::vector<std::uint64_t> texts;
+  for (auto n = moment.first; n <= moment.last; ++n)
+    texts.push_back(hash_of(states_[n].describe(moment.now)));
+  return texts;
 }
 
 bool Enumeration::allowed(const Moment& moment, const std::string& text) const {
@@ -313,12 +372,19 @@ void Enumeration::for_each_image(const DiskState& state,
       keep[n % count].flip();
       if (!visit(state.image(keep))) return;
     }
+    SimRandom random(hash_of(state.pending));
     for (std::uint32_t n = 0; n < options_.random_subsets; ++n) {
-      for (std::size_t at = 0; at < count; ++at) keep[at] = random_.one_in(2);
+      for (std::size_t at = 0; at < count; ++at) keep[at] = random.one_in(2);
       if (!visit(state.image(keep))) return;
     }
   }
-  // The sector that was being written when the power went: garbage, or half of each.
+  for_each_torn(state, visit);
+}
+
+// The sector that was being written when the power went: garbage, or half of each.
+void Enumeration::for_each_torn(const DiskState& state,
+                                const std::function<bool(const Image&)>& visit) {
+  const auto count = state.pending.size();
   for (std::size_t n = count; n-- > 0 && n + 8 > count;) {
     if (state.pending[n].kind != Change::Kind::sector) continue;
     DiskState torn = state;
@@ -328,8 +394,8 @@ void Enumeration::for_each_image(const DiskState& state,
     for (const bool half : {false, true}) {
       content = half ? store_.torn(sector < before.sectors.size() ? before.sectors[sector] : 0,
                                    state.pending[n].content)
-                     : store_.garbage(random_);
-      keep.assign(count, true);
+                     : garbage_[(sector + n) % kGarbage];
+      std::vector<bool> keep(count, true);
       if (!visit(torn.image(keep))) return;
       std::fill(keep.begin() + static_cast<std::ptrdiff_t>(n) + 1, keep.end(), false);
       if (!visit(torn.image(keep))) return;

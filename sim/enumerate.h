@@ -3,21 +3,25 @@
 //
 // The law, checked after each: what is found is one of the states that the model went through, not
 // before the last one that somebody was told of, and not behind the last that was decided.
+//
+// Nothing is tried twice: a script is stopped in its last operation only, because up to there it is
+// a shorter script; and an image of the disk is recovered once, whatever led to it.
 #pragma once
 
 #include <functional>
 #include <optional>
-#include <unordered_set>
+#include <span>
 
+#include "sim/memo.h"
 #include "sim/script.h"
 
 namespace penstock::sim {
 
 struct EnumerationOptions {
-  // Below it all 2^n subsets of n pending changes are tried; above, the ones most likely to hurt.
+  // Up to it all 2^n subsets of n pending changes are tried; above, the ones most likely to hurt.
   std::uint32_t all_subsets_up_to = 12;
   std::uint32_t random_subsets = 64;
-  // One in so many images is recovered with a crash inside the recovery as well; 0 = none.
+  // One in so many images is recovered with crashes inside the recovery as well; 0 = none.
   std::uint64_t crash_recovery_every = 1;
   // Rot and lying syncs are tried at the end of each script, too.
   bool damage = true;
@@ -27,9 +31,9 @@ struct EnumerationOptions {
 
 struct EnumerationCounters {
   std::uint64_t scripts = 0, moments = 0;
-  std::uint64_t images = 0;      // made
-  std::uint64_t recoveries = 0;  // of images that had not been seen before
-  std::uint64_t inside_recovery = 0;
+  std::uint64_t images = 0;           // made
+  std::uint64_t inside_recovery = 0;  // of them by a second crash
+  std::uint64_t recoveries = 0;       // of images whose outcome was not known
   std::uint64_t kills = 0, failed_operations = 0, failed_reads = 0;
   std::uint64_t rotten = 0, rot_found = 0, rot_harmless = 0, rot_under_parity = 0;
   std::uint64_t lies = 0, lies_found = 0;
@@ -55,6 +59,12 @@ class Enumeration {
     std::string text;     // what was observed
     std::uint64_t damaged_reads = 0;
   };
+  // What recovery makes of an image; texts by their hashes.
+  struct Outcome {
+    std::uint64_t text = 0;
+    bool all_agree = false;  // the same after a crash anywhere inside that recovery
+  };
+  using Texts = std::span<const std::uint64_t>;
 
   void record(const SimDisk& disk, const std::string& what);
   // From the stock to the end, recording every moment.
@@ -71,16 +81,24 @@ class Enumeration {
   [[nodiscard]] std::string crash_at(const Moment& moment);
   // The process dies, is started again, tells what it found; and then the power goes.
   [[nodiscard]] std::string kill_at(const Moment& moment);
-  [[nodiscard]] std::string crash_inside_recovery(const Moment& moment, const Image& image);
+  // What is found in the image is one of these texts, also when the power goes again meanwhile.
+  [[nodiscard]] std::string judge(const Moment& moment, const Image& image, Texts texts);
+  [[nodiscard]] std::string crash_inside(const Moment& moment, const std::vector<DiskState>& states,
+                                         const Found& told, Texts texts, bool& all_agree);
+  [[nodiscard]] std::uint64_t text_found(const Image& image, Time now);
   [[nodiscard]] std::string check_damage();
   [[nodiscard]] std::string check_rot(const Image& image, bool clean);
   // Opens, observes. With `moments`, those of the recovery are recorded there.
   [[nodiscard]] Found recover(const Image& image, Time now, std::vector<DiskState>* moments);
   [[nodiscard]] Found recover(SimDisk& disk, Time now, std::vector<DiskState>* moments);
+  [[nodiscard]] std::vector<std::uint64_t> allowed_texts(const Moment& moment) const;
   [[nodiscard]] bool allowed(const Moment& moment, const std::string& text) const;
   [[nodiscard]] std::string explain(const Moment& moment, const Found& found) const;
   void for_each_image(const DiskState& state, const std::function<bool(const Image&)>& visit);
-  [[nodiscard]] bool seen(const Image& image, std::uint64_t what_may_be_found);
+  // Equal states are torn in equal ways.
+  void for_each_torn(const DiskState& state, const std::function<bool(const Image&)>& visit);
+  // Whether it was asked before, with the same salt.
+  [[nodiscard]] bool seen(const Image& image, std::uint64_t salt);
 
   SectorStore& store_;
   EnumerationOptions options_;
@@ -88,14 +106,18 @@ class Enumeration {
   Stock stocks_[2];
   const Stock* stock_ = nullptr;
   SimRandom random_{42};
-  std::unordered_set<std::uint64_t> seen_;
+  std::vector<SectorId> garbage_;
+  Memo<Outcome> outcomes_{21};
+  Memo<bool> seen_{16};
+  std::uint64_t turn_ = 0;  // of those that are crashed inside
 
   // of the script that is being played
   std::vector<Moment> moments_;
   std::vector<Model> states_;
   Play* play_ = nullptr;
   SimClock* clock_ = nullptr;
-  std::string what_;  // is being done
+  std::string what_;       // is being done
+  bool recording_ = true;  // the moments of this step are not those of a shorter script
   Image last_image_;
   const SimDisk* disk_ = nullptr;
   std::uint64_t sync_of_last_batch_ = 0, syncs_ = 0;

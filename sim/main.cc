@@ -124,18 +124,19 @@ int run_enumeration(std::size_t length, const EnumerationOptions& options, Shard
     problem = enumerate(enumeration, n, shard);
   const auto& c = enumeration.counters();
   if (!problem.empty()) fmt::print("FAILED {}\n", problem);
-  const auto recovered = c.recoveries + c.inside_recovery + c.rotten + c.lies;
+  const auto minutes = watch.seconds() / 60;
   fmt::print(
-      "{} scripts, stopped at {} moments, in {:.1f} s: {} images made, {} different ones "
-      "recovered, {} more with a second crash inside the recovery\n",
-      c.scripts, c.moments, watch.seconds(), c.images, c.recoveries, c.inside_recovery);
+      "{} scripts, stopped at {} moments, in {:.1f} s: {} images made, {} of them by a second "
+      "crash inside the recovery; {} recoveries of different ones\n",
+      c.scripts, c.moments, watch.seconds(), c.images, c.inside_recovery, c.recoveries);
   fmt::print("  {} kills with the page cache intact; {} operations and {} reads failed\n", c.kills,
              c.failed_operations, c.failed_reads);
   fmt::print("  {} flipped bits: {} reported, {} without effect, {} under parity, all undone\n",
              c.rotten, c.rot_found, c.rot_harmless, c.rot_under_parity);
   fmt::print("  {} lying syncs: {} reported\n", c.lies, c.lies_found);
-  fmt::print("  {:.0f} recoveries a minute\n",
-             60 * static_cast<double>(recovered) / watch.seconds());
+  fmt::print("  {:.0f} images judged a minute, {:.0f} recoveries\n",
+             static_cast<double>(c.images) / minutes,
+             static_cast<double>(c.recoveries + c.kills + c.rotten + c.lies) / minutes);
   return problem.empty() ? 0 : 1;
 }
 
