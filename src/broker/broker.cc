@@ -278,7 +278,7 @@ Time Broker::next_timer() const {
 }
 journal::Batch* Broker::seal() {
   // Not left to maintain(): a busy drain of a full disk would outrun it.
-  if (impl_->must_make_room()) impl_->make_room();
+  impl_->keep_room();
   auto* batch = impl_->journal_->seal();
   if (batch != nullptr) impl_->in_flight_ = true;
   return batch;

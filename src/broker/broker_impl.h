@@ -104,7 +104,7 @@ class Broker::Impl {
   void maintain();
   void tell_findings();
   [[nodiscard]] bool must_make_room() const;
-  void make_room();
+  void keep_room();
   [[nodiscard]] bool checkpoint_due() const;
   void write_checkpoint();
   [[nodiscard]] std::optional<std::uint64_t> worth_cleaning() const;

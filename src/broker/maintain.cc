@@ -52,8 +52,12 @@ bool Broker::Impl::must_make_room() const {
          journal_->since_checkpoint() >= retry_checkpoint_at_;
 }
 
-// A checkpoint commits what gathered first, so there are replies to let out.
-void Broker::Impl::make_room() {
+// Where no segment is empty by itself, the emptiest is copied together with what comes next. A
+// checkpoint commits what gathered first, so there are replies to let out.
+void Broker::Impl::keep_room() {
+  if (in_flight_ || !journal_->short_of_space() || journal_->gathered_bytes() == 0) return;
+  if (!journal_->frees_a_segment()) clean();
+  if (!must_make_room()) return;
   write_checkpoint();
   release();
 }

@@ -20,9 +20,12 @@ class FullDiskTest : public BrokerTest {
     }
   }
   // Until the disk refuses; how many came in.
-  int fill() {
+  int fill(bool tasks = false) {
     for (int count = 0;; ++count) {
-      const auto got = send("q", "m" + std::to_string(count) + std::string(3000, 'x'));
+      const auto body = "m" + std::to_string(count) + std::string(3000, 'x');
+      auto message = input(body);
+      message.task = tasks;
+      const auto got = send("q", {message});
       if (got.kind == "refused") {
         EXPECT_EQ(got.refused.reason, "disk");
         EXPECT_GT(got.refused.retry_after, 0s);
@@ -65,6 +68,32 @@ TEST_F(FullDiskTest, SettlesDoNotOutrunTheCheckpointThatGivesThemRoom) {
     ASSERT_EQ(settle({got.messages[0].lease}).count, 1u) << n;
   }
   EXPECT_EQ(statistics("q").ready, 0u);
+}
+
+// Each result lies in a block of its own, so no segment is ever empty by itself.
+TEST_F(FullDiskTest, ResultsAreDrawnTogetherBeforeTheyTakeTheLastSegment) {
+  directory.set_capacity(6 << 20);
+  const int count = fill(true);
+  directory.set_capacity((6 << 20) - directory.free_bytes().value());
+  for (int n = 0; n < count; ++n) {
+    const auto lease = take("q").messages.at(0).lease;
+    ASSERT_EQ(settle({lease}, engine::Outcome::ack, {}, {}, "42").count, 1u) << n;
+  }
+  EXPECT_EQ(statistics("q").ready, 0u);
+}
+
+// A history is written anew with each attempt, and the newest is needed.
+TEST_F(FullDiskTest, AttemptsWithoutEndTakeNoMoreThanThereIs) {
+  declare("q", {{"max_attempts", "0"}, {"backoff", "none"}});
+  directory.set_capacity(3 << 20);
+  const int count = fill(true);
+  directory.set_capacity((3 << 20) - directory.free_bytes().value());
+  for (int n = 0; n < 10 * count; ++n) {
+    const auto got = take("q");
+    ASSERT_EQ(got.messages.size(), 1u) << n;
+    const auto outcome = engine::Outcome::nack;
+    ASSERT_EQ(settle({got.messages[0].lease}, outcome, 0s, "no").count, 1u) << n;
+  }
 }
 
 TEST_F(FullDiskTest, ABrokerThatDiesAgainAndAgainOnAFullDiskStillWorksItsQueueOff) {

@@ -173,12 +173,9 @@ class Run {
 
   // A while of work, an end, a new start. The end comes at the planned point, or at any time.
   bool cycle() {
-    // Now and then on a full disk: then publishes are refused, and the reserves are used. Only in
-    // very long runs: with segments as small as these a life in some hundred still ends for want of
-    // room, with a clear message and nothing lost.
-    const bool full = control_ && settings_.cycles >= kVeryLongRun &&
-                      (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
-                       death_.plan.starts_with("reserve-remove"));
+    // Now and then on a full disk: then publishes are refused, and the reserves are used.
+    const bool full = control_ && (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
+                                   death_.plan.starts_with("reserve-remove"));
     if (full && has_reserves()) {
       control_->recording().freed_bytes = 0;
       control_->recording().disk_full = 1;
