@@ -33,10 +33,10 @@ class JournalStorage final : public engine::Storage {
     return fail(std::move(record.error()));
   }
   void retain(LogPosition position, std::uint64_t bytes) override {
-    if (!is_kept(position)) journal_.retain(position, bytes);
+    if (!is_kept(position)) journal_.retain(position, kHeadBytes + bytes);
   }
   void release(LogPosition position, std::uint64_t bytes) override {
-    if (!is_kept(position)) return journal_.release(position, bytes);
+    if (!is_kept(position)) return journal_.release(position, kHeadBytes + bytes);
     Bytes& body = kept_[slot_of(position)];
     kept_bytes_ -= body.size();
     body = {};
@@ -49,6 +49,9 @@ class JournalStorage final : public engine::Storage {
 
  private:
   static constexpr std::uint64_t kKept = 1ull << 63;
+  // What a message takes beside its body, in its record and in the segment's footer. Without it
+  // segments of small messages would look nearly empty, and be copied for ever.
+  static constexpr std::uint64_t kHeadBytes = 64;
   [[nodiscard]] static bool is_kept(LogPosition position) { return (position.value & kKept) != 0; }
   [[nodiscard]] static std::uint32_t slot_of(LogPosition position) {
     return static_cast<std::uint32_t>(position.value);

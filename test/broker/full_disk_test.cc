@@ -134,6 +134,26 @@ TEST_F(FullDiskTest, WhatLivesIsDrawnTogetherAndMakesRoom) {
   EXPECT_GT(published, count / 2);
 }
 
+// Their heads are most of what they take.
+TEST_F(FullDiskTest, MessagesOfAFewBytesAreNotCopiedForEver) {
+  options.dead_segments = 0;
+  restart();
+  prepare();
+  for (int n = 0; n < 200; ++n)
+    ASSERT_EQ(send("q", std::vector<Input>(50, input("tiny"))).kind, "published");
+  const auto copied_in = [this](int looks) {
+    const auto before = broker->statistics().journal.appended_bytes;
+    for (int n = 0; n < looks; ++n) {
+      broker->maintain();
+      broker->settle_down();
+      prepare();
+    }
+    return broker->statistics().journal.appended_bytes - before;
+  };
+  EXPECT_LT(copied_in(100), 100'000u) << "a quarter of them";
+  EXPECT_EQ(copied_in(100), 0u);
+}
+
 // A quota: the file system says that there is room, and denies it.
 TEST_F(FullDiskTest, ADiskThatSaysItHasRoomAndGivesNoneIsFull) {
   directory.set_capacity(6 << 20);
