@@ -493,6 +493,23 @@ TEST_F(BrokerTest, AClosedSessionsDeliveriesComeBackAtOnce) {
   EXPECT_EQ(take("q").messages.size(), 1u);
 }
 
+TEST_F(BrokerTest, AMessageBeyondALimitIsRefusedByTheNameOfTheLimit) {
+  const auto error_of = [this](const Input& message) { return send("q", {message}).error.message; };
+  auto message = input("a");
+  message.priority = engine::kPriorityMax + 1;
+  EXPECT_EQ(error_of(message), "priority 16 is not one of 0 to 15");
+  message = input("a");
+  const std::string key(1025, 'k');
+  message.key = key;
+  EXPECT_EQ(error_of(message), "an idempotency key has at most 1024 bytes");
+  message.key = std::string_view(key).substr(1);
+  EXPECT_EQ(send("q", {message}).kind, "published");
+  message = input("a");
+  message.group = "a\nb";
+  EXPECT_NE(error_of(message).find("has control characters"), std::string::npos);
+  EXPECT_EQ(statistics("q").ready, 1u);
+}
+
 TEST_F(BrokerTest, KeysOfQueuesInMemoryEndWithTheProcess) {
   auto keyed = input("a");
   keyed.key = "k";

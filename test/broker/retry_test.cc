@@ -46,6 +46,52 @@ TEST_F(RetryTest, AfterItsLastAttemptAMessageLiesInTheDeadLettersWithItsHistory)
   EXPECT_EQ(again.messages[0].attempts, 1u) << "attempts are counted anew";
 }
 
+TEST_F(RetryTest, AnErrorMayHaveAnyBytesAndItsHistoryIsJsonAllTheSame) {
+  declare("q", {{"backoff", "none"}});
+  send("q", "a");
+  settle({take("q").messages[0].lease}, Outcome::nack, {}, "a\n\x01\\b");
+  // 1,023 bytes, and a character of two that would be cut in its middle.
+  const auto longest = std::string(1023, 'x');
+  settle({take("q").messages[0].lease}, Outcome::nack, {}, longest + "\u00e9 and more");
+  broker->browse(session, ++tag, "q", 10);
+  const auto history = wait(tag).messages.at(0).history;
+  EXPECT_NE(history.find(R"("error":"a\u000a\u0001\\b")"), std::string::npos) << history;
+  EXPECT_NE(history.find('"' + longest + "\"}]"), std::string::npos) << history;
+}
+
+TEST_F(RetryTest, ALongHistoryForgetsItsOldestAttempts) {
+  declare("q", {{"backoff", "none"}, {"max_attempts", "0"}});
+  send("q", "a");
+  for (int n = 1; n <= 40; ++n)
+    settle({take("q").messages[0].lease}, Outcome::nack, {},
+           "error " + std::to_string(n) + ' ' + std::string(900, 'x'));
+  broker->browse(session, ++tag, "q", 10);
+  const auto history = wait(tag).messages.at(0).history;
+  EXPECT_LT(history.size(), 18'000u);
+  EXPECT_TRUE(history.starts_with("[{")) << history.substr(0, 50);
+  EXPECT_EQ(history.find("error 1 "), std::string::npos);
+  EXPECT_NE(history.find("error 40 "), std::string::npos);
+}
+
+TEST_F(RetryTest, ALeaseThatIsNamedTwiceIsSettledOnce) {
+  send("q", "a");
+  const auto lease = take("q").messages.at(0).lease;
+  const auto got = settle({lease, lease});
+  EXPECT_EQ(got.count, 1u);
+  EXPECT_EQ(got.lost, 1u);
+}
+
+TEST_F(RetryTest, AResultBeyondTheLargestMessageIsRefusedAndTheLeaseGoesOn) {
+  options.max_message_bytes = 1000;
+  restart();
+  submit("t", "args");
+  const auto lease = take("tasks").messages.at(0).lease;
+  const auto refused = settle({lease}, Outcome::ack, {}, {}, std::string(1001, 'r'));
+  EXPECT_EQ(refused.error.code, ErrorCode::too_large);
+  EXPECT_EQ(refused.error.message, "the result has 1001 bytes, at most 1000 are taken");
+  EXPECT_EQ(settle({lease}, Outcome::ack, {}, {}, std::string(1000, 'r')).count, 1u);
+}
+
 TEST_F(RetryTest, ARejectedMessageIsNotTriedAgain) {
   send("q", "a");
   settle({take("q").messages[0].lease}, Outcome::reject, {}, "never");
