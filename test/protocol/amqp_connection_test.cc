@@ -199,6 +199,20 @@ TEST_F(AmqpConnection, ConnectionsAreShownAndCanBeClosedFromElsewhere) {
   EXPECT_EQ(count_of(other.hear(), "connection.close(320"), 1u);
 }
 
+TEST_F(AmqpConnection, TextsThatAreNoUtf8AreRefusedAndNotRepeated) {
+  Client client(*world_);
+  client.log_in();
+  const auto refused = client.say(declare(
+      "q", table(with("x-dead-letter-exchange", ""), with("x-dead-letter-routing-key", "k\xdd"))));
+  ASSERT_EQ(refused.size(), 1u);
+  EXPECT_NE(refused[0].find("406,PRECONDITION_FAILED - invalid arg 'x-dead-letter-routing-key'"),
+            std::string::npos)
+      << refused[0];
+  client.say(method(1, wa::ChannelCloseOk{}) + method(1, wa::ChannelOpen{}));
+  const auto type = client.say(declare("q", table(with("x-queue-type", "direc\xdd"))));
+  EXPECT_EQ(count_of(type, "channel.close(406"), 1u) << "and it can be read";
+}
+
 TEST_F(AmqpConnection, MethodsOutOfTheirTurnEndTheConnection) {
   const std::pair<std::string, std::string_view> said[] = {
       {hello() + open_host(), "(503"},

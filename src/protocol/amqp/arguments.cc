@@ -58,6 +58,8 @@ Taken text(const Context& in, std::string_view name, const Value& value) {
   const auto text = wire::amqp::text_in(value);
   if (!text)
     return invalid(in, name, fmt::format("unacceptable type '{}'", wire::amqp::type_name(value)));
+  // Some of them come out again as names and keys, which are UTF-8.
+  if (!is_valid_utf8(*text)) return invalid(in, name, "it is not valid UTF-8");
   return std::string(*text);
 }
 Taken flag(const Context& in, std::string_view name, const Value& value) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "wire/amqp/octets.h"
 
 namespace penstock::wire::amqp {
@@ -72,6 +73,9 @@ std::string reply_text(ReplyCode code, std::string_view explanation) {
   if (!explanation.empty()) text.append(" - ").append(explanation);
   const auto is_control = [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; };
   std::ranges::replace_if(text, is_control, '?');
+  // A client that finds a short string not to be UTF-8 may give up the connection.
+  const auto is_foreign = [](unsigned char byte) { return byte >= 0x80; };
+  if (!is_valid_utf8(text)) std::ranges::replace_if(text, is_foreign, '?');
   if (text.size() <= kShortStringBytesMax) return text;
   text.resize(short_enough(text, kShortStringBytesMax - ellipsis.size()).size());
   return text.append(ellipsis);

@@ -37,8 +37,8 @@ enum class ReplyCode : std::uint16_t {
 [[nodiscard]] bool is_connection_error(ReplyCode code);
 
 // "NOT_FOUND - no queue 'x' in vhost '/'": what goes into a close or a return. Fits a short string:
-// a longer one is cut between characters and ends in "...". Always one line, whatever the names in
-// it are: clients write it to their logs.
+// a longer one is cut between characters and ends in "...". Always one line of UTF-8, whatever the
+// names in it are: clients write it to their logs.
 [[nodiscard]] std::string reply_text(ReplyCode code, std::string_view explanation);
 
 }  // namespace penstock::wire::amqp

@@ -254,6 +254,8 @@ TEST(AmqpReplyCode, HasATextThatFitsAShortString) {
   EXPECT_EQ(reply_text(ReplyCode::success, ""), "SUCCESS");
   EXPECT_EQ(reply_text(ReplyCode::not_found, "no queue 'a\r\nb\x7f'"),
             "NOT_FOUND - no queue 'a??b?'");
+  EXPECT_EQ(reply_text(ReplyCode::not_found, "no queue 'direc\xdd'"),
+            "NOT_FOUND - no queue 'direc?'");
   std::string long_name;
   for (int i = 0; i < 200; ++i) long_name += "é";
   for (std::size_t shift = 0; shift < 4; ++shift) {
