@@ -3,7 +3,9 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <type_traits>
 
 #include "base/check.h"
 #include "broker/broker.h"
@@ -33,8 +35,7 @@ class CountingRandom : public Random {
 template <class Service, class Settings>
 class Server {
  public:
-  explicit Server(Settings settings) {
-    broker::Options options;
+  explicit Server(Settings settings, broker::Options options = {}) {
     options.journal.segment_bytes = 64u << 10;
     options.journal.spare_segments = 0;
     options.journal.reserve_bytes = 0;
@@ -45,7 +46,10 @@ class Server {
     auto opened = broker::Broker::open(directory, clock, random, options);
     CHECK(opened);
     broker = std::move(*opened);
-    service = std::make_unique<Service>(*broker, std::move(settings));
+    if constexpr (std::is_constructible_v<Service, broker::Broker&, Settings>)
+      service = std::make_unique<Service>(*broker, std::move(settings));
+    else
+      service = std::make_unique<Service>(*broker, random, std::move(settings));
   }
 
   ManualClock clock;
@@ -137,23 +141,31 @@ class Client : public protocol::Host {
   bool woken_ = false;
 };
 
-// The whole life of a connection; gives what the server said.
+// The whole life of a connection; gives what the server said. Everybody does what they can between
+// two steps of it, wherever they are cut.
 template <class Server>
-std::string converse(Server& server, ByteView input, Cuts* cuts) {
+std::string converse(Server& server, std::span<const ByteView> steps, Cuts* cuts) {
   Client client(server);
-  for (std::size_t at = 0; at < input.size() && !client.finished();) {
-    const auto left = input.size() - at;
-    const auto size = cuts == nullptr ? left : cuts->next(left);
-    client.give(input.subspan(at, size));
-    at += size;
+  for (const auto input : steps) {
+    for (std::size_t at = 0; at < input.size() && !client.finished();) {
+      const auto left = input.size() - at;
+      const auto size = cuts == nullptr ? left : cuts->next(left);
+      client.give(input.subspan(at, size));
+      at += size;
+    }
+    client.settle();
   }
-  client.settle();
   for (const auto time :
        {std::chrono::seconds(1), std::chrono::seconds(40), std::chrono::seconds(120)})
     client.pass(time);
   client.end();
   server.broker->check();
   return client.said();
+}
+
+template <class Server>
+std::string converse(Server& server, ByteView input, Cuts* cuts) {
+  return converse(server, std::span(&input, 1), cuts);
 }
 
 }  // namespace penstock::fuzz
