@@ -216,7 +216,7 @@ bool State::restore_workflows(Cursor& in) {
 bool State::restore_workflow(Cursor& in) {
   const auto duration = [&] {
     const auto value = in.varint();
-    if (value >> 63 != 0) in.spoil();
+    if (value >> 62 != 0) in.spoil();  // the sum of two is a time
     return Duration(static_cast<std::int64_t>(value));
   };
   WorkflowTree::Workflow workflow;
