@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -49,6 +50,12 @@ std::string first_line(std::string text) {
   return text;
 }
 
+void warn_of_readers(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) == 0 && (status.st_mode & (S_IRGRP | S_IROTH)) != 0)
+    fmt::print(stderr, "penstock: {} can be read by others; chmod 600 {}\n", path, path);
+}
+
 }  // namespace
 
 Result<std::string> ask_password(const std::string& prompt) {
@@ -69,6 +76,7 @@ Result<std::string> ask_password(const std::string& prompt) {
 
 Result<std::string> new_password(const std::string& path, const std::string& user) {
   if (!path.empty() && path != "-") {
+    warn_of_readers(path);
     auto text = read_small_file(path, kFileBytesMax);
     if (!text) return fail(std::move(text.error()));
     return first_line(std::move(*text));

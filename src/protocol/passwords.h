@@ -4,8 +4,8 @@
 // Threads:  the broker's.
 // Lifetime: outlives the conversations. A question whose Ticket ends is taken back: nobody is told.
 // Pressure: checking a password costs much, by design, so it is done beside the loop, and only so
-//           many wait for it; one more is told `busy`. Those from this machine find room when
-//           others do not.
+//           many wait for it, fewer of each machine; one more is told `busy`. Those from this
+//           machine find room when others do not.
 #pragma once
 
 #include <functional>
@@ -34,6 +34,7 @@ class Passwords {
   struct Question {
     std::string_view user, password;
     bool from_loopback = false;
+    std::string_view peer = {};  // "192.0.2.1:50000"
   };
   struct Statistics {
     std::uint64_t right = 0, wrong = 0, busy = 0;

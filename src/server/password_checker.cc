@@ -3,16 +3,27 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <spdlog/spdlog.h>
 
 #include <atomic>
 
 #include "base/cursor.h"
+#include "base/text.h"
 #include "os/real_clock.h"
 #include "server/password_hash.h"
 
 namespace penstock::server {
 
 using protocol::Proof;
+
+namespace {
+
+// "192.0.2.1:50000" without what changes from connection to connection.
+std::string machine_of(std::string_view peer) {
+  return std::string(peer.substr(0, peer.rfind(':')));
+}
+
+}  // namespace
 
 // One question, while it waits and while it is hashed. Shared by the thread that hashes and whoever
 // asked: either may be done with it first.
@@ -22,8 +33,9 @@ struct PasswordChecker::Work {
   std::string password;
   std::atomic<bool> wanted = true;
   // Of a check.
-  std::string user, key, against;
-  bool known = false;  // there is such a user, with a password
+  std::string user, key, against, peer;
+  std::string machine;  // empty: this one
+  bool known = false;   // there is such a user, with a password
   bool right = false;
   std::move_only_function<void(Proof)> told;
   // Of a hash.
@@ -62,10 +74,12 @@ std::optional<Proof> PasswordChecker::check(const Question& question,
     ++statistics_.remembered;
     return Proof::right;
   }
-  if (waiting_ >= (question.from_loopback ? kWaitingMax : kWaitingFromAfarMax)) {
+  if (!question.from_loopback) work->machine = machine_of(question.peer);
+  if (!has_room(work->machine)) {
     ++statistics_.busy;
     return Proof::busy;
   }
+  work->peer = question.peer;
   work->user = question.user;
   work->password = question.password;
   work->told = std::move(then);
@@ -91,9 +105,17 @@ Result<void> PasswordChecker::accepts(std::string_view hash) const {
   return check_password_hash(hash);
 }
 
+bool PasswordChecker::has_room(const std::string& machine) const {
+  if (machine.empty()) return waiting_ < kWaitingMax;
+  const auto found = waiting_from_.find(machine);
+  const bool too_many = found != waiting_from_.end() && found->second >= kWaitingFromOneMax;
+  return waiting_ < kWaitingFromAfarMax && !too_many;
+}
+
 void PasswordChecker::run(std::shared_ptr<Work> work, std::unique_ptr<Ticket>& ticket) {
   if (!background_) background_.emplace(home_);
   ++waiting_;
+  if (!work->machine.empty()) ++waiting_from_[work->machine];
   ticket = std::make_unique<Held>(work);
   background_->run(
       [work] {
@@ -108,6 +130,9 @@ void PasswordChecker::run(std::shared_ptr<Work> work, std::unique_ptr<Ticket>& t
 
 void PasswordChecker::finish(Work& work) {
   --waiting_;
+  if (!work.machine.empty())
+    if (const auto from = waiting_from_.find(work.machine); --from->second == 0)
+      waiting_from_.erase(from);
   if (!work.wanted.load(std::memory_order_relaxed)) return;
   if (work.made) {
     auto made = std::move(work.made);
@@ -117,9 +142,21 @@ void PasswordChecker::finish(Work& work) {
   const auto* hash = broker_.password_of(work.user);
   const bool right = work.right && hash != nullptr && *hash == work.against;
   ++(right ? statistics_.right : statistics_.wrong);
-  if (right) remember(work.key, work.against);
+  if (right)
+    remember(work.key, work.against);
+  else
+    log_refusal(work);
   auto told = std::move(work.told);  // nothing of it is left for the other thread to end
   told(right ? Proof::right : Proof::wrong);
+}
+
+// Whoever tries passwords does not get to fill the log.
+void PasswordChecker::log_refusal(const Work& work) {
+  const auto now = broker_.now();
+  if (now < next_log_) return;
+  next_log_ = now + kLogPace;
+  spdlog::warn("{} gave no right password for user {} ({} so far)", work.peer, quoted(work.user),
+               statistics_.wrong);
 }
 
 std::string PasswordChecker::key_of(const Question& question) const {

@@ -3,6 +3,7 @@
 //
 // Threads:  made, asked and destroyed on the home loop's; hashing runs beside it.
 // Lifetime: loop and broker outlive it.
+// Fairness: of the questions that wait, no more than kWaitingFromOneMax are of one other machine.
 // Memory:   at most kWaitingMax questions wait, and kRememberedMax answers are kept: by a keyed
 //           hash of user and password, and with the hash that was checked, so that a change of
 //           either user or password makes it worthless.
@@ -23,6 +24,8 @@ class PasswordChecker final : public protocol::Passwords {
  public:
   static constexpr std::size_t kWaitingMax = 64;
   static constexpr std::size_t kWaitingFromAfarMax = 48;
+  static constexpr std::size_t kWaitingFromOneMax = 16;
+  static constexpr Duration kLogPace = std::chrono::seconds(10);
   static constexpr std::size_t kRememberedMax = 1024;
 
   PasswordChecker(net::Loop& home, broker::Broker& broker);
@@ -40,8 +43,10 @@ class PasswordChecker final : public protocol::Passwords {
   struct Work;
   class Held;
 
+  [[nodiscard]] bool has_room(const std::string& machine) const;
   void run(std::shared_ptr<Work> work, std::unique_ptr<Ticket>& ticket);
   void finish(Work& work);
+  void log_refusal(const Work& work);
   [[nodiscard]] std::string key_of(const Question& question) const;
   void remember(const std::string& key, const std::string& hash);
 
@@ -51,6 +56,8 @@ class PasswordChecker final : public protocol::Passwords {
   std::unordered_map<std::string, std::string> remembered_;  // the hash, by key
   std::deque<std::string> remembered_order_;
   std::size_t waiting_ = 0;
+  std::unordered_map<std::string, std::size_t> waiting_from_;  // of other machines, by address
+  Time next_log_{};
   Statistics statistics_;
   std::optional<net::Background> background_;  // from the first question on
 };

@@ -245,7 +245,9 @@ class AccessTest(unittest.TestCase):
         self.admin("bench", "--messages", "10", code=6)
         self.status("/metrics", "admin:" + SECRET)
         self.connect("app", "app-password").close()
+        self.status("/v1/queues", "app:" + SECRET)
         self.server.end(signal.SIGTERM)
+        self.assertIn('gave no right password for user "app" (1 so far)', self.server.log())
         for file in [self.folder / "server.log", *(self.folder / "data").iterdir()]:
             content = file.read_bytes()
             for password in (SECRET, "app-password"):

@@ -161,18 +161,25 @@ TEST_F(PasswordCheckerTest, AUserWithoutAHashHasNoPasswordAndGuestComesFromHereO
 
 TEST_F(PasswordCheckerTest, OnlySoManyWaitAndSomeRoomIsKeptForThisMachine) {
   std::vector<std::unique_ptr<Ticket>> tickets;
-  const auto asks = [&](bool loopback) {
-    return checker->check({"admin", "x", loopback}, tickets.emplace_back(), [](Proof) {});
+  const auto asks = [&](bool loopback, std::string_view peer = "127.0.0.1:1") {
+    return checker->check({"admin", "x", loopback, peer}, tickets.emplace_back(), [](Proof) {});
   };
-  for (std::size_t n = 0; n < PasswordChecker::kWaitingFromAfarMax; ++n)
-    EXPECT_EQ(asks(false), std::nullopt);
-  EXPECT_EQ(asks(false), Proof::busy);
+  std::vector<std::string> machines;
+  for (int n = 0;
+       machines.size() * PasswordChecker::kWaitingFromOneMax < PasswordChecker::kWaitingFromAfarMax;
+       ++n) {
+    const auto& machine = machines.emplace_back("192.0.2." + std::to_string(n));
+    for (std::size_t k = 0; k < PasswordChecker::kWaitingFromOneMax; ++k)
+      EXPECT_EQ(asks(false, machine + ":" + std::to_string(k)), std::nullopt);
+    EXPECT_EQ(asks(false, machine + ":99"), Proof::busy) << "enough of that one";
+  }
+  EXPECT_EQ(asks(false, "198.51.100.1:1"), Proof::busy) << "enough of others";
   for (auto n = PasswordChecker::kWaitingFromAfarMax; n < PasswordChecker::kWaitingMax; ++n)
     EXPECT_EQ(asks(true), std::nullopt);
   EXPECT_EQ(asks(true), Proof::busy);
   EXPECT_EQ(checker->hash("x", tickets.emplace_back(), [](Result<std::string>) {}).error().code,
             ErrorCode::busy);
-  EXPECT_EQ(checker->statistics().busy, 3u);
+  EXPECT_EQ(checker->statistics().busy, 3u + machines.size());
 }
 
 TEST_F(PasswordCheckerTest, AQuestionThatWasTakenBackIsNotAnswered) {

@@ -118,8 +118,9 @@ MaybeFault Session::log_in(std::string_view user, std::string_view password) {
     return on_proof(guest ? Proof::right : Proof::wrong);
   }
   if (settings().passwords == nullptr) return on_proof(Proof::wrong);
+  const auto peer = host_.peer();
   const auto known = settings().passwords->check(
-      {user, password, host_.peer_is_loopback()}, login_, [this](Proof proof) {
+      {user, password, host_.peer_is_loopback(), peer}, login_, [this](Proof proof) {
         login_.reset();
         if (auto fault = on_proof(proof))
           fail_connection(*fault, wire::amqp::kMethodId<wire::amqp::ConnectionStartOk>);

@@ -13,8 +13,9 @@ bool Dialogue::let_in() {
     return false;
   }
   exchange_.user_ = credentials->user;
+  const auto peer = host_.peer();
   const auto known = service_.settings().passwords->check(
-      {credentials->user, credentials->password, host_.peer_is_loopback()}, login_,
+      {credentials->user, credentials->password, host_.peer_is_loopback(), peer}, login_,
       [this](Proof proof) {
         login_.reset();
         on_proof(proof);

@@ -18,12 +18,14 @@ Result<void> Session::log_in(std::string_view name, std::string_view password, W
     on_proof(tag, user_name, Proof::wrong, welcome);
     return {};
   }
-  const auto known = settings().passwords->check({name, password, host_.peer_is_loopback()}, login_,
-                                                 [this, tag, user_name, welcome](Proof proof) {
-                                                   login_.reset();
-                                                   on_proof(tag, user_name, proof, welcome);
-                                                   host_.wake();
-                                                 });
+  const auto peer = host_.peer();
+  const auto known =
+      settings().passwords->check({name, password, host_.peer_is_loopback(), peer}, login_,
+                                  [this, tag, user_name, welcome](Proof proof) {
+                                    login_.reset();
+                                    on_proof(tag, user_name, proof, welcome);
+                                    host_.wake();
+                                  });
   if (known) on_proof(tag, user_name, *known, welcome);
   return {};
 }
