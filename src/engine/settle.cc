@@ -97,6 +97,10 @@ void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
         bury(now, slot, MoveReason::rejected, settle.error);
         break;
       case Outcome::give_back: {
+        if (state_.messages[slot].cancelled) {
+          fail_delivery(now, slot, ReturnReason::given_back, settle.error, std::nullopt);
+          break;
+        }
         if (has_expired(now, state_.messages[slot])) {
           expire(now, slot);
           break;

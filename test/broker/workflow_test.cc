@@ -170,6 +170,26 @@ TEST_F(WorkflowTest, CancellingTakesAllThatWaitsAndAsksWhatRunsToStop) {
   EXPECT_EQ(cancel(id).kind, "error");
 }
 
+TEST_F(WorkflowTest, AStepOfACancelledWorkflowThatIsGivenBackIsNotDeliveredAgain) {
+  const auto id = submitted(chain({step("a"), step("b")}));
+  const auto running = take("w", 1).messages;
+  cancel(id);
+  EXPECT_EQ(settle({running[0].lease}, engine::Outcome::give_back).count, 1u);
+  EXPECT_TRUE(waiting_steps().empty());
+  EXPECT_EQ(state(id), TaskState::cancelled);
+}
+
+TEST_F(WorkflowTest, AStepThatWasAskedToStopAndIsGivenBackIsNotDeliveredAgain) {
+  const auto id = submitted(group({step("a"), step("b")}));
+  const auto running = waiting_steps();
+  failed(running[0], "oops");
+  EXPECT_EQ(settle({running[1].lease}, engine::Outcome::give_back).count, 1u);
+  EXPECT_TRUE(waiting_steps().empty());
+  EXPECT_EQ(state(id), TaskState::failed);
+  EXPECT_EQ(resume(id).kind, "done");
+  EXPECT_EQ(waiting_steps().size(), 2u);
+}
+
 TEST_F(WorkflowTest, AWaitEndsWithTheWorkflow) {
   const auto id = submitted(chain({step("a"), step("b")}));
   broker->task(session, ++tag, MessageId(id), clock.now() + 1h);
