@@ -318,7 +318,6 @@ class Engine {
     TaskState state = TaskState::cancelled;
     std::string task, message;
   };
-  [[nodiscard]] std::uint32_t failed_step(std::uint32_t node) const;
   [[nodiscard]] StepError step_error(std::uint32_t step);
   // exchanges.cc
   [[nodiscard]] Result<void> may_declare(const ExchangeSpec& spec);

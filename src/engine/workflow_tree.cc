@@ -193,8 +193,10 @@ void WorkflowTree::complete(std::uint32_t number, bool well, Work& work) {
   parent.broken = parent.broken || !well;
   if (parent.pending == 0)
     return complete(node.parent, !parent.broken || workflow.policy == FailurePolicy::collect, work);
+  if (well || !workflow.stopping) return;
   // Nobody waits for the others any more.
-  if (!well && workflow.stopping) complete(node.parent, false, work);
+  parent.pending = place_of(number);
+  complete(node.parent, false, work);
 }
 
 void WorkflowTree::put_back(std::uint32_t step) {
@@ -266,6 +268,42 @@ std::uint32_t WorkflowTree::last_member(std::uint32_t number) const {
   for (auto child = nodes_[number].first; child != 0; child = nodes_[child].next)
     if (nodes_[child].role == NodeRole::member) last = child;
   return last;
+}
+
+// Among its parent's children, from 1.
+std::uint32_t WorkflowTree::place_of(std::uint32_t number) const {
+  std::uint32_t place = 0;
+  for (auto at = number; at != 0; at = nodes_[at].previous) ++place;
+  return place;
+}
+
+std::uint32_t WorkflowTree::failed_member(std::uint32_t number) const {
+  const Node& node = nodes_[number];
+  const bool early =
+      node.kind == NodeKind::group && node.state == NodeState::failed && node.pending != 0;
+  std::uint32_t place = 0;
+  for (auto child = node.first; child != 0; child = nodes_[child].next) {
+    if (nodes_[child].role != NodeRole::member) break;
+    if (early ? ++place == node.pending : nodes_[child].state == NodeState::failed) return child;
+  }
+  return 0;
+}
+
+// Neither what ran beside nor what was collected by a group that went well.
+std::uint32_t WorkflowTree::failed_step(std::uint32_t root) const {
+  const auto is_failed_step = [this](std::uint32_t node) {
+    return nodes_[node].kind == NodeKind::step && nodes_[node].state == NodeState::failed;
+  };
+  auto at = root;
+  while (at != 0 && nodes_[at].kind != NodeKind::step) at = failed_member(at);
+  if (at != 0 && is_failed_step(at)) return at;
+  // It ended before its turn, and nothing above it failed.
+  for (at = root; at != 0;) {
+    const bool beside = at != root && nodes_[at].role != NodeRole::member;
+    if (!beside && is_failed_step(at)) return at;
+    at = beside ? past(at, root) : after(at, root);
+  }
+  return 0;
 }
 
 // ---- checkpoint

@@ -21,7 +21,9 @@ class WorkflowTree {
   struct Node {
     MessageId step;
     std::uint32_t workflow = 0, parent = 0, first = 0, next = 0, previous = 0;
-    std::uint32_t pending = 0;  // of an active group: members that have not ended
+    // Of an active group: members that have not ended. Of one that failed before they had: the
+    // place, from 1, of the member because of which it did; what fails later changes nothing.
+    std::uint32_t pending = 0;
     std::uint32_t delay_ms = 0;
     NodeKind kind = NodeKind::step;
     NodeRole role = NodeRole::member;
@@ -94,6 +96,8 @@ class WorkflowTree {
     return workflows_[nodes_[node].workflow].state == WorkflowState::cancelled;
   }
   [[nodiscard]] std::uint32_t last_member(std::uint32_t node) const;
+  // The step because of which a node failed; 0: none did.
+  [[nodiscard]] std::uint32_t failed_step(std::uint32_t node) const;
   [[nodiscard]] std::uint64_t bytes() const {
     return nodes_.bytes() + workflows_.bytes() + by_id_.bytes() + by_step_.bytes();
   }
@@ -111,6 +115,8 @@ class WorkflowTree {
   void add_all(std::span<const WorkflowNode> nodes, std::uint32_t workflow, std::uint32_t above);
   void advance(std::uint32_t chain, std::uint32_t from, Work& work);
   void complete(std::uint32_t node, bool well, Work& work);
+  [[nodiscard]] std::uint32_t place_of(std::uint32_t node) const;
+  [[nodiscard]] std::uint32_t failed_member(std::uint32_t node) const;
   void stop(Workflow& workflow, std::uint32_t because_of, Work& work);
 
   Slab<Node, 8> nodes_;

@@ -209,16 +209,6 @@ void Engine::forget_workflow(std::uint32_t number) {
 
 // ---- values
 
-// The step because of which a node failed; 0: none did.
-std::uint32_t Engine::failed_step(std::uint32_t node) const {
-  const auto& tree = state_.workflows;
-  auto at = node;
-  while (at != 0 &&
-         !(tree.node(at).kind == NodeKind::step && tree.node(at).state == NodeState::failed))
-    at = tree.after(at, node);
-  return at;
-}
-
 Engine::StepError Engine::step_error(std::uint32_t step) {
   StepError error;
   if (step == 0) return error;
@@ -238,11 +228,11 @@ Engine::StepError Engine::step_error(std::uint32_t step) {
 }
 
 std::string Engine::error_of(std::uint32_t node) {
-  return step_error(failed_step(node)).message;
+  return step_error(state_.workflows.failed_step(node)).message;
 }
 
 void Engine::append_error(std::uint32_t node, Bytes& out) {
-  const auto error = step_error(failed_step(node));
+  const auto error = step_error(state_.workflows.failed_step(node));
   append(out, as_bytes(fmt::format("{{\"error\":{{\"id\":\"{}\",\"state\":\"{}\",\"task\":\"",
                                    error.id.value, name_of(error.state))));
   append_json(out, error.task, kLongestError);

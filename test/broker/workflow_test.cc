@@ -190,6 +190,45 @@ TEST_F(WorkflowTest, AStepThatWasAskedToStopAndIsGivenBackIsNotDeliveredAgain) {
   EXPECT_EQ(waiting_steps().size(), 2u);
 }
 
+TEST_F(WorkflowTest, TheErrorOfAWorkflowIsNotOfAStepThatFailedBeside) {
+  Tree a = step("a");
+  a.on_success = {step("told")};
+  const auto id = submitted(chain({a, step("b")}));
+  run("1");
+  const auto steps = waiting_steps();
+  ASSERT_EQ(steps.size(), 2u);
+  failed(steps[0], "nobody minds");
+  failed(steps[1], "broken");
+  EXPECT_EQ(state(id), TaskState::failed);
+  EXPECT_EQ(task(id).error.message, "broken");
+}
+
+TEST_F(WorkflowTest, TheErrorOfAChainIsNotOfAStepWhoseErrorWasCollectedBefore) {
+  Tree body = step("body");
+  body.on_error = {step("told")};
+  const auto id = submitted(chain({group({step("a"), step("b")}), body}), FailurePolicy::collect);
+  for (const auto& message : waiting_steps()) failed(message, "collected");
+  EXPECT_NE(run_badly("broken"), "nothing");
+  EXPECT_NE(run("1").find("broken"), std::string::npos);
+  EXPECT_EQ(state(id), TaskState::failed);
+  EXPECT_EQ(task(id).error.message, "broken");
+}
+
+// Else a step could be given an error that no disk knows yet, and that a power cut undoes.
+TEST_F(WorkflowTest, TheErrorOfAGroupThatStoppedStaysThatOfItsFirstFailure) {
+  Tree members = group({step("a"), step("b")});
+  members.on_error = {step("told")};
+  const auto id = submitted(members);
+  const auto steps = waiting_steps();
+  ASSERT_EQ(steps.size(), 2u);
+  failed(steps[1], "first");
+  failed(steps[0], "second");
+  by_checkpoint();
+  const auto given = run("1");
+  EXPECT_NE(given.find("first"), std::string::npos) << given;
+  EXPECT_EQ(task(id).error.message, "first");
+}
+
 TEST_F(WorkflowTest, AWaitEndsWithTheWorkflow) {
   const auto id = submitted(chain({step("a"), step("b")}));
   broker->task(session, ++tag, MessageId(id), clock.now() + 1h);
