@@ -152,12 +152,9 @@ void State::apply(const WorkflowResumedEvent& event) {
   auto& workflow = workflows.workflow(number);
   if (workflow.timer != 0) wheel.cancel(workflow.timer);
   workflow.timer = 0;
-  for (auto at = workflow.root; at != 0; at = workflows.after(at, workflow.root)) {
-    const auto& node = workflows.node(at);
-    if (node.kind != NodeKind::step || node.state != NodeState::failed) continue;
-    if (const auto result = find_result(node.step); result != 0) forget_result(result);
-  }
-  workflows.reset(number);
+  for (const auto step : workflows.reset(number))
+    if (const auto result = find_result(workflows.node(step).step); result != 0)
+      forget_result(result);
   WorkflowTree::Work work;
   workflows.activate(workflow.root, work);
   follow(number, work, event.at);

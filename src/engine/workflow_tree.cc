@@ -206,14 +206,24 @@ void WorkflowTree::put_back(std::uint32_t step) {
   --workflows_[node.workflow].active;
 }
 
-void WorkflowTree::reset(std::uint32_t number) {
+std::vector<std::uint32_t> WorkflowTree::reset(std::uint32_t number) {
   Workflow& workflow = workflows_[number];
   workflow.state = WorkflowState::running;
   workflow.stopping = false;
-  workflow.failed = 0;
   workflow.ended_at = {};
-  for (auto at = workflow.root; at != 0; at = after(at, workflow.root))
-    if (nodes_[at].state != NodeState::succeeded) nodes_[at].state = NodeState::waiting;
+  std::vector<std::uint32_t> failed;
+  for (auto at = workflow.root; at != 0;) {
+    Node& node = nodes_[at];
+    if (node.state == NodeState::succeeded) {
+      at = past(at, workflow.root);
+      continue;
+    }
+    if (node.kind == NodeKind::step && node.state == NodeState::failed) failed.push_back(at);
+    node.state = NodeState::waiting;
+    at = after(at, workflow.root);
+  }
+  workflow.failed -= static_cast<std::uint32_t>(failed.size());
+  return failed;
 }
 
 bool WorkflowTree::has_ended(std::uint32_t number) const {

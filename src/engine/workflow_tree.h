@@ -64,8 +64,9 @@ class WorkflowTree {
   void finish(std::uint32_t step, bool well, Work& work);
   // An active step did not run after all, and waits again.
   void put_back(std::uint32_t step);
-  // All that did not succeed is to be done again, from the root on.
-  void reset(std::uint32_t workflow);
+  // All that did not succeed is to be done again, from the root on; answers the steps that failed.
+  // What is below a node that succeeded stays as it is: its errors were collected, or are nobody's.
+  [[nodiscard]] std::vector<std::uint32_t> reset(std::uint32_t workflow);
   // None of its steps is active and none will be.
   [[nodiscard]] bool has_ended(std::uint32_t workflow) const;
   void forget(std::uint32_t workflow);

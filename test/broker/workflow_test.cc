@@ -229,6 +229,23 @@ TEST_F(WorkflowTest, TheErrorOfAGroupThatStoppedStaysThatOfItsFirstFailure) {
   EXPECT_EQ(task(id).error.message, "first");
 }
 
+TEST_F(WorkflowTest, AnErrorThatWasCollectedOutlivesAResumption) {
+  const auto id = submitted(chain({group({step("a"), step("b")}), step("c"), step("d")}),
+                            FailurePolicy::collect);
+  const auto steps = waiting_steps();
+  ASSERT_EQ(steps.size(), 2u);
+  failed(steps[0], "collected");
+  done(steps[1], "2");
+  const auto list = run_badly("broken");
+  EXPECT_NE(list.find("collected"), std::string::npos) << list;
+  ASSERT_EQ(state(id), TaskState::failed);
+  EXPECT_EQ(resume(id).kind, "done");
+  by_checkpoint();
+  EXPECT_EQ(run("3"), list) << "c again, with what it was given before";
+  EXPECT_EQ(run("4"), "[3,\"d\"]");
+  EXPECT_EQ(state(id), TaskState::done);
+}
+
 TEST_F(WorkflowTest, AWaitEndsWithTheWorkflow) {
   const auto id = submitted(chain({step("a"), step("b")}));
   broker->task(session, ++tag, MessageId(id), clock.now() + 1h);
