@@ -57,7 +57,10 @@ struct Keep {
   }
   void operator()(const broker::Tasks& t) const {
     answer.kind = Answer::Kind::tasks;
-    for (const auto& one : t.tasks) answer.ids.push_back(one.id);
+    for (const auto& one : t.tasks) {
+      answer.ids.push_back(one.id);
+      answer.names.emplace_back(one.name);
+    }
   }
   void operator()(const broker::Queues& q) const {
     answer.kind = Answer::Kind::queues;

@@ -45,6 +45,7 @@ struct Answer {
   engine::TaskState task = engine::TaskState::unknown;
   std::string result;
   std::vector<engine::QueueStatistics> queues;
+  std::vector<std::string> names;  // of tasks, as `ids`
 };
 
 class Inbox final : public broker::ReplySink {

@@ -51,8 +51,11 @@ int run_seeds(std::uint64_t first, std::uint64_t count, Shard shard, std::uint64
     report_failure(options, result);
   }
   fmt::print("{} seeds in {:.1f} s, {} failed\n", run, watch.seconds(), failures);
-  fmt::print("  {} steps, {} replies, {} messages confirmed, {} deliveries, {} settled\n",
-             total.steps, total.replies, total.confirmed, total.deliveries, total.settled);
+  fmt::print(
+      "  {} steps, {} replies, {} messages and {} workflows confirmed, {} deliveries, {} "
+      "settled\n",
+      total.steps, total.replies, total.confirmed, total.workflows, total.deliveries,
+      total.settled);
   fmt::print(
       "  {} deaths of a failed disk, {} power cuts inside a recovery, {} full disks ({} "
       "refusals for it)\n",

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/clients.h"
+#include "sim/flows.h"
 #include "sim/schedules.h"
 
 namespace penstock::sim {
@@ -32,6 +33,8 @@ WorldOptions::WorldOptions(std::uint64_t s) : seed(s) {
   full_disks = reserve_bytes > 0 ? pick({0u, 40u}) : 0;
   restarts = pick({0u, 100u});
   large_bodies = pick({0u, 6u, 30u});
+  flows = pick({0u, 2u, 4u});
+  flow_length = pick({20ull, 1000ull});
 }
 
 std::string WorldOptions::describe() const {
@@ -39,17 +42,17 @@ std::string WorldOptions::describe() const {
       "seed={} steps={} sessions={} segment_bytes={} reserve_bytes={} tail_cache_bytes={} "
       "spare_segments={} checkpoint_bytes={} dead_segments={} max_length={}/{} max_attempts={} "
       "group_limit={} lease_us={} power_cuts={} io_errors={} full_disks={} restarts={} "
-      "large_bodies={}",
+      "large_bodies={} flows={} flow_length={}",
       seed, steps, sessions, segment_bytes, reserve_bytes, tail_cache_bytes, spare_segments,
       checkpoint_bytes, dead_segments, max_length[0], max_length[1], max_attempts, group_limit,
-      lease.count(), power_cuts, io_errors, full_disks, restarts, large_bodies);
+      lease.count(), power_cuts, io_errors, full_disks, restarts, large_bodies, flows, flow_length);
 }
 
 void WorldCounters::add(const WorldCounters& other) {
   steps += other.steps, replies += other.replies, deliveries += other.deliveries;
   confirmed += other.confirmed, settled += other.settled;
   for (int n = 0; n < kPersistenceModels; ++n) crashes[n] += other.crashes[n];
-  kills += other.kills;
+  kills += other.kills, workflows += other.workflows;
   cuts_in_recovery += other.cuts_in_recovery, io_deaths += other.io_deaths;
   full_disks += other.full_disks, refused_for_disk += other.refused_for_disk;
   checkpoints += other.checkpoints, operations += other.operations;
@@ -65,7 +68,8 @@ class World {
         random_(options.seed),
         disk_(std::make_unique<SimDisk>(store_)),
         clients_(options, random_, clock_, trace_, counters_),
-        schedules_(options.seed, clock_, trace_) {
+        schedules_(options.seed, clock_, trace_),
+        flows_(options, random_, clock_, trace_, counters_) {
     trace_.listener = std::move(listener);
   }
 
@@ -93,6 +97,7 @@ class World {
     disk_->faults = {};
     clients_.declare_queues();
     schedules_.put_all();
+    flows_.declare_queue();
     for (std::uint32_t step = 0; step < options_.steps; ++step) {
       ++counters_.steps;
       trace_.add(step);
@@ -115,7 +120,8 @@ class World {
     disk_->capacity_bytes = 1ull << 40;
     restart();
     schedules_.drain();
-    clients_.hear();
+    hear();
+    flows_.drain();
     clients_.drain();
     broker_->check();
   }
@@ -152,11 +158,23 @@ class World {
         if (options_.restarts != 0 && random_.one_in(options_.restarts / 8)) restart();
         return;
       default:
-        clients_.act();
+        if (options_.flows != 0 && random_.one_in(options_.flows))
+          flows_.act();
+        else
+          clients_.act();
         schedules_.act();
         if (random_.one_in(2)) broker_->turn();
-        clients_.hear();
+        hear();
     }
+  }
+
+  void hear() {
+    clients_.hear();
+    flows_.hear();
+  }
+  void crashed() {
+    clients_.crashed();
+    flows_.crashed();
   }
 
   void seal() {
@@ -167,12 +185,12 @@ class World {
     if (in_flight_ == nullptr) return;
     broker_->write(*in_flight_);
     broker_->complete(*std::exchange(in_flight_, nullptr));
-    clients_.hear();
+    hear();
   }
   void maintain() {
     finish();
     broker_->maintain();
-    clients_.hear();
+    hear();
   }
   void make_files() {
     for (bool more = true; more;) {
@@ -198,7 +216,8 @@ class World {
       disk_->capacity_bytes = disk_->used_bytes() + random_.below(3) * 20'000;
     }
     // That there is room again is noticed at the next look, not at once.
-    if (disk_->capacity_bytes < (1ull << 40)) clients_.disk_may_be_full = true;
+    if (disk_->capacity_bytes < (1ull << 40))
+      clients_.disk_may_be_full = flows_.disk_may_be_full = true;
   }
 
   void restart() {
@@ -206,9 +225,9 @@ class World {
     disk_->faults = {};
     finish();
     broker_->close();
-    clients_.hear();
+    hear();
     counters_.checkpoints += broker_->statistics().journal.checkpoints;
-    clients_.crashed();
+    crashed();
     broker_.reset();
     open();
   }
@@ -220,7 +239,7 @@ class World {
     trace_.add(name_of(model));
     trace_.say([&] { return fmt::format("---- power off, survivors: {}", name_of(model)); });
     in_flight_ = nullptr;
-    clients_.crashed();
+    crashed();
     broker_.reset();
     counters_.operations += disk_->operations();
     const auto capacity = disk_->capacity_bytes;
@@ -234,7 +253,7 @@ class World {
     ++counters_.kills;
     trace_.say([] { return std::string("---- the process died"); });
     in_flight_ = nullptr;
-    clients_.crashed();
+    crashed();
     broker_.reset();
     disk_->faults = {};
   }
@@ -269,9 +288,10 @@ class World {
     auto opened = broker::Broker::open(*disk_, clock_, random_, options);
     if (!opened) throw Violation{"recovery", opened.error().message};
     broker_ = std::move(*opened);
-    clients_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
+    clients_.disk_may_be_full = flows_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
     clients_.connect(*broker_);
     schedules_.connect(*broker_);
+    flows_.connect(*broker_);
     broker_->check();
   }
 
@@ -285,6 +305,7 @@ class World {
   std::unique_ptr<broker::Broker> broker_;
   Clients clients_;
   Schedules schedules_;
+  Flows flows_;
   journal::Batch* in_flight_ = nullptr;
 };
 

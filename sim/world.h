@@ -32,10 +32,13 @@ struct WorldOptions {
   std::uint32_t power_cuts = 0;  // one step in so many; 0 = never
   std::uint32_t io_errors = 0, full_disks = 0, restarts = 0;
   std::uint32_t large_bodies = 0;  // one message in so many
+  std::uint32_t flows = 0;         // one command in so many is of workflows
+  std::uint64_t flow_length = 0;   // steps that their queue takes
 };
 
 struct WorldCounters {
   std::uint64_t steps = 0, replies = 0, deliveries = 0, confirmed = 0, settled = 0;
+  std::uint64_t workflows = 0;
   std::uint64_t crashes[kPersistenceModels]{};
   std::uint64_t kills = 0;
   std::uint64_t cuts_in_recovery = 0, io_deaths = 0, full_disks = 0, refused_for_disk = 0;
