@@ -25,6 +25,31 @@ class ClockJob
   end
 end
 
+# Notes how late it is in its process, which tells when it is asked to.
+class Due
+  include Sidekiq::Worker
+  def perform(at)
+    late = Process.clock_gettime(Process::CLOCK_REALTIME) - at
+    File.open("late-#{Process.pid}", "a") { |file| file.puts(late) }
+  end
+end
+
+# Of tasks that are all due once the last of them has been enqueued.
+def lateness(count)
+  at = Time.now.to_f + 2 + count / 20_000.0
+  Dir.glob("late-*").each { |file| File.delete(file) }
+  (0...count).step(BATCH) do |from|
+    arguments = Array.new([BATCH, count - from].min) { [at] }
+    Sidekiq::Client.push_bulk("class" => Due, "args" => arguments, "at" => at)
+  end
+  late = []
+  while late.size < count
+    sleep 0.2 # between two looks at files: nobody tells
+    late = Dir.glob("late-*").flat_map { |file| File.readlines(file) }.map(&:to_f)
+  end
+  say(late_p50: percentile(late, 0.5) / 1e3, late_p99: percentile(late, 0.99) / 1e3)
+end
+
 def enqueue_for(seconds, batch)
   count = 0
   start = now
@@ -69,6 +94,7 @@ def play(seconds)
     runs << wait_for("ran") - asked
   end
   say(run_p50: percentile(runs, 0.5), run_p99: percentile(runs, 0.99))
+  lateness(Integer(ENV["DUE_AT_ONCE"]))
 end
 
 play(ARGV[0].to_f) if $PROGRAM_NAME == __FILE__

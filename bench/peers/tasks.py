@@ -9,6 +9,10 @@ from .bench import alternately
 from .process import free_port
 from .table import Row
 
+# Tasks that are due at the same moment.
+DUE_AT_ONCE = 100_000
+DUE_AT_ONCE_QUICK = 2_000
+
 # figure of a round -> (heading, unit, higher is better)
 FIGURES = {
     "one": ("Enqueue tasks, one client, one at a time", "/s", True),
@@ -18,6 +22,9 @@ FIGURES = {
     "run_p99": ("From enqueue to running, p99", "µs", False),
     "result_p50": ("From enqueue to its result, p50", "µs", False),
     "result_p99": ("From enqueue to its result, p99", "µs", False),
+    "chord": ("A chord of 1000 members, from its start to its value", "ms", False),
+    "late_p50": ("Tasks due at the same moment, how late they run, p50", "ms", False),
+    "late_p99": ("Tasks due at the same moment, how late they run, p99", "ms", False),
     "start": ("Start of the workers, to the first task run", "ms", False),
     "memory": ("Memory of broker and workers after the round", "MB", False),
 }
@@ -26,6 +33,7 @@ FIGURES = {
 def play(bench, broker):
     """One round: what FIGURES names."""
     words, environment = broker.tasks.client(broker, bench.seconds)
+    environment["DUE_AT_ONCE"] = str(DUE_AT_ONCE_QUICK if bench.seconds < 1 else DUE_AT_ONCE)
     with open(broker.folder / "client.log", "ab") as log:
         client = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=log,
                                   env={**os.environ, **environment}, cwd=broker.folder, text=True)
@@ -44,6 +52,7 @@ def play(bench, broker):
         figures = stage()
         begin = time.monotonic()
         workers = broker.tasks.start_workers(broker)
+        figures |= stage()
         figures |= stage()
         figures |= stage()
         figures["start"] = (figures.pop("first_run") - begin) * 1e3
