@@ -15,7 +15,7 @@
 //     StorageError   the disk said no, or the data is damaged or of a newer format
 //
 // A task throws Permanent or RetryAfter to say what shall become of it, and anything else to be
-// tried again with its backoff.
+// tried again as TaskOptions::retry says of its type, or else with the backoff.
 #pragma once
 
 #include <chrono>
@@ -23,11 +23,17 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <typeinfo>
 #include <utility>
 
 namespace penstock {
 
 using Duration = std::chrono::microseconds;
+
+namespace detail {
+// As a person writes it: "billing::CardDeclined".
+[[nodiscard]] std::string type_name(const std::type_info& type);
+}  // namespace detail
 
 // Not now: which bound of which queue said so, and when to come back.
 struct Refusal {
@@ -101,11 +107,18 @@ class Refused : public Exception {
 
 // The task's own exception, when its type is not one that the library can throw again: what() is
 // the message, type() the name of its type ("billing::CardDeclined", "ValueError").
+//
+//   catch (const TaskError& error) { if (error.is<billing::CardDeclined>()) ... }
 class TaskError : public Exception {
  public:
   TaskError(std::string type, const std::string& message, std::uint32_t attempts)
       : Exception(message), type_(std::move(type)), attempts_(attempts) {}
   [[nodiscard]] const std::string& type() const noexcept { return type_; }
+  // Exactly an E; what derives from E is not known here.
+  template <class E>
+  [[nodiscard]] bool is() const {
+    return type_ == detail::type_name(typeid(E));
+  }
   [[nodiscard]] std::uint32_t attempts() const noexcept { return attempts_; }
 
  private:

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "penstock/json.hpp"
 #include "penstock/options.hpp"
@@ -31,6 +32,15 @@ enum class JobState : std::uint8_t {
   return state == JobState::unknown || state >= JobState::done;
 }
 
+// One attempt that did not end well.
+struct Failure {
+  std::uint32_t attempt = 0;
+  TimePoint at{};
+  std::string reason;  // what became of it: "nacked", "lease_expired", ... (docs/protocols/http.md)
+  std::string type;    // of the exception: "billing::CardDeclined"; empty when there was none
+  std::string message;  // its what()
+};
+
 struct JobStatus {
   std::uint64_t id = 0;
   JobState state = JobState::unknown;
@@ -43,6 +53,9 @@ struct JobStatus {
   double progress = 0, progress_total = 0;
   std::string progress_text;
   bool cancel_requested = false;
+
+  // The history, taken apart; oldest first.
+  [[nodiscard]] std::vector<Failure> failures() const;
 };
 
 namespace detail {

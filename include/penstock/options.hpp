@@ -11,44 +11,19 @@
 #include <vector>
 
 #include "penstock/error.hpp"
+#include "penstock/retry.hpp"
 
 namespace penstock {
 
 using TimePoint = std::chrono::system_clock::time_point;
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
-// How long to wait before a failed attempt is repeated.
-struct Backoff {
-  enum class Kind : std::uint8_t { none, fixed, exponential };
-  Kind kind = Kind::exponential;
-  Duration base = std::chrono::seconds(1);
-  Duration cap = std::chrono::minutes(10);
-  // A delay d becomes uniform in [d/2, d], so that retries spread out.
-  bool jitter = true;
-
-  [[nodiscard]] constexpr Backoff without_jitter() const {
-    Backoff exact = *this;
-    exact.jitter = false;
-    return exact;
-  }
-};
-
-// base, 2 base, 4 base ..., at most `cap`.
-[[nodiscard]] constexpr Backoff exponential(Duration base,
-                                            Duration cap = std::chrono::minutes(10)) {
-  return {Backoff::Kind::exponential, base, cap, true};
-}
-[[nodiscard]] constexpr Backoff fixed(Duration delay) {
-  return {Backoff::Kind::fixed, delay, delay, true};
-}
-[[nodiscard]] constexpr Backoff immediately() {
-  return {Backoff::Kind::none, Duration(0), Duration(0), false};
-}
-
 struct TaskOptions {
   std::string queue = "default";
   std::optional<std::uint32_t> max_attempts = {};  // 0 = no limit
   std::optional<Backoff> backoff = {};
+  // By the type of what the task throws; the first that fits, else `backoff`.
+  std::vector<RetryRule> retry = {};
   // How long a worker may be silent before the task is given to another. Workers extend it while
   // the task runs, so it bounds how late the death of a worker is noticed, not how long a task may
   // run.

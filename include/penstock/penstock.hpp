@@ -9,6 +9,7 @@
 #include "penstock/message.hpp"
 #include "penstock/middleware.hpp"
 #include "penstock/options.hpp"
+#include "penstock/retry.hpp"
 #include "penstock/task.hpp"
 #include "penstock/workers.hpp"
 #include "penstock/workflow.hpp"

@@ -14,25 +14,6 @@ namespace {
 
 constexpr std::uint8_t kPriorityMax = 9;
 
-flow::Backoff to_backoff(const Backoff& backoff) {
-  flow::Backoff made;
-  switch (backoff.kind) {
-    case Backoff::Kind::none:
-      made.kind = flow::Backoff::Kind::none;
-      break;
-    case Backoff::Kind::fixed:
-      made.kind = flow::Backoff::Kind::fixed;
-      break;
-    case Backoff::Kind::exponential:
-      made.kind = flow::Backoff::Kind::exponential;
-      break;
-  }
-  made.base = backoff.base;
-  made.cap = std::max(backoff.cap, backoff.base);
-  made.jitter = backoff.jitter;
-  return made;
-}
-
 engine::Policy to_policy(const TaskOptions& options) {
   engine::Policy policy;
   policy.max_attempts = options.max_attempts;

@@ -77,6 +77,8 @@ class Core : public std::enable_shared_from_this<Core> {
   // Of plain messages.
   [[nodiscard]] Consumer& receiver();
 
+  [[nodiscard]] std::uint64_t random();
+
   void register_pool(const std::shared_ptr<WorkerPool>& pool);
   // Sets the stop token of the task, if it runs here.
   void cancel_running(MessageId id);
@@ -84,7 +86,6 @@ class Core : public std::enable_shared_from_this<Core> {
  private:
   // False when closed meanwhile.
   [[nodiscard]] bool wait(Duration time);
-  [[nodiscard]] std::uint64_t random();
   [[nodiscard]] std::vector<std::shared_ptr<WorkerPool>> pools();
 
   std::unique_ptr<Backend> backend_;

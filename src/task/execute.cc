@@ -49,7 +49,7 @@ void run_payload(const TaskDefinition& task, Context& context, std::string_view 
 
 }  // namespace
 
-Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& attempt) {
+Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, Attempt& attempt) {
   Ending ending;
   bool threw = false;
   try {
@@ -65,7 +65,8 @@ Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& att
     ending.replacement = attempt.take_replacement();
   } catch (...) {
     threw = true;
-    AttemptFailure failure = describe_current_exception();
+    AttemptFailure failure = describe_current_exception(
+        task.options.retry, attempt.delivery().attempts, [&] { return core.random(); });
     ending.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
     ending.delay = failure.delay;
     ending.text = std::move(failure.text);

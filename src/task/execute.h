@@ -18,6 +18,7 @@ struct Ending {
 };
 
 // Runs the task on this thread, inside of the middleware, and ends the attempt, which has begun.
-[[nodiscard]] Ending execute(const TaskDefinition& task, const Chain& middleware, Attempt& attempt);
+[[nodiscard]] Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware,
+                             Attempt& attempt);
 
 }  // namespace penstock::detail

@@ -2,6 +2,7 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <new>
@@ -12,19 +13,6 @@
 namespace penstock::detail {
 namespace {
 
-std::string demangled(const std::type_info& type) {
-  int status = 0;
-  const std::unique_ptr<char, decltype(&std::free)> name(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
-  std::string text = status == 0 && name != nullptr ? name.get() : type.name();
-  // An inline namespace of the standard library that no user ever wrote.
-  for (std::string_view noise = "__cxx11::"; true;) {
-    const auto at = text.find(noise);
-    if (at == std::string::npos) return text;
-    text.erase(at, noise.size());
-  }
-}
-
 std::string cut(std::string text) {
   if (text.size() <= kErrorBytesMax) return text;
   std::size_t end = kErrorBytesMax;
@@ -34,7 +22,7 @@ std::string cut(std::string text) {
 }
 
 std::string text_of(const std::exception& exception) {
-  return cut(demangled(typeid(exception)) + ": " + exception.what());
+  return cut(type_name(typeid(exception)) + ": " + exception.what());
 }
 
 template <class E>
@@ -59,7 +47,55 @@ constexpr KnownType kKnownTypes[] = {
     {"std::bad_alloc", [](const std::string&) { throw std::bad_alloc(); }},
 };
 
+// What the rules make of it.
+AttemptFailure judge(const std::exception& thrown, std::span<const RetryRule> rules,
+                     std::uint32_t attempt, const std::function<std::uint64_t()>& random) {
+  AttemptFailure failure{.text = text_of(thrown)};
+  for (const auto& rule : rules) {
+    if (rule.fits == nullptr || !rule.fits(thrown)) continue;
+    const bool last = rule.max_attempts > 0 && attempt >= rule.max_attempts;
+    failure.retry = (rule.backoff || rule.delay) && !last;
+    if (!failure.retry) break;
+    failure.delay = rule.delay ? std::max(rule.delay(thrown), Duration(0))
+                               : flow::delay_after(to_backoff(*rule.backoff), attempt, random());
+    break;
+  }
+  return failure;
+}
+
 }  // namespace
+
+std::string type_name(const std::type_info& type) {
+  int status = 0;
+  const std::unique_ptr<char, decltype(&std::free)> name(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), &std::free);
+  std::string text = status == 0 && name != nullptr ? name.get() : type.name();
+  // An inline namespace of the standard library that no user ever wrote.
+  for (std::string_view noise = "__cxx11::"; true;) {
+    const auto at = text.find(noise);
+    if (at == std::string::npos) return text;
+    text.erase(at, noise.size());
+  }
+}
+
+flow::Backoff to_backoff(const Backoff& backoff) {
+  flow::Backoff made;
+  switch (backoff.kind) {
+    case Backoff::Kind::none:
+      made.kind = flow::Backoff::Kind::none;
+      break;
+    case Backoff::Kind::fixed:
+      made.kind = flow::Backoff::Kind::fixed;
+      break;
+    case Backoff::Kind::exponential:
+      made.kind = flow::Backoff::Kind::exponential;
+      break;
+  }
+  made.base = backoff.base;
+  made.cap = std::max(backoff.cap, backoff.base);
+  made.jitter = backoff.jitter;
+  return made;
+}
 
 void throw_error(const Error& error) {
   switch (error.code) {
@@ -87,7 +123,8 @@ void throw_error(const Error& error) {
   throw StorageError(error.message, error.hint);
 }
 
-AttemptFailure describe_current_exception() {
+AttemptFailure describe_current_exception(std::span<const RetryRule> rules, std::uint32_t attempt,
+                                          const std::function<std::uint64_t()>& random) {
   try {
     throw;
   } catch (const abi::__forced_unwind&) {
@@ -99,18 +136,23 @@ AttemptFailure describe_current_exception() {
   } catch (const ArgumentError& wrong) {
     return {.text = cut(std::string("penstock::ArgumentError: ") + wrong.what()), .retry = false};
   } catch (const std::exception& exception) {
-    return {.text = text_of(exception)};
+    return judge(exception, rules, attempt, random);
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    return {.text = cut((type != nullptr ? demangled(*type) : "unknown") +
+    return {.text = cut((type != nullptr ? type_name(*type) : "unknown") +
                         ": an exception that is no std::exception")};
   }
 }
 
-void rethrow_task_error(std::string_view text, std::uint32_t attempts) {
+std::pair<std::string_view, std::string_view> split_error(std::string_view text) {
   const auto colon = text.find(": ");
-  std::string_view type = colon == text.npos ? std::string_view() : text.substr(0, colon);
-  const std::string message(colon == text.npos ? text : text.substr(colon + 2));
+  if (colon == text.npos) return {{}, text};
+  return {text.substr(0, colon), text.substr(colon + 2)};
+}
+
+void rethrow_task_error(std::string_view text, std::uint32_t attempts) {
+  const auto [type, what] = split_error(text);
+  const std::string message(what);
   for (const auto& known : kKnownTypes)
     if (known.name == type) known.rethrow(message);
   throw TaskError(std::string(type), message, attempts);

@@ -2,12 +2,17 @@
 // "<type>: <message>" that a failed task leaves behind.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
+#include "flow/backoff.h"
 #include "penstock/error.hpp"
+#include "penstock/retry.hpp"
 
 namespace penstock::detail {
 
@@ -22,13 +27,19 @@ T value_or_throw(Result<T> result) {
 // What became of an attempt that threw.
 struct AttemptFailure {
   std::string text;                 // "<type>: <message>", at most kErrorBytesMax
-  bool retry = true;                // false: Permanent, or arguments that do not fit
-  std::optional<Duration> delay{};  // RetryAfter
+  bool retry = true;                // false: Permanent, never<>(), or arguments that do not fit
+  std::optional<Duration> delay{};  // RetryAfter, or as a rule says; else the engine's backoff
 };
 inline constexpr std::size_t kErrorBytesMax = 4096;
 
-// Only inside of a catch block. A thread's forced end (pthread_cancel) goes on.
-[[nodiscard]] AttemptFailure describe_current_exception();
+// Only inside of a catch block. A thread's forced end (pthread_cancel) goes on. `random` is of the
+// jitter.
+[[nodiscard]] AttemptFailure describe_current_exception(
+    std::span<const RetryRule> rules, std::uint32_t attempt,
+    const std::function<std::uint64_t()>& random);
+// "<type>: <message>" taken apart; a text without a type has an empty one.
+[[nodiscard]] std::pair<std::string_view, std::string_view> split_error(std::string_view text);
+[[nodiscard]] flow::Backoff to_backoff(const Backoff& backoff);
 
 // Throws what the task threw: the standard library's own types as such, all others as TaskError.
 [[noreturn]] void rethrow_task_error(std::string_view text, std::uint32_t attempts);

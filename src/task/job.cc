@@ -81,6 +81,33 @@ std::string_view name_of(JobState state) {
   return "unknown";
 }
 
+std::vector<Failure> JobStatus::failures() const {
+  std::vector<Failure> found;
+  boost::json::error_code problem;
+  const auto entries = boost::json::parse({history.data(), history.size()}, problem);
+  if (problem || !entries.is_array()) return found;
+  for (const auto& item : entries.get_array()) {
+    const auto* entry = item.if_object();
+    if (entry == nullptr) continue;
+    const auto text = [&](const char* key) -> std::string_view {
+      const auto* value = entry->if_contains(key);
+      if (value == nullptr || !value->is_string()) return {};
+      return {value->get_string().data(), value->get_string().size()};
+    };
+    const auto number = [&](const char* key) -> std::int64_t {
+      const auto* value = entry->if_contains(key);
+      return value == nullptr || !value->is_int64() ? 0 : value->get_int64();
+    };
+    const auto [type, message] = detail::split_error(text("error"));
+    found.push_back({.attempt = static_cast<std::uint32_t>(number("attempt")),
+                     .at = TimePoint(std::chrono::milliseconds(number("at"))),
+                     .reason = std::string(text("reason")),
+                     .type = std::string(type),
+                     .message = std::string(message)});
+  }
+  return found;
+}
+
 namespace detail {
 
 JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {

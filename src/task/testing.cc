@@ -226,12 +226,12 @@ detail::Ending TestApp::State::attempt(const detail::TaskDefinition& task,
                                        const broker::Delivery& delivery) {
   attempt_.begin(delivery, task.name, task.options.timeout, now());
   const auto failure = failures.find(task.name);
-  if (failure == failures.end()) return detail::execute(task, middleware, attempt_);
+  if (failure == failures.end()) return detail::execute(task, *core_, middleware, attempt_);
   const std::exception_ptr error = failure->second.error;
   if (--failure->second.times == 0) failures.erase(failure);
   detail::TaskDefinition fails = task;
   fails.run = [&](Context&, std::string_view, std::string&) { std::rethrow_exception(error); };
-  return detail::execute(fails, middleware, attempt_);
+  return detail::execute(fails, *core_, middleware, attempt_);
 }
 
 Ran TestApp::State::run(const broker::Delivery& delivery) {

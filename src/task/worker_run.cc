@@ -72,7 +72,7 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   }
   const Time start = worker.at != Time{} ? worker.at : now();
   worker.attempt.begin(delivery, *name, definition->options.timeout, start);
-  Ending ending = execute(*definition, worker.registry->middleware, worker.attempt);
+  Ending ending = execute(*definition, *core_, worker.registry->middleware, worker.attempt);
   finished.outcome = ending.outcome;
   finished.lost = ending.lost;
   finished.delay = ending.delay;
