@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "penstock/options.hpp"
+#include "penstock/trace.hpp"
 
 namespace penstock {
 
@@ -33,6 +34,10 @@ class Context {
   [[nodiscard]] std::uint32_t attempt() const;  // from 1
   [[nodiscard]] Headers headers() const;
   [[nodiscard]] std::optional<std::string> header(std::string_view name) const;
+
+  // The distributed trace that it belongs to, if there is one: that of the HTTP request, or of the
+  // task, that enqueued it. What the task enqueues on its own thread belongs to it, too.
+  [[nodiscard]] std::optional<Trace> trace() const;
 
   // When the worker will lose the task if nobody extends its lease, which the library does by
   // itself; or the end of the task's `timeout`, when that is sooner.

@@ -11,5 +11,6 @@
 #include "penstock/options.hpp"
 #include "penstock/retry.hpp"
 #include "penstock/task.hpp"
+#include "penstock/trace.hpp"
 #include "penstock/workers.hpp"
 #include "penstock/workflow.hpp"

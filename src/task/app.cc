@@ -6,6 +6,7 @@
 #include "task/core.h"
 #include "task/failure.h"
 #include "task/message_state.h"
+#include "task/trace.h"
 #include "task/worker_pool.h"
 
 namespace penstock {
@@ -28,10 +29,11 @@ void check_priority(std::uint8_t priority) {
     throw InvalidInput(fmt::format("priority {}: it must be 0 to 9", priority));
 }
 
-Publishing to_sending(std::string_view queue, const SendOptions& options) {
+Publishing to_sending(std::string_view queue, const SendOptions& options,
+                      const SentHeaders& headers) {
   Publishing publishing;
   publishing.queue = queue;
-  publishing.headers = options.headers;
+  publishing.headers = headers.view();
   publishing.priority = options.priority;
   check_priority(options.priority);
   publishing.delay = options.delay;
@@ -169,7 +171,10 @@ EnqueueCall enqueue_inside(const Chain& chain, const TaskDefinition& task,
 std::vector<std::uint64_t> enqueue(Core& core, const TaskDefinition& task,
                                    const EnqueueOptions& options, const Payloads& payloads) {
   const auto publish = [&](const EnqueueOptions& asked) {
-    return core.publish(to_publishing(task, asked), views_of(payloads), asked.patience);
+    const SentHeaders headers(asked.headers);
+    Publishing publishing = to_publishing(task, asked);
+    publishing.headers = headers.view();
+    return core.publish(std::move(publishing), views_of(payloads), asked.patience);
   };
   if (!core.has_middleware()) return publish(options);
   const auto registry = core.registry();
@@ -182,7 +187,10 @@ std::expected<std::uint64_t, Refusal> try_enqueue(Core& core, const TaskDefiniti
                                                   const EnqueueOptions& options,
                                                   const Payloads& payload) {
   const auto publish = [&](const EnqueueOptions& asked) {
-    return core.try_publish(to_publishing(task, asked), payload.text);
+    const SentHeaders headers(asked.headers);
+    Publishing publishing = to_publishing(task, asked);
+    publishing.headers = headers.view();
+    return core.try_publish(publishing, payload.text);
   };
   if (!core.has_middleware()) return publish(options);
   const auto registry = core.registry();
@@ -255,13 +263,15 @@ std::uint64_t App::send(std::string_view queue, std::string_view body, const Sen
 
 std::expected<std::uint64_t, Refusal> App::try_send(std::string_view queue, std::string_view body,
                                                     const SendOptions& options) {
-  return core_->try_publish(detail::to_sending(queue, options), body);
+  const detail::SentHeaders headers(options.headers);
+  return core_->try_publish(detail::to_sending(queue, options, headers), body);
 }
 
 std::vector<std::uint64_t> App::send_many(std::string_view queue,
                                           std::span<const std::string_view> bodies,
                                           const SendOptions& options) {
-  return core_->publish(detail::to_sending(queue, options), bodies, options.patience);
+  const detail::SentHeaders headers(options.headers);
+  return core_->publish(detail::to_sending(queue, options, headers), bodies, options.patience);
 }
 
 std::vector<Message> App::receive(std::string_view queue, const ReceiveOptions& options) {

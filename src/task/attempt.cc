@@ -5,6 +5,7 @@
 #include "base/headers.h"
 #include "task/core.h"
 #include "task/failure.h"
+#include "task/trace.h"
 
 namespace penstock::detail {
 namespace {
@@ -174,6 +175,10 @@ std::optional<std::string> Context::header(std::string_view name) const {
   const auto found = find_header(attempt_.delivery().headers, name);
   if (!found) return {};
   return std::string(*found);
+}
+
+std::optional<Trace> Context::trace() const {
+  return detail::trace_of(attempt_.delivery());
 }
 
 TimePoint Context::deadline() const {

@@ -1,6 +1,7 @@
 #include "task/execute.h"
 
 #include "task/failure.h"
+#include "task/trace.h"
 #include "wire/json/json.h"
 
 namespace penstock::detail {
@@ -53,6 +54,7 @@ Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, 
   Ending ending;
   bool threw = false;
   try {
+    const TraceScope scope(attempt.delivery());
     Context context(attempt);
     const auto run = [&] {
       ending.text.clear();  // when it runs a second time

@@ -123,6 +123,25 @@ TEST_F(ExecExecutorTest, SaysWhoItIsInTheEnvironment) {
       "\"42 n q 3\"");
 }
 
+TEST_F(ExecExecutorTest, HandsOnTheTraceInTheEnvironment) {
+  auto parsed = CommandTemplate::parse("sh -c 'echo p=$TRACEPARENT s=$TRACESTATE'");
+  ASSERT_TRUE(parsed);
+  const auto clock = make_real_clock();
+  ExecExecutor executor(std::move(*parsed), {}, *clock);
+  EXPECT_EQ(executor.run({.id = "1", .queue = "q", .name = "n", .payload = "{}"}, {}).result,
+            "\"p= s=\"");
+  EXPECT_EQ(executor
+                .run({.id = "1",
+                      .queue = "q",
+                      .name = "n",
+                      .payload = "{}",
+                      .traceparent = "00-a",
+                      .tracestate = "b=c"},
+                     {})
+                .result,
+            "\"p=00-a s=b=c\"");
+}
+
 TEST_F(ExecExecutorTest, TellsExitCodeSignalAndTimeOutApart) {
   EXPECT_EQ(run("sh -c 'echo first; echo bad luck >&2; exit 3'").error, "exit: 3: bad luck");
   EXPECT_EQ(run("sh -c 'kill -SEGV $$'").error, "signal: SIGSEGV");

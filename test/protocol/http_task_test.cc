@@ -69,6 +69,46 @@ TEST_F(HttpTest, OptionsOfATaskAreObeyed) {
   EXPECT_EQ(failed.text("/error"), "ValueError: no");
 }
 
+constexpr std::string_view kParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+std::string trace_fields(std::string_view parent) {
+  return "Traceparent: " + std::string(parent) + "\r\ntracestate: rojo=1\r\nTraceState: b=2\r\n";
+}
+
+TEST_F(HttpTest, TheTraceOfARequestIsKeptWithItsTask) {
+  ask("POST /v1/tasks/t", "{}", trace_fields(kParent));
+  ask("POST /v1/queues/default/messages", "x", trace_fields(kParent));
+  const std::string headers =
+      R"({"traceparent":")" + std::string(kParent) + R"(","tracestate":"rojo=1,b=2"})";
+  for (int n = 0; n < 2; ++n)
+    EXPECT_EQ(ask("POST /v1/queues/default/lease").text("/messages/0/headers"), headers);
+}
+
+TEST_F(HttpTest, ATraceThatTheGrammarDoesNotAllowIsLeftOut) {
+  for (const std::string& fields :
+       {trace_fields("00-nonsense"),
+        "traceparent: " + std::string(kParent) + "\r\n" + trace_fields(kParent)}) {
+    EXPECT_EQ(ask("POST /v1/tasks/t", "{}", fields).status, 202);
+    EXPECT_EQ(ask("POST /v1/queues/default/lease").text("/messages/0/headers"), "{}");
+  }
+}
+
+TEST_F(HttpTest, EveryLineOfABatchIsOfTheRequestsTraceUnlessItNamesItsOwn) {
+  const std::string own = R"({"traceparent":"mine"})";
+  ask("POST /v1/queues/q/messages",
+      R"({"body":"1"})"
+      "\n"
+      R"({"body":"2","headers":{"a":"b"}})"
+      "\n"
+      R"({"body":"3","headers":)" +
+          own + "}",
+      "Content-Type: application/x-ndjson\r\ntraceparent: " + std::string(kParent) + "\r\n");
+  const auto next = [&] { return ask("POST /v1/queues/q/lease").text("/messages/0/headers"); };
+  EXPECT_EQ(next(), R"({"traceparent":")" + std::string(kParent) + R"("})");
+  EXPECT_EQ(next(), R"({"a":"b","traceparent":")" + std::string(kParent) + R"("})");
+  EXPECT_EQ(next(), own);
+}
+
 TEST_F(HttpTest, ACancelledTaskIsNotRunAndARunningOneLearnsOfIt) {
   ask("POST /v1/tasks/t");
   EXPECT_EQ(ask("DELETE /v1/tasks/1").status, 200);

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/text.h"
+#include "base/trace_context.h"
 #include "cli/commands/commands.h"
 #include "cli/connection.h"
 #include "cli/format.h"
@@ -59,8 +60,10 @@ class Teller final : public WorkerPoolWatcher {
     if (options_.json) {
       print_json(json_of(work, ending, settled));
     } else if (!options_.quiet && ending.kind == Ending::Kind::failed) {
-      fmt::print(stderr, "task {} {} attempt {} failed: {}\n", work.id, shown(work.name),
-                 work.attempt, shown(ending.error));
+      const auto trace = parse_traceparent(work.traceparent);
+      fmt::print(stderr, "task {} {} attempt {}{}{} failed: {}\n", work.id, shown(work.name),
+                 work.attempt, trace ? " trace " : "", trace ? trace->trace_id : "",
+                 shown(ending.error));
     }
   }
   void on_server_lost(const Error& error) override {
@@ -79,6 +82,8 @@ class Teller final : public WorkerPoolWatcher {
                                           : ending.kind == Kind::failed ? "failed"
                                                                         : "stopped"},
                                {"settled", settled}};
+    if (const auto trace = parse_traceparent(work.traceparent))
+      object["trace_id"] = trace->trace_id;
     if (ending.kind == Kind::failed) object["error"] = ending.error;
     return object;
   }

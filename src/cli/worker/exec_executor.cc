@@ -27,6 +27,9 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
                   .output_bytes_max = options_.output_bytes_max,
                   .timeout = options_.timeout,
                   .kill_after = options_.kill_after};
+  // As OpenTelemetry hands contexts on between processes.
+  if (!work.traceparent.empty()) program.environment.push_back("TRACEPARENT=" + work.traceparent);
+  if (!work.tracestate.empty()) program.environment.push_back("TRACESTATE=" + work.tracestate);
   auto end = run_program(program, clock_, stop);
   if (!end) return Ending::failed("spawn: " + end.error().message);
   switch (end->kind) {

@@ -17,6 +17,8 @@ struct Work {
   std::string name;
   std::uint32_t attempt = 1;  // this one included
   std::string payload;        // of a task: {"args":[...],"kwargs":{...}}
+  // W3C Trace Context, as the task was enqueued with; empty when it was not, or wrongly.
+  std::string traceparent{}, tracestate{};
 };
 
 // What became of an attempt.

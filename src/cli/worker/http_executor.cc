@@ -101,6 +101,8 @@ Ending HttpExecutor::run(const Work& work, std::stop_token stop) {
   if (!work.name.empty()) headers.add("Penstock-Task: " + work.name);
   headers.add("Penstock-Queue: " + work.queue);
   headers.add("Penstock-Attempt: " + std::to_string(work.attempt));
+  if (!work.traceparent.empty()) headers.add("traceparent: " + work.traceparent);
+  if (!work.tracestate.empty()) headers.add("tracestate: " + work.tracestate);
   // Curl would wait for a "100 Continue" before larger bodies.
   headers.add("Expect:");
   Answer answer{{}, options_.answer_bytes_max};

@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "base/trace_context.h"
 #include "cli/interrupt.h"
 
 namespace penstock::cli {
@@ -20,6 +21,14 @@ constexpr Duration kResizeEvery = 1s;
 bool may_pass(ErrorCode code) {
   return code == ErrorCode::closed || code == ErrorCode::timeout || code == ErrorCode::busy ||
          code == ErrorCode::io;
+}
+
+void read_trace(const std::vector<client::Header>& headers, Work& work) {
+  for (const auto& [name, value] : headers) {
+    if (name == kTraceParentHeader && parse_traceparent(value)) work.traceparent = value;
+    if (name == kTraceStateHeader && is_valid_tracestate(value)) work.tracestate = value;
+  }
+  if (work.traceparent.empty()) work.tracestate.clear();
 }
 
 }  // namespace
@@ -143,11 +152,12 @@ void WorkerPool::run_one(Slot& slot, client::TakenTask task) {
   if (out_of_time_) attempt->end(Attempt::Stopped::out_of_time);
   running_.fetch_add(1);
 
-  const Work work{.id = std::to_string(attempt->task.id.value),
-                  .queue = attempt->task.queue,
-                  .name = attempt->task.name,
-                  .attempt = attempt->task.attempts,
-                  .payload = std::move(attempt->task.payload)};
+  Work work{.id = std::to_string(attempt->task.id.value),
+            .queue = attempt->task.queue,
+            .name = attempt->task.name,
+            .attempt = attempt->task.attempts,
+            .payload = std::move(attempt->task.payload)};
+  read_trace(attempt->task.headers, work);
   const Time started = clock_.now();
   const Ending ending = executor_.run(work, attempt->stop.get_token());
   if (ending.kind != Ending::Kind::stopped) learn_service((clock_.now() - started).count());

@@ -1,6 +1,7 @@
 #include "protocol/http/batch.h"
 
 #include "base/text.h"
+#include "base/trace_context.h"
 #include "protocol/http/raw_json.h"
 
 namespace penstock::protocol::http {
@@ -57,6 +58,7 @@ Result<void> Batch::read_line(std::string_view line) {
     if (is_body(field.name)) continue;
     rest.append(rest.empty() ? "{\"" : ",\"").append(field.name).append("\":").append(field.value);
   }
+  message.headers = trace_;
   if (rest.empty()) return fields.apply(now_, message);
   rest.push_back('}');
   auto value = wire::json::parse(rest, {.max_bytes = kFieldBytesMax});
@@ -105,6 +107,9 @@ Result<void> Batch::read_headers(const boost::json::object& headers,
     }
     if (auto added = add_header(writer, name, {text->data(), text->size()}); !added) return added;
   }
+  if (!find_header(writer.view(), kTraceParentHeader))
+    for_each_header(
+        trace_, [&](std::string_view name, std::string_view value) { writer.add(name, value); });
   message.headers = writer.view();
   return {};
 }

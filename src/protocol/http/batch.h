@@ -18,7 +18,9 @@ class Batch {
  public:
   // `defaults` hold for lines that don't say otherwise; a key among them becomes "<key>/<index>"
   // for each line, so that repeating the batch repeats each of its messages.
-  Batch(const MessageFields& defaults, Time now) : defaults_(defaults), now_(now) {}
+  // `trace` is headers of every line that names no trace itself. Both outlive the batch.
+  Batch(const MessageFields& defaults, Time now, ByteView trace)
+      : defaults_(defaults), now_(now), trace_(trace) {}
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
@@ -39,6 +41,7 @@ class Batch {
 
   const MessageFields& defaults_;
   const Time now_;
+  const ByteView trace_;
   std::vector<engine::MessageInput> messages_;  // at most lines_max
   // What views point into; deques, because their elements stay where they are.
   std::deque<std::string> texts_;

@@ -37,7 +37,9 @@ void on_batch_published(Exchange& exchange, const broker::Published& published) 
 }
 
 void post_batch(Exchange& exchange, const PublishFields& fields) {
-  Batch batch(fields.message, exchange.now());
+  HeaderWriter trace;
+  read_trace(exchange.fields(), trace);
+  Batch batch(fields.message, exchange.now(), trace.view());
   const auto lines_max = exchange.service().settings().batch_max;
   if (const auto good = batch.read(exchange.body(), lines_max); !good) {
     return exchange.answer_error(good.error());
@@ -72,6 +74,7 @@ void post_messages(Exchange& exchange) {
     return exchange.answer_error(read.error());
   }
   if (is_batch(exchange.fields().value("Content-Type"))) return post_batch(exchange, fields);
+  read_trace(exchange.fields(), exchange.headers);
   engine::MessageInput message;
   message.body = as_bytes(exchange.body());
   message.headers = exchange.headers.view();

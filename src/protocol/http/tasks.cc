@@ -145,6 +145,7 @@ void post_task(Exchange& exchange) {
   }
   const auto payload = payload_of(*body);
   if (!payload) return exchange.answer_error(payload.error());
+  read_trace(exchange.fields(), exchange.headers);
   exchange.headers.add(kTaskHeader, name);
   engine::MessageInput message;
   message.body = as_bytes(*payload);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "base/trace_context.h"
 
 namespace penstock::protocol::http {
 namespace {
@@ -209,6 +210,23 @@ Result<void> read_publish_fields(const wire::http::Fields& fields, PublishFields
     }
   }
   return {};
+}
+
+void read_trace(const wire::http::Fields& fields, HeaderWriter& headers) {
+  std::string_view parent;
+  std::string state;
+  for (const auto& field : fields.all()) {
+    if (ascii_lower(field.name.front()) != 't') continue;
+    if (ascii_iequals(field.name, kTraceParentHeader)) {
+      if (!parent.empty()) return;  // two parents are none
+      parent = field.value;
+    } else if (ascii_iequals(field.name, kTraceStateHeader)) {
+      state.append(state.empty() ? "" : ",").append(field.value);
+    }
+  }
+  if (!parse_traceparent(parent) || find_header(headers.view(), kTraceParentHeader)) return;
+  headers.add(kTraceParentHeader, parent);
+  if (is_valid_tracestate(state)) headers.add(kTraceStateHeader, state);
 }
 
 Result<void> add_header(HeaderWriter& headers, std::string_view name, std::string_view value) {

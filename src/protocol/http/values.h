@@ -65,6 +65,10 @@ struct PublishFields {
 [[nodiscard]] Result<void> read_publish_fields(const wire::http::Fields& fields,
                                                PublishFields& into, HeaderWriter& headers);
 
+// `traceparent` and `tracestate` of the request become headers of the message, unless it names some
+// itself. What the grammar of W3C Trace Context does not allow is left out, as that asks for.
+void read_trace(const wire::http::Fields& fields, HeaderWriter& headers);
+
 // Adds a header of a message; those that are Penstock's own are refused.
 [[nodiscard]] Result<void> add_header(HeaderWriter& headers, std::string_view name,
                                       std::string_view value);
