@@ -94,6 +94,12 @@ if(TARGET penstock_task AND EXISTS "${CMAKE_SOURCE_DIR}/include/penstock/penstoc
   write_basic_package_version_file("${CMAKE_BINARY_DIR}/penstockConfigVersion.cmake"
     COMPATIBILITY SameMinorVersion)
   install(TARGETS penstock_library EXPORT penstock ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  foreach(database sqlite postgres)
+    if(TARGET penstock_outbox_${database})
+      install(TARGETS penstock_outbox_${database} EXPORT penstock
+        ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+    endif()
+  endforeach()
   install(EXPORT penstock NAMESPACE penstock:: FILE penstockTargets.cmake
     DESTINATION "${package_dir}")
   install(FILES "${CMAKE_BINARY_DIR}/penstockConfig.cmake"

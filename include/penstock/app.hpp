@@ -33,6 +33,9 @@ namespace penstock {
 namespace testing {
 class TestApp;
 }
+namespace outbox {
+class Drainer;
+}
 
 namespace detail {
 
@@ -208,6 +211,7 @@ class App {
 
  private:
   friend class testing::TestApp;
+  friend class outbox::Drainer;
   explicit App(std::shared_ptr<detail::Core> core);
   void add_definition(const std::shared_ptr<const detail::TaskDefinition>& definition);
 

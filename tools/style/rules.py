@@ -24,6 +24,7 @@ LAYERS = {
     "client": ("base", "os", "flow", "wire", "net"),
     "gateway": ("base", "os", "flow", "wire", "net", "broker", "protocol", *VOCABULARY),
     "task": ("base", "os", "flow", "wire", "broker", "client", "penstock", *VOCABULARY),
+    "outbox": ("penstock",),
     "server": ("base", "os", "flow", "wire", "engine", "net", "journal", "broker", "protocol",
                "client", "gateway", "task", "penstock"),
     "cli": ("base", "os", "flow", "wire", "engine", "net", "journal", "broker", "protocol",
