@@ -24,6 +24,7 @@
 #include "penstock/message.hpp"
 #include "penstock/middleware.hpp"
 #include "penstock/options.hpp"
+#include "penstock/schedule.hpp"
 #include "penstock/task.hpp"
 #include "penstock/workers.hpp"
 #include "penstock/workflow.hpp"
@@ -55,6 +56,8 @@ struct Payloads {
                                                                 const TaskDefinition& task,
                                                                 const EnqueueOptions& options,
                                                                 const Payloads& payload);
+bool schedule(Core& core, std::string_view name, const When& when, const ScheduleOptions& how,
+              const TaskDefinition& task, const EnqueueOptions& options, const Payloads& payload);
 
 }  // namespace detail
 
@@ -166,6 +169,41 @@ class App {
   [[nodiscard]] Workflow<R> workflow(std::uint64_t id) const {
     return Workflow<R>(core_, id);
   }
+
+  // ---- schedules
+
+  // Submits the task whenever its time comes, until unschedule(): whoever is there then, this
+  // program need not be. A schedule of that name is changed, and left as it is when nothing
+  // differs, so a program may say it at every start. True: it is new. Throws InvalidInput (a line
+  // that cannot be read, or never fires; no such zone; `delay`, `at` or `expires`, which have no
+  // meaning here).
+  template <class R, class... Args, class... Given>
+  bool schedule(std::string_view name, const When& when, const Task<R(Args...)>& task,
+                Given&&... given) {
+    return schedule(name, when, ScheduleOptions{}, Call<R(Args...)>{task, {}},
+                    std::forward<Given>(given)...);
+  }
+  template <class R, class... Args, class... Given>
+  bool schedule(std::string_view name, const When& when, const ScheduleOptions& how,
+                const Task<R(Args...)>& task, Given&&... given) {
+    return schedule(name, when, how, Call<R(Args...)>{task, {}}, std::forward<Given>(given)...);
+  }
+  template <class R, class... Args, class... Given>
+  bool schedule(std::string_view name, const When& when, const ScheduleOptions& how,
+                const Call<R(Args...)>& call, Given&&... given) {
+    check_arguments<Task<R(Args...)>, sizeof...(Args), Given...>();
+    detail::Payloads payload;
+    Task<R(Args...)>::write_payload(payload.text, std::forward<Given>(given)...);
+    payload.close();
+    return detail::schedule(*core_, name, when, how, *call.task.definition(), call.options,
+                            payload);
+  }
+  // Throw NotFound.
+  void unschedule(std::string_view name);
+  void pause_schedule(std::string_view name);
+  void resume_schedule(std::string_view name);
+  // Once more, now; the task's id. Throws Refused.
+  std::uint64_t trigger_schedule(std::string_view name);
 
   // A job made earlier, perhaps by another process. Whether there is one, its status says.
   template <class R>

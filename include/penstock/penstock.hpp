@@ -10,6 +10,7 @@
 #include "penstock/middleware.hpp"
 #include "penstock/options.hpp"
 #include "penstock/retry.hpp"
+#include "penstock/schedule.hpp"
 #include "penstock/task.hpp"
 #include "penstock/trace.hpp"
 #include "penstock/workers.hpp"

@@ -236,6 +236,34 @@ Request<std::uint64_t> replace_task(std::string_view lease, std::string_view jso
   return Words("TASK.REPLACE").add(lease).add(json).request(read_count);
 }
 
+Request<bool> put_schedule(std::string_view name, std::string_view when,
+                           const ScheduleOptions& options) {
+  Words words("SCHEDULE.PUT");
+  words.add(name).add(when).option("ZONE", options.zone).option("QUEUE", options.queue);
+  words.option("TASK", options.task).option("ARGS", options.args).option("BODY", options.body);
+  words.option("PRIORITY", options.priority);
+  words.option("KEY", options.key).option("GROUP", options.group);
+  for (const auto& [header, value] : options.headers) words.add("HEADER").add(header).add(value);
+  words.option("MAXATTEMPTS", options.max_attempts);
+  if (options.backoff) words.add("BACKOFF").add(backoff_text(*options.backoff));
+  words.option("LEASE", options.lease).option("RESULTTTL", options.result_ttl);
+  words.option("MISSED", options.missed).option("OVERLAP", options.overlap);
+  if (options.paused) words.add("PAUSED").add(*options.paused ? "yes" : "no");
+  return words.request(read_flag);
+}
+Request<bool> remove_schedule(std::string_view name) {
+  return Words("SCHEDULE.DELETE").add(name).request(read_ok);
+}
+Request<bool> pause_schedule(std::string_view name) {
+  return Words("SCHEDULE.PAUSE").add(name).request(read_ok);
+}
+Request<bool> resume_schedule(std::string_view name) {
+  return Words("SCHEDULE.RESUME").add(name).request(read_ok);
+}
+Request<MessageId> trigger_schedule(std::string_view name) {
+  return Words("SCHEDULE.TRIGGER").add(name).request(read_id);
+}
+
 Request<bool> declare(std::string_view queue, std::span<const OptionText> options) {
   Words words("QUEUE.DECLARE");
   words.add(queue);

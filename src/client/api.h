@@ -167,6 +167,27 @@ struct TaskStatus {
 // The task is done, with a workflow in its place. 0: its lease was lost.
 [[nodiscard]] Request<std::uint64_t> replace_task(std::string_view lease, std::string_view json);
 
+// ---- schedules
+
+// What it publishes, as with submit(); delay, at, expires and wait have no meaning here.
+struct ScheduleOptions : TaskOptions {
+  std::string zone{};  // empty = UTC
+  std::string task{};  // empty: a plain message, `body`
+  std::string args{};  // of the task, a JSON array
+  std::string body{};
+  std::string missed{};   // "skip", "once", "all"; empty = once
+  std::string overlap{};  // "allow", "skip", "queue"; empty = allow
+  std::optional<bool> paused{};
+};
+// True: it is new. `when` is a cron line, "@every 90s" or "@at 2026-12-24T18:00".
+[[nodiscard]] Request<bool> put_schedule(std::string_view name, std::string_view when,
+                                         const ScheduleOptions& options = {});
+[[nodiscard]] Request<bool> remove_schedule(std::string_view name);
+[[nodiscard]] Request<bool> pause_schedule(std::string_view name);
+[[nodiscard]] Request<bool> resume_schedule(std::string_view name);
+// What it published.
+[[nodiscard]] Request<MessageId> trigger_schedule(std::string_view name);
+
 // ---- queues
 
 using OptionText = std::pair<std::string, std::string>;  // name, value

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "flow/zone.h"
 #include "task/core.h"
 #include "task/failure.h"
 #include "task/message_state.h"
@@ -206,7 +207,47 @@ std::expected<std::uint64_t, Refusal> try_enqueue(Core& core, const TaskDefiniti
   return call.ids.front();
 }
 
+bool schedule(Core& core, std::string_view name, const When& when, const ScheduleOptions& how,
+              const TaskDefinition& task, const EnqueueOptions& options, const Payloads& payload) {
+  if (options.delay != Duration(0) || options.at || options.expires)
+    throw InvalidInput("a schedule says itself when: delay, at and expires have no meaning for it");
+  Scheduling scheduling;
+  scheduling.name = name;
+  scheduling.when = when.text;
+  scheduling.zone = when.zone;
+  scheduling.publishing = to_publishing(task, options);
+  scheduling.body = payload.text;
+  scheduling.missed = static_cast<engine::Missed>(how.missed);
+  scheduling.overlap = static_cast<engine::Overlap>(how.overlap);
+  scheduling.paused = how.paused;
+  return value_or_throw(core.backend().put_schedule(scheduling));
+}
+
 }  // namespace detail
+
+// ---- schedules
+
+When every(Duration interval) {
+  return {"@every " + format_duration(interval), "UTC"};
+}
+When at(TimePoint time) {
+  return {"@at " + flow::utc_text(detail::to_time(time)), "UTC"};
+}
+
+void App::unschedule(std::string_view name) {
+  detail::value_or_throw(core_->backend().remove_schedule(name));
+}
+void App::pause_schedule(std::string_view name) {
+  detail::value_or_throw(core_->backend().pause_schedule(name, true));
+}
+void App::resume_schedule(std::string_view name) {
+  detail::value_or_throw(core_->backend().pause_schedule(name, false));
+}
+std::uint64_t App::trigger_schedule(std::string_view name) {
+  const auto answer = detail::value_or_throw(core_->backend().trigger_schedule(name));
+  if (!answer) throw Refused(detail::to_refusal(answer.error()));
+  return answer->front().value;
+}
 
 // ---- App
 

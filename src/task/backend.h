@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "broker/reply.h"
 #include "engine/command.h"
+#include "engine/schedule.h"
 #include "engine/workflow.h"
 
 namespace penstock::broker {
@@ -48,6 +49,16 @@ struct Publishing {
   body.remove_suffix(kAfter.size());
   return body;
 }
+
+// A task that is submitted whenever its time comes.
+struct Scheduling {
+  std::string_view name, when, zone;
+  Publishing publishing;
+  std::string_view body;
+  engine::Missed missed = engine::Missed::once;
+  engine::Overlap overlap = engine::Overlap::allow;
+  std::optional<bool> paused{};
+};
 
 using Ids = std::vector<MessageId>;
 using PublishAnswer = std::expected<Ids, broker::Refused>;
@@ -113,6 +124,12 @@ class Backend {
   [[nodiscard]] virtual Result<void> resume_workflow(MessageId id) = 0;
   // False or Error::not_found when it had ended, or never was.
   [[nodiscard]] virtual Result<bool> cancel(MessageId id) = 0;
+
+  // True: it is new.
+  [[nodiscard]] virtual Result<bool> put_schedule(const Scheduling& scheduling) = 0;
+  [[nodiscard]] virtual Result<void> remove_schedule(std::string_view name) = 0;
+  [[nodiscard]] virtual Result<void> pause_schedule(std::string_view name, bool paused) = 0;
+  [[nodiscard]] virtual Result<PublishAnswer> trigger_schedule(std::string_view name) = 0;
 
   using Options = std::vector<std::pair<std::string, std::string>>;
   [[nodiscard]] virtual Result<void> declare(std::string_view queue, const Options& options) = 0;

@@ -132,6 +132,10 @@ class Embedded final : public Backend {
   Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
   Result<bool> cancel(MessageId id) override;
+  Result<bool> put_schedule(const Scheduling& scheduling) override;
+  Result<void> remove_schedule(std::string_view name) override;
+  Result<void> pause_schedule(std::string_view name, bool paused) override;
+  Result<PublishAnswer> trigger_schedule(std::string_view name) override;
   Result<void> declare(std::string_view queue, const Options& options) override;
   Result<std::uint64_t> remove(std::string_view queue) override;
   Result<std::uint64_t> purge(std::string_view queue) override;
@@ -308,6 +312,49 @@ Result<bool> Embedded::cancel(MessageId id) {
   return ask_for<bool, broker::Done>(
       [&](Broker& broker, broker::Tag tag) { broker.cancel_task(session_, tag, id); },
       [](const broker::Done& done) { return done.count > 0; });
+}
+
+Result<bool> Embedded::put_schedule(const Scheduling& scheduling) {
+  const auto& publishing = scheduling.publishing;
+  HeaderWriter headers;
+  if (!publishing.task.empty()) headers.add(kTaskHeader, publishing.task);
+  for (const auto& [name, value] : publishing.headers) headers.add(name, value);
+  engine::ScheduleSpec spec;
+  spec.name = scheduling.name;
+  spec.when = scheduling.when;
+  spec.zone = scheduling.zone;
+  spec.queue = publishing.queue;
+  spec.body = as_bytes(scheduling.body);
+  spec.headers = headers.view();
+  spec.priority = publishing.priority;
+  spec.task = !publishing.task.empty();
+  spec.key = publishing.key;
+  spec.group = publishing.group;
+  spec.policy = publishing.policy;
+  spec.missed = scheduling.missed;
+  spec.overlap = scheduling.overlap;
+  spec.paused = scheduling.paused;
+  return ask_for<bool, broker::Done>(
+      [&](Broker& broker, broker::Tag tag) { broker.put_schedule(session_, tag, spec); },
+      [](const broker::Done& done) { return done.created; });
+}
+
+Result<void> Embedded::remove_schedule(std::string_view name) {
+  return ask_for<void, broker::Done>(
+      [&](Broker& broker, broker::Tag tag) { broker.remove_schedule(session_, tag, name); },
+      [](const broker::Done&) { return Result<void>(); });
+}
+
+Result<void> Embedded::pause_schedule(std::string_view name, bool paused) {
+  return ask_for<void, broker::Done>(
+      [&](Broker& broker, broker::Tag tag) { broker.pause_schedule(session_, tag, name, paused); },
+      [](const broker::Done&) { return Result<void>(); });
+}
+
+Result<PublishAnswer> Embedded::trigger_schedule(std::string_view name) {
+  return ask<PublishAnswer>(
+      [&](Broker& broker, broker::Tag tag) { broker.trigger_schedule(session_, tag, name); },
+      to_publish_answer);
 }
 
 Result<void> Embedded::declare(std::string_view queue, const Options& options) {

@@ -270,6 +270,14 @@ class Remote final : public Backend {
     if (!answer) return fail(answer.error());
     return *answer > 0;
   }
+  Result<bool> put_schedule(const Scheduling& scheduling) override;
+  Result<void> remove_schedule(std::string_view name) override {
+    return done(ask(client::remove_schedule(name)));
+  }
+  Result<void> pause_schedule(std::string_view name, bool paused) override {
+    return done(ask(paused ? client::pause_schedule(name) : client::resume_schedule(name)));
+  }
+  Result<PublishAnswer> trigger_schedule(std::string_view name) override;
   Result<void> declare(std::string_view queue, const Options& options) override;
   Result<std::uint64_t> remove(std::string_view queue) override {
     return ask(client::remove_queue(queue));
@@ -284,6 +292,9 @@ class Remote final : public Backend {
   void close() override { closing_.request_stop(); }
 
  private:
+  [[nodiscard]] static Result<void> done(const Result<bool>& answer) {
+    return answer ? Result<void>() : fail(answer.error());
+  }
   template <class T>
   Result<T> ask(const client::Request<T>& request) {
     if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
@@ -391,6 +402,27 @@ Result<OwnedStatus> Remote::task(MessageId id, Duration wait) {
     if (answer->ended() || answer->state == "unknown" || now() >= until)
       return to_status(std::move(*answer));
   }
+}
+
+Result<bool> Remote::put_schedule(const Scheduling& scheduling) {
+  client::ScheduleOptions options;
+  static_cast<client::TaskOptions&>(options) = to_options(scheduling.publishing);
+  options.zone = scheduling.zone;
+  options.task = scheduling.publishing.task;
+  options.args = arguments_of(scheduling.body);
+  options.missed = engine::name_of(scheduling.missed);
+  options.overlap = engine::name_of(scheduling.overlap);
+  options.paused = scheduling.paused;
+  return ask(client::put_schedule(scheduling.name, scheduling.when, options));
+}
+
+Result<PublishAnswer> Remote::trigger_schedule(std::string_view name) {
+  if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
+  const auto answer = client_->call(client::trigger_schedule(name));
+  if (answer) return PublishAnswer(Ids{*answer});
+  if (answer.error().refusal)
+    return PublishAnswer(std::unexpected(to_refused(*answer.error().refusal)));
+  return failed(answer);
 }
 
 Result<void> Remote::declare(std::string_view queue, const Options& options) {

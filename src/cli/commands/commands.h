@@ -12,6 +12,7 @@ Action set_up_run(CLI::App& app);
 Action set_up_worker(CLI::App& app);
 Action set_up_queue(CLI::App& app);
 Action set_up_task(CLI::App& app);
+Action set_up_schedule(CLI::App& app);
 Action set_up_user(CLI::App& app);
 Action set_up_vhost(CLI::App& app);
 Action set_up_workflow(CLI::App& app);

@@ -36,6 +36,15 @@ void post_task(Exchange&);
 void get_task(Exchange&);
 void delete_task(Exchange&);
 
+// schedules.cc
+void put_schedule(Exchange&);
+void get_schedule(Exchange&);
+void get_schedules(Exchange&);
+void delete_schedule(Exchange&);
+void pause_schedule(Exchange&);
+void resume_schedule(Exchange&);
+void trigger_schedule(Exchange&);
+
 // users.cc
 void get_users(Exchange&);
 void get_user(Exchange&);

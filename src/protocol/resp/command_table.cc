@@ -121,6 +121,26 @@ constexpr Command kCommands[] = {
     {"WORKFLOW.LIST", -1, workflow_list, "workflows", "[AFTER id] [LIMIT n]",
      "Workflows in the order of their ids, without trees and values.", "WORKFLOW.LIST LIMIT 20",
      "array of maps"},
+    // ---- schedules
+    {"SCHEDULE.PUT", -3, schedule_put, "schedules",
+     "name when [ZONE z] [QUEUE q] [BODY body | TASK name [ARGS json] [KWARGS json]] "
+     "[PRIORITY 0..9] [KEY k] [GROUP g] [HEADER name value]... [MAXATTEMPTS n] [BACKOFF b] "
+     "[LEASE d] [RESULTTTL d] [MISSED skip|once|all] [OVERLAP allow|skip|queue] [PAUSED yes|no]",
+     "Makes a schedule, or changes the one of that name; when is a cron line, @every or @at.",
+     "SCHEDULE.PUT nightly '30 3 * * *' ZONE Europe/Berlin TASK report",
+     "integer: 1 when it is new"},
+    {"SCHEDULE.DELETE", 2, schedule_delete, "schedules", "name", "Deletes a schedule.",
+     "SCHEDULE.DELETE nightly", "OK"},
+    {"SCHEDULE.PAUSE", 2, schedule_pause, "schedules", "name", "Fires no more until resumed.",
+     "SCHEDULE.PAUSE nightly", "OK"},
+    {"SCHEDULE.RESUME", 2, schedule_resume, "schedules", "name",
+     "Fires again; what came meanwhile is not made up for.", "SCHEDULE.RESUME nightly", "OK"},
+    {"SCHEDULE.TRIGGER", 2, schedule_trigger, "schedules", "name", "Fires once more, now.",
+     "SCHEDULE.TRIGGER nightly", "id"},
+    {"SCHEDULE.GET", 2, schedule_get, "schedules", "name", "A schedule, and what became of it.",
+     "SCHEDULE.GET nightly", "map"},
+    {"SCHEDULE.LIST", 1, schedule_list, "schedules", "",
+     "All schedules, without what they publish.", "SCHEDULE.LIST", "array of maps"},
     // ---- server
     {"STATUS", 1, status, "server", "", "Figures of the whole server.", "STATUS", "map"},
     {"INFO", -1, info, "server", "[section]", "The same as text, in the form of Redis.",

@@ -18,7 +18,8 @@ struct Command {
   std::string_view name;  // upper case
   int arity;              // words, the name included; negative: at least so many
   Handler handler;
-  std::string_view group;    // "connection", "queues", "messages", "leases", "tasks", "server"
+  std::string_view
+      group;  // "connection", "queues", "messages", "leases", "tasks", "schedules", "server"
   std::string_view syntax;   // what follows the name
   std::string_view summary;  // one line
   std::string_view example;
@@ -79,6 +80,14 @@ Result<void> task_replace(Session& session, Args args);
 Result<void> workflow_submit(Session& session, Args args);
 Result<void> workflow_resume(Session& session, Args args);
 Result<void> workflow_list(Session& session, Args args);
+// ---- schedules.cc
+Result<void> schedule_put(Session& session, Args args);
+Result<void> schedule_delete(Session& session, Args args);
+Result<void> schedule_pause(Session& session, Args args);
+Result<void> schedule_resume(Session& session, Args args);
+Result<void> schedule_trigger(Session& session, Args args);
+Result<void> schedule_get(Session& session, Args args);
+Result<void> schedule_list(Session& session, Args args);
 // ---- status.cc
 Result<void> status(Session& session, Args args);
 Result<void> info(Session& session, Args args);

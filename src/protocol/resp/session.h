@@ -68,6 +68,13 @@ class Session final : public Conversation, public broker::ReplySink {
     answer([](wire::resp::ReplyWriter to) { to.ok(); });
   }
   void answer_error(std::string_view text);
+  // `write` is called now; what it wrote goes out when all that was decided so far is durable.
+  template <class Write>
+  void answer_when_durable(Write write) {
+    const auto tag = ask([](wire::resp::ReplyWriter&, const broker::Reply&, Slot&) {});
+    write(writer(replies_.buffer(tag)));
+    broker().barrier(id(), tag);
+  }
   // A place for the answer that the broker will give; `encode` makes its bytes. The tag goes along
   // with the command to the broker, `parts` times.
   [[nodiscard]] broker::Tag ask(Encode encode, std::uint32_t parts = 1);
