@@ -14,7 +14,6 @@
 #include <numeric>
 #include <penstock/penstock.hpp>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -108,9 +107,10 @@ void say_lateness(penstock::App& app, std::size_t count) {
     (void)app.enqueue_many(kDue.with(options), batch);
   std::vector<double> all;
   while (all.size() < count) {
-    const auto some = app.enqueue(kLate).get();
+    penstock::EnqueueOptions later;  // meanwhile the worker does other things
+    later.delay = std::chrono::milliseconds(200);
+    const auto some = app.enqueue(kLate.with(later)).get();
     all.insert(all.end(), some.begin(), some.end());
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));  // the worker does other things
   }
   std::printf("{\"late_p50\": %.3f, \"late_p99\": %.3f}\n", percentile(all, 0.5) / 1e3,
               percentile(all, 0.99) / 1e3);

@@ -5,6 +5,7 @@
 #include "base/headers.h"
 #include "task/core.h"
 #include "task/failure.h"
+#include "task/trace.h"
 #include "wire/json/json.h"
 
 namespace penstock::detail {
@@ -100,7 +101,8 @@ ByteView FlatWorkflow::headers_of(const FlowNode& node) {
   const auto [found, is_new] = headers_.try_emplace(&node);
   if (is_new) {
     HeaderWriter headers;
-    for (const auto& [name, value] : node.options.headers) headers.add(name, value);
+    const SentHeaders sent(node.options.headers);
+    for (const auto& [name, value] : sent.view()) headers.add(name, value);
     headers.add(kTaskHeader, node.task->name);
     found->second.assign(headers.view().begin(), headers.view().end());
   }
