@@ -44,8 +44,16 @@ void Broker::Impl::submit(SessionId session, Tag tag, const engine::WorkflowInpu
 }
 
 // Of a record {"args":[...]} in the arena, from `begin` on: what the steps before gave goes first.
-// False: it cannot be had, and the step has failed because of that.
+// False: it cannot be had, and the step has failed because of that; or its lease is over already,
+// and what it would be given may be gone, as its workflow was resumed or forgotten.
 bool Broker::Impl::give_input(const engine::Leased& leased, std::size_t begin) {
+  const auto& state = engine_.state();
+  const auto slot = state.find(leased.id);
+  if (slot == 0) return false;
+  const auto& message = state.messages[slot];
+  const bool over =
+      message.state != engine::MessageState::leased || message.deliveries != leased.lease.delivery;
+  if (over && state.workflows.find_step(leased.id) != 0) return false;
   input_.clear();
   auto given = engine_.append_input(leased.id, input_);
   if (!given) {

@@ -246,6 +246,24 @@ TEST_F(WorkflowTest, AnErrorThatWasCollectedOutlivesAResumption) {
   EXPECT_EQ(state(id), TaskState::done);
 }
 
+TEST_F(WorkflowTest, AStepWhoseLeaseIsOverBeforeItIsToldIsNotDelivered) {
+  Tree a = step("a");
+  a.on_error = {step("told")};
+  const auto id = submitted(a);
+  EXPECT_NE(run_badly("oops"), "nothing");
+  engine::Take take;
+  take.queues = {"w"};
+  broker->take(session, ++tag, take);
+  const auto taken = tag;
+  broker->turn();  // it has its lease, which is not on the disk yet
+  clock.advance(1h);
+  broker->turn();
+  EXPECT_EQ(resume(id).kind, "done");
+  EXPECT_TRUE(wait(taken).messages.empty()) << "there is no error any more that it could be given";
+  EXPECT_EQ(run("1"), "[\"a\"]");
+  EXPECT_EQ(state(id), TaskState::done);
+}
+
 TEST_F(WorkflowTest, AWaitEndsWithTheWorkflow) {
   const auto id = submitted(chain({step("a"), step("b")}));
   broker->task(session, ++tag, MessageId(id), clock.now() + 1h);
