@@ -461,11 +461,18 @@ void FlowBook::may_be_there(Flow& flow) {
   if (flow.submit == Flow::Submit::asked) flow.submit = Flow::Submit::unknown;
 }
 
-void FlowBook::session_ended(std::uint32_t takes) {
+void FlowBook::missed(std::uint32_t takes) {
   for (const auto& flow : flows_)
     each_step(*flow->root, [takes](Part& step) {
-      if (step.bound) step.live_until = Time{};
       if (!is_over(step)) step.unseen += takes;
+    });
+}
+
+void FlowBook::session_ended(std::uint32_t takes) {
+  missed(takes);
+  for (const auto& flow : flows_)
+    each_step(*flow->root, [](Part& step) {
+      if (step.bound) step.live_until = Time{};
     });
 }
 

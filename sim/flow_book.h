@@ -90,7 +90,9 @@ class FlowBook {
   void may_be_cancelled(Flow& flow);
   void may_be_resumed(Flow& flow);
   void may_be_there(Flow& flow);
-  // The session ended, with so many takes on their way: each may have got anything.
+  // So many takes may have got anything, and nobody was told.
+  void missed(std::uint32_t takes);
+  // The session ended, with so many takes on their way.
   void session_ended(std::uint32_t takes);
 
   [[nodiscard]] bool may_have_ended(const Flow& flow, Time now) const;

@@ -65,6 +65,7 @@ void Flows::declare_queue() {
 
 broker::Tag Flows::ask(Asked asked) {
   ++tag_;
+  asked.at = clock_.now();
   trace_.say([&] {
     auto text = fmt::format("{} f{}: asks {}", micros(clock_.now()) % 1'000'000'000, tag_,
                             kKinds[static_cast<int>(asked.kind)]);
@@ -437,6 +438,8 @@ void Flows::hear_submit(const Asked& asked, const Answer& answer) {
 
 void Flows::hear_take(const Asked& asked, const Answer& answer) {
   if (answer.kind != Answer::Kind::delivered) violated("answers", answer.reason);
+  // A step whose lease is over by now is not told of.
+  if (clock_.now() >= asked.at + asked.lease) book_.missed(1);
   for (const auto& message : answer.messages) {
     ++counters_.deliveries;
     trace_.add(message.id.value);
@@ -517,11 +520,11 @@ Answer Flows::ask_now(const std::function<void(broker::Tag)>& command) {
 void Flows::run_all() {
   // Every lease runs out first, and every step whose turn comes is done, or now and then failed.
   clock_.advance(6s);
+  held_.clear();
   for (int idle = 0; idle < 5;) {
     clock_.advance(1s);
     broker_->settle_down();
     hear();
-    held_.clear();
     take(100);
     broker_->settle_down();
     hear();

@@ -33,6 +33,7 @@ class Flows {
   struct Asked {
     enum class Kind : std::uint8_t { submit, take, settle, cancel, resume, wait, list, look };
     Kind kind{};
+    Time at{};
     Flow* flow = nullptr;
     Part* step = nullptr;
     Duration lease{};  // of a take
