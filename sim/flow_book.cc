@@ -493,7 +493,9 @@ void FlowBook::status(Flow& flow, TaskState state, std::string_view result, Time
     case TaskState::failed:
       if (flow.cancelled == Sure::yes || !read_error(*flow.root, reading, now)) wrong();
       if (!reading.text.empty()) wrong();
-      return flow.resumed ? void() : check_beside(*flow.root, now);
+      // Where all stops, what had not begun by then never does.
+      if (!flow.resumed && flow.policy != FailurePolicy::stop) check_beside(*flow.root, now);
+      return;
     case TaskState::cancelled:
       return flow.cancelled == Sure::no ? wrong() : void();
     case TaskState::unknown:
