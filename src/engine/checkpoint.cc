@@ -329,7 +329,7 @@ bool State::restore_override(Cursor& in) {
     case MessageState::ready:
       return change.due == Time{} && change.since == Time{} && !change.connection_bound;
     case MessageState::leased:
-      return true;
+      return change.deliveries > 0;  // the present one names the lease
     case MessageState::scheduled:
       return change.since == Time{} && !change.connection_bound;
     default:

@@ -189,7 +189,7 @@ void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bo
   Message& message = messages[slot];
   Queue& queue = queue_at(message.queue);
   message.state = MessageState::leased;
-  ++message.deliveries;
+  if (++message.deliveries == 0) message.deliveries = 1;  // 0 is that of who had none
   ++queue.leased_count;
   message.link = leases.take();
   Lease& lease = leases[message.link];
