@@ -60,32 +60,30 @@ void TimerWheel::link(std::uint32_t index) {
     digit = tick >> (level * kSlotBits) & kSlotMask;
   }
   node.slot = static_cast<std::uint16_t>(level * kSlots + digit);
-  node.prev = 0;
-  node.next = heads_[node.slot];
-  if (node.next != 0) nodes_[node.next].prev = index;
-  heads_[node.slot] = index;
+  Slot& slot = slots_[node.slot];
+  node.next = 0;
+  node.prev = slot.last;
+  (node.prev != 0 ? nodes_[node.prev].next : slot.first) = index;
+  slot.last = index;
   used_[level][digit / 64] |= 1ull << digit % 64;
 }
 
 void TimerWheel::unlink(std::uint32_t index) {
   const Node& node = nodes_[index];
-  if (node.prev != 0) {
-    nodes_[node.prev].next = node.next;
-  } else {
-    CHECK(heads_[node.slot] == index);
-    heads_[node.slot] = node.next;
-    if (node.next == 0) {
-      const auto digit = node.slot & kSlotMask;
-      used_[node.slot / kSlots][digit / 64] &= ~(1ull << digit % 64);
-    }
+  Slot& slot = slots_[node.slot];
+  CHECK(node.prev != 0 || slot.first == index);
+  (node.prev != 0 ? nodes_[node.prev].next : slot.first) = node.next;
+  (node.next != 0 ? nodes_[node.next].prev : slot.last) = node.prev;
+  if (slot.first == 0) {
+    const auto digit = node.slot & kSlotMask;
+    used_[node.slot / kSlots][digit / 64] &= ~(1ull << digit % 64);
   }
-  if (node.next != 0) nodes_[node.next].prev = node.prev;
 }
 
 TimerWheel::Fired TimerWheel::pop(Time now) {
   const auto limit = tick_before(now);
   for (;;) {
-    if (const auto index = heads_[tick_ & kSlotMask]; index != 0 && tick_ <= limit) {
+    if (const auto index = slots_[tick_ & kSlotMask].first; index != 0 && tick_ <= limit) {
       const Fired fired{nodes_[index].kind, nodes_[index].payload};
       cancel(index);
       return fired;
@@ -95,7 +93,7 @@ TimerWheel::Fired TimerWheel::pop(Time now) {
     if (next > limit) {
       // Stop at the limit itself, so that a timer set for this very tick still fires in it.
       if (tick_ < limit) tick_ = limit, cascade();
-      if (heads_[tick_ & kSlotMask] == 0) return {};
+      if (slots_[tick_ & kSlotMask].first == 0) return {};
       continue;
     }
     tick_ = next;
@@ -107,7 +105,7 @@ void TimerWheel::cascade() {
   for (unsigned level = kLevels - 1; level > 0; --level) {
     const auto slot = level * kSlots + (tick_ >> (level * kSlotBits) & kSlotMask);
     // A timer beyond the wheel's reach is linked again, as far off as the wheel goes.
-    auto index = heads_[slot];
+    auto index = slots_[slot].first;
     while (index != 0) {
       const auto next = nodes_[index].next;
       unlink(index);
@@ -148,7 +146,7 @@ std::uint64_t TimerWheel::next_tick() const {
 }
 
 Time TimerWheel::next() const {
-  if (heads_[tick_ & kSlotMask] != 0) return time_of(tick_);
+  if (slots_[tick_ & kSlotMask].first != 0) return time_of(tick_);
   const auto tick = next_tick();
   if (tick == kNever) return Time::max();
   return time_of(tick);

@@ -3,7 +3,8 @@
 //
 // A tick is one millisecond; five levels of 256 slots reach 34 years. A timer further off than that
 // waits in the last slot and is set again when it comes round. Timers never fire early; they fire
-// in the order of their ticks, and within one tick in no promised order.
+// in the order of their ticks, and within one tick in the order in which they were set: what was
+// published first expires first.
 #pragma once
 
 #include <array>
@@ -62,7 +63,7 @@ class TimerWheel {
   struct Node {
     std::uint64_t tick = 0;
     std::uint32_t payload = 0;
-    std::uint32_t next = 0;
+    std::uint32_t next = 0;  // 0: last of its slot
     std::uint32_t prev = 0;  // 0: first of its slot
     std::uint16_t slot = 0;  // level * 256 + slot
     TimerKind kind = TimerKind::none;
@@ -78,8 +79,14 @@ class TimerWheel {
   [[nodiscard]] std::uint64_t next_tick() const;
   [[nodiscard]] int next_used(unsigned level, std::uint32_t from) const;
 
+  // A slot's timers, in the order in which they were set. A coarser slot is brought down before
+  // anything is set in the finer ones that it covers: the order holds across levels.
+  struct Slot {
+    std::uint32_t first = 0, last = 0;
+  };
+
   Slab<Node> nodes_;
-  std::array<std::uint32_t, kLevels * kSlots> heads_{};
+  std::array<Slot, kLevels * kSlots> slots_{};
   std::array<std::array<std::uint64_t, kSlots / 64>, kLevels> used_{};
   std::uint64_t tick_;  // everything before it has fired
 };

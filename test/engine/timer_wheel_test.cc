@@ -37,6 +37,16 @@ TEST(TimerWheel, FiresATimerSetForAPastTimeAtOnce) {
   EXPECT_EQ(wheel.pop(at(1'000)).payload, 1u);
 }
 
+TEST(TimerWheel, FiresTheTimersOfOneTickInTheOrderInWhichTheyWereSet) {
+  TimerWheel wheel(at(1'000));
+  for (std::uint32_t payload = 1; payload <= 3; ++payload)
+    (void)wheel.set(at(70'000), TimerKind::message_expires, payload);  // two levels up
+  EXPECT_EQ(wheel.pop(at(69'990)).payload, 0u);
+  (void)wheel.set(at(70'000), TimerKind::message_expires, 4);
+  for (std::uint32_t payload = 1; payload <= 4; ++payload)
+    EXPECT_EQ(wheel.pop(at(70'000)).payload, payload);
+}
+
 TEST(TimerWheel, KeepsFarTimersOverEveryLevelAndTheWrapOfTheTop) {
   TimerWheel wheel(at(1'700'000'000'000));
   const std::int64_t start = 1'700'000'000'000;
@@ -63,7 +73,7 @@ TEST(TimerWheel, AgreesWithASortedMapOverRandomSetsCancelsAndSteps) {
         const std::int64_t spans[] = {3, 300, 70'000, 20'000'000, 5'000'000'000};
         const auto due = now + static_cast<std::int64_t>(random()) % spans[random() % 5];
         handle[next_payload] = wheel.set(at(due), TimerKind::message_due, next_payload);
-        model[next_payload++] = due;
+        model[next_payload++] = std::max(due, now);  // what is overdue is due now
       } else if (what < 7 && !model.empty()) {
         auto victim = model.begin();
         std::advance(victim, static_cast<long>(random() % model.size()));
@@ -76,11 +86,15 @@ TEST(TimerWheel, AgreesWithASortedMapOverRandomSetsCancelsAndSteps) {
         auto earliest = std::int64_t{1} << 60;
         for (const auto& [payload, due] : model) earliest = std::min(earliest, due);
         EXPECT_LE(micros(wheel.next()) / 1000, std::max(earliest, now)) << "must not oversleep";
+        std::pair<std::int64_t, std::uint32_t> last{};
         for (;;) {
           const auto fired = wheel.pop(at(now));
           if (fired.kind == TimerKind::none) break;
           ASSERT_TRUE(model.contains(fired.payload));
           EXPECT_LE(model[fired.payload], now);
+          const std::pair order{model[fired.payload], fired.payload};
+          EXPECT_LT(last, order) << "by tick, then in the order in which they were set";
+          last = order;
           model.erase(fired.payload);
         }
         for (const auto& [payload, due] : model) ASSERT_GT(due, now) << "seed " << seed;
