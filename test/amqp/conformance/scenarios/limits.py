@@ -88,7 +88,7 @@ def _(t):
 def _(t):
     channel = t.channel()
     letters, arguments = dead(t, channel)
-    queue = t.queue(channel, arguments={**arguments, "x-message-ttl": 40})
+    queue = t.queue(channel, arguments={**arguments, "x-message-ttl": 400})
     inbox = Inbox(channel, letters)
     channel.basic_publish("", queue, b"held")
     held = get(channel, queue, auto_ack=False)

@@ -270,12 +270,12 @@ def _(t):
 @behaviour("a queue with a consumer does not expire")
 def _(t):
     channel = t.channel()
-    queue = t.queue(channel, arguments={"x-expires": 50})
+    queue = t.queue(channel, arguments={"x-expires": 400})
     Inbox(channel, queue)
-    clock = t.queue(channel, "clock", {"x-message-ttl": 200, "x-dead-letter-exchange": "",
+    clock = t.queue(channel, "clock", {"x-message-ttl": 800, "x-dead-letter-exchange": "",
                                        "x-dead-letter-routing-key": t.name("rang")})
     rang = Inbox(channel, t.queue(channel, "rang"))
-    channel.basic_publish("", clock, b"200 ms")
+    channel.basic_publish("", clock, b"800 ms")
     rang.next()
     channel.queue_declare(queue, passive=True)
 
