@@ -54,10 +54,10 @@ inline constexpr std::string_view kContentTypeHeader = "content-type";
 // Headers that no client can set or see as they are, for no name of a client's holds a control
 // character. What they hold is shown in each protocol's own way.
 inline constexpr std::string_view kRouteHeader = "\x01r";       // engine/route_header.h
-inline constexpr std::string_view kDeathsHeader = "\x01d";      // engine/deaths.h
+inline constexpr std::string_view kDeathsHeader = "\x1d";       // engine/deaths.h
 inline constexpr std::string_view kPropertiesHeader = "\x01p";  // AMQP's, as on the wire
 [[nodiscard]] inline bool is_hidden_header(std::string_view name) {
-  return name.starts_with('\x01');
+  return !name.empty() && static_cast<unsigned char>(name[0]) < ' ';
 }
 
 }  // namespace penstock
