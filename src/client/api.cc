@@ -140,6 +140,11 @@ Request<std::vector<Message>> receive(std::string_view queue, const TakeOptions&
   return receive({&name, 1}, options);
 }
 
+Request<std::string> receive_packed(std::span<const std::string> queues,
+                                    const TakeOptions& options) {
+  return take_command("RECEIVE", queues, options).add("PACKED").request(read_text, options.wait);
+}
+
 Request<std::uint64_t> ack(std::span<const std::string_view> leases) {
   return of_leases("ACK", leases).request(read_settled);
 }
@@ -196,6 +201,10 @@ Request<std::uint64_t> done_many(std::span<const Finished> tasks) {
   for (const auto& task : tasks)
     words.add(task.lease).add(task.result.empty() ? "null" : task.result);
   return words.request(read_count);
+}
+
+Request<std::uint64_t> done_packed(std::string_view rows) {
+  return Words("TASK.DONEPACKED").add(rows).request(read_count);
 }
 
 Request<std::uint64_t> fail_task(std::string_view lease, std::string_view error, bool retry,

@@ -69,6 +69,10 @@ struct Message {
 [[nodiscard]] Request<std::vector<Message>> receive(std::string_view queue,
                                                     const TakeOptions& options = {});
 
+// The same as rows of wire/resp/packed.h.
+[[nodiscard]] Request<std::string> receive_packed(std::span<const std::string> queues,
+                                                  const TakeOptions& options = {});
+
 // How many were settled; fewer than given = the others' leases are lost.
 [[nodiscard]] Request<std::uint64_t> ack(std::span<const std::string_view> leases);
 [[nodiscard]] Request<std::uint64_t> give_back(std::span<const std::string_view> leases);
@@ -128,6 +132,8 @@ struct Finished {
 };
 [[nodiscard]] Request<std::uint64_t> done(std::string_view lease, std::string_view result = {});
 [[nodiscard]] Request<std::uint64_t> done_many(std::span<const Finished> tasks);
+// Rows of wire/resp/packed.h.
+[[nodiscard]] Request<std::uint64_t> done_packed(std::string_view rows);
 [[nodiscard]] Request<std::uint64_t> fail_task(std::string_view lease, std::string_view error,
                                                bool retry = true,
                                                std::optional<Duration> delay = {});

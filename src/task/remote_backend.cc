@@ -15,6 +15,7 @@
 #include "os/real_clock.h"
 #include "task/backend.h"
 #include "task/workflow.h"
+#include "wire/resp/packed.h"
 
 namespace penstock::detail {
 namespace {
@@ -30,51 +31,30 @@ broker::Refused to_refused(const client::Refusal& refusal) {
   return {refusal.queue, refusal.reason, refusal.message, refusal.retry_after};
 }
 
-// Strings, one after the other in one allocation that never moves.
-class Storage {
- public:
-  explicit Storage(std::size_t bytes)
-      : bytes_(std::make_unique_for_overwrite<std::byte[]>(bytes)), at_(bytes_.get()) {}
-  ByteView keep(ByteView view) {
-    const ByteView inside(at_, view.size());
-    at_ = std::ranges::copy(view, at_).out;
-    return inside;
+Result<Deliveries> unpack(std::string_view rows) {
+  Deliveries taken;
+  auto storage = std::make_unique_for_overwrite<std::byte[]>(rows.size());
+  std::ranges::copy(as_bytes(rows), storage.get());
+  wire::resp::MessageReader reader(ByteView(storage.get(), rows.size()));
+  while (const auto row = reader.next()) {
+    taken.messages.push_back({.id = row->lease.id,
+                              .lease = {row->lease.id, row->lease.delivery, row->lease.seal},
+                              .queue = row->queue,
+                              .attempts = row->attempts,
+                              .priority = row->priority,
+                              .task = find_header(row->headers, kTaskHeader).has_value(),
+                              .enqueued_at = row->enqueued_at,
+                              .deadline = row->deadline,
+                              .expires_at = row->expires_at,
+                              .group = row->group,
+                              .headers = row->headers,
+                              .body = row->body});
   }
-  std::string_view keep(std::string_view text) { return as_text(keep(as_bytes(text))); }
-  std::unique_ptr<std::byte[]> release() { return std::move(bytes_); }
-
- private:
-  std::unique_ptr<std::byte[]> bytes_;
-  std::byte* at_;
-};
-
-Result<Deliveries> keep(const std::vector<client::Message>& messages) {
-  Deliveries kept;
-  kept.messages.reserve(messages.size());
-  for (const auto& message : messages) {
-    auto lease = Broker::parse_lease(message.lease);
-    if (!lease) return fail(std::move(lease.error()).at("take"));
-    HeaderWriter headers;
-    for (const auto& [name, value] : message.headers) headers.add(name, value);
-    const ByteView run = headers.view();
-    Storage storage(run.size() + message.queue.size() + message.group.size() + message.body.size());
-    broker::Delivery delivery;
-    delivery.id = message.id;
-    delivery.lease = *lease;
-    delivery.queue = storage.keep(message.queue);
-    delivery.attempts = message.attempts;
-    delivery.priority = static_cast<std::uint8_t>(message.priority);
-    delivery.task = find_header(run, kTaskHeader).has_value();
-    delivery.enqueued_at = message.enqueued_at;
-    delivery.deadline = message.deadline;
-    delivery.expires_at = message.expires_at;
-    delivery.group = storage.keep(message.group);
-    delivery.headers = storage.keep(run);
-    delivery.body = storage.keep(as_bytes(message.body));
-    kept.messages.push_back(delivery);
-    kept.storage.push_back(storage.release());
-  }
-  return kept;
+  if (reader.damaged())
+    return fail(ErrorCode::unsupported, "the server's packed messages have another shape",
+                "client and server are of different versions");
+  taken.storage.push_back(std::move(storage));
+  return taken;
 }
 
 // A client of its own, so that its leases end with it.
@@ -85,11 +65,11 @@ class RemoteConsumer final : public Consumer {
   Result<Deliveries> take(std::span<const std::string> queues, std::uint32_t max, Duration wait,
                           Duration lease) override {
     if (stopping_.stop_requested()) return Deliveries{};
-    const auto request = client::receive(queues, {.max = max, .wait = wait, .lease = lease});
+    const auto request = client::receive_packed(queues, {.max = max, .wait = wait, .lease = lease});
     const auto answer = wait > Duration(0) ? client_->call_waiting(request, stopping_.get_token())
                                            : client_->call(request);
     if (!answer) return failed(answer);
-    return keep(*answer);
+    return unpack(*answer);
   }
   void stop() override { stopping_.request_stop(); }
 
@@ -121,18 +101,27 @@ Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlem
   return lost;
 }
 
+// In commands of some size: the server's limit is for the largest result.
 Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<const Settlement> settlements) {
-  std::vector<std::string> leases;
-  leases.reserve(settlements.size());
-  std::vector<client::Finished> finished;
-  finished.reserve(settlements.size());
-  for (const auto& settlement : settlements) {
-    leases.push_back(Broker::to_text(settlement.lease));
-    finished.push_back({leases.back(), settlement.result});
+  constexpr std::size_t kCommandBytes = 1u << 20;
+  std::uint64_t settled = 0;
+  std::size_t next = 0;
+  Bytes rows;
+  while (next < settlements.size()) {
+    rows.clear();
+    wire::resp::EndPacker packer(rows);
+    const auto fits = [&](std::size_t more) { return rows.size() + more < kCommandBytes; };
+    for (const auto first = next; next < settlements.size(); ++next) {
+      const auto& [id, delivery, seal] = settlements[next].lease;
+      const auto result = settlements[next].result;
+      if (next > first && !fits(result.size())) break;
+      packer.add({.lease = {id, delivery, seal}, .result = result});
+    }
+    const auto answer = client_->call(client::done_packed(as_text(rows)));
+    if (!answer) return failed(answer);
+    settled += *answer;
   }
-  const auto answer = client_->call(client::done_many(finished));
-  if (!answer) return failed(answer);
-  return settlements.size() - std::min<std::uint64_t>(*answer, settlements.size());
+  return settlements.size() - std::min<std::uint64_t>(settled, settlements.size());
 }
 
 Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement) {
@@ -190,7 +179,7 @@ Result<void> RemoteConsumer::extend(std::span<Extension> extensions) {
 engine::TaskState to_state(std::string_view text) {
   using enum engine::TaskState;
   constexpr std::array kStates{unknown, scheduled, queued,    running, retrying,
-                               done,    failed,    cancelled, expired};
+                               done,    failed,    cancelled, expired, waiting};
   for (const auto state : kStates)
     if (engine::name_of(state) == text) return state;
   return unknown;

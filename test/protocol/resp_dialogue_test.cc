@@ -1,5 +1,8 @@
 // Each command, as a client sees it.
+#include "base/headers.h"
+#include "test/protocol/fake_passwords.h"
 #include "test/protocol/resp_fixture.h"
+#include "wire/resp/packed.h"
 
 namespace penstock::protocol::resp {
 namespace {
@@ -124,6 +127,45 @@ TEST_F(RespDialogue, ManyTasksAreSubmittedAndDoneAtOnceEachWithItsResult) {
                 .integer,
             2);
   EXPECT_EQ(at(say({"TASK.GET", ids.items[1].text}), "result").text, "22");
+}
+
+TEST_F(RespDialogue, TasksArePackedOnRequestAndSettledTheSameWay) {
+  const auto ids = say({"TASK.SUBMITMANY", "add", "QUEUE", "sums", "ARGS", "2", "[1]", "[2]"});
+  ASSERT_EQ(ids.items.size(), 2u);
+  const auto taken = say({"TASK.TAKE", "sums", "MAX", "256", "PACKED"});
+  ASSERT_EQ(taken.type, wire::resp::ReplyType::bulk);
+  Bytes ends;
+  wire::resp::EndPacker packer(ends);
+  wire::resp::MessageReader rows(as_bytes(taken.text));
+  while (const auto row = rows.next()) {
+    EXPECT_EQ(row->queue, "sums");
+    EXPECT_EQ(row->attempts, 1u);
+    EXPECT_EQ(find_header(row->headers, kTaskHeader), "add");
+    packer.add({.lease = row->lease, .result = as_text(row->body).substr(8, 3)});
+  }
+  EXPECT_FALSE(rows.damaged());
+  EXPECT_EQ(say({"TASK.DONEPACKED", as_text(ends)}).integer, 2);
+  EXPECT_EQ(at(say({"TASK.GET", ids.items[1].text}), "result").text, "[2]");
+  EXPECT_EQ(say({"TASK.DONEPACKED", as_text(ends)}).integer, 0) << "they have ended";
+}
+
+TEST_F(RespDialogue, PackedMessagesShowNoHiddenHeaders) {
+  HeaderWriter headers;
+  headers.add(kDeathsHeader, "secret").add("colour", "red");
+  engine::MessageInput message;
+  message.body = as_bytes("x");
+  message.headers = headers.view();
+  NoReplies nobody;
+  const auto session = broker_->open_session(nobody);
+  broker_->publish(session, 1, {.queue = "q", .messages = {&message, 1}});
+  settle();
+  const auto taken = say({"RECEIVE", "q", "PACKED"});
+  wire::resp::MessageReader rows(as_bytes(taken.text));
+  const auto row = rows.next();
+  ASSERT_TRUE(row);
+  EXPECT_EQ(find_header(row->headers, "colour"), "red");
+  EXPECT_FALSE(find_header(row->headers, kDeathsHeader));
+  broker_->close_session(session);
 }
 
 TEST_F(RespDialogue, AFailedTaskIsTriedAgainOrEndsWithItsError) {

@@ -70,6 +70,7 @@ Result<void> task_submit_many(Session& session, Args args);
 Result<void> task_take(Session& session, Args args);
 Result<void> task_done(Session& session, Args args);
 Result<void> task_done_many(Session& session, Args args);
+Result<void> task_done_packed(Session& session, Args args);
 Result<void> task_fail(Session& session, Args args);
 Result<void> task_progress(Session& session, Args args);
 Result<void> task_extend(Session& session, Args args);

@@ -5,6 +5,7 @@
 #include "base/headers.h"
 #include "broker/broker.h"
 #include "protocol/headers.h"
+#include "wire/resp/packed.h"
 
 namespace penstock::protocol::resp {
 namespace {
@@ -63,6 +64,17 @@ void headers_field(ReplyWriter& to, ByteView headers) {
   to.bulk("headers");
   to.map(count);
   visit_headers(headers, [&](auto name, auto value) { field(to, name, value); });
+}
+
+// The run as it is when all of it may be seen; else made anew, in `scratch`.
+ByteView shown_headers(ByteView headers, HeaderWriter& scratch) {
+  bool hidden = false;
+  for_each_header(headers,
+                  [&](std::string_view name, auto) { hidden = hidden || is_hidden_header(name); });
+  if (!hidden) return headers;
+  scratch.clear();
+  visit_headers(headers, [&](auto name, auto value) { scratch.add(name, value); });
+  return scratch.view();
 }
 
 // What RECEIVE and QUEUE.BROWSE have in common.
@@ -232,6 +244,31 @@ void encode_tasks(ReplyWriter& to, const broker::Reply& reply, Slot&) {
     field(to, "enqueued_at", message.enqueued_at);
     field(to, "deadline", message.deadline);
   }
+}
+
+void encode_packed(ReplyWriter& to, const broker::Reply& reply, Slot&) {
+  constexpr std::size_t kRowBytes = 64;
+  const auto messages = std::get<broker::Delivered>(reply).messages;
+  std::size_t bytes = 1;
+  for (const auto& message : messages)
+    bytes += kRowBytes + message.queue.size() + message.headers.size() + message.body.size();
+  Bytes rows;
+  rows.reserve(bytes);
+  wire::resp::MessagePacker packer(rows);
+  HeaderWriter shown;
+  for (const auto& message : messages) {
+    packer.add({.lease = {message.id, message.lease.delivery, message.lease.seal},
+                .attempts = message.attempts,
+                .priority = message.priority,
+                .enqueued_at = message.enqueued_at,
+                .deadline = message.deadline,
+                .expires_at = message.expires_at,
+                .queue = message.queue,
+                .group = message.group,
+                .headers = shown_headers(message.headers, shown),
+                .body = message.body});
+  }
+  to.bulk(as_text(rows));
 }
 
 void encode_settled_one(ReplyWriter& to, const broker::Reply& reply, Slot&) {

@@ -23,6 +23,8 @@ void encode_ids(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& s
 // ---- Delivered
 void encode_messages(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
 void encode_tasks(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
+// Rows of wire/resp/packed.h, in one bulk string.
+void encode_packed(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);
 // ---- Settled
 // 1, or -LOST.
 void encode_settled_one(wire::resp::ReplyWriter& to, const broker::Reply& reply, Slot& slot);

@@ -30,6 +30,7 @@ struct TakeOptions {
   std::uint32_t max = 1;
   Duration wait{0};
   Duration lease{0};
+  bool packed = false;
   std::uint32_t max_allowed = 1;
 };
 
@@ -56,7 +57,13 @@ Result<void> set_lease(TakeOptions& into, Args values) {
 }
 
 constexpr Option<TakeOptions> kTakeOptions[] = {
-    {"MAX", 1, set_max}, {"WAIT", 1, set_wait}, {"LEASE", 1, set_lease}};
+    {"MAX", 1, set_max},
+    {"WAIT", 1, set_wait},
+    {"LEASE", 1, set_lease},
+    {"PACKED", 0, [](TakeOptions& into, Args) -> Result<void> {
+       into.packed = true;
+       return {};
+     }}};
 
 }  // namespace
 
@@ -156,6 +163,7 @@ Result<void> take(Session& session, Args args, Encode encode) {
   if (auto read = read_options(args, at, kTakeOptions, options); !read) return fail(read.error());
   take.max = options.max;
   take.lease = options.lease;
+  if (options.packed) encode = encode_packed;
   if (options.wait == Duration(0)) {
     session.broker().take(session.id(), session.ask(encode), take);
     return {};

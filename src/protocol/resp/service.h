@@ -27,7 +27,7 @@ struct Settings {
   // Output not yet sent, and answers that wait for an earlier one; beyond that nothing is read.
   std::size_t max_output_bytes = 8u << 20;
   // What one RECEIVE or TASK.TAKE may ask for, and one QUEUE.BROWSE show.
-  std::uint32_t max_take = 1024;
+  std::uint32_t max_take = 4096;
   // Lines that the server adds to STATUS and INFO: name and value.
   std::function<std::vector<std::pair<std::string, std::string>>()> status;
   // Where passwords are checked; outlives the service. Without it no user can log in.

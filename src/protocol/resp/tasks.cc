@@ -4,6 +4,7 @@
 #include "protocol/resp/encode.h"
 #include "protocol/resp/leases.h"
 #include "protocol/resp/publish_options.h"
+#include "wire/resp/packed.h"
 
 namespace penstock::protocol::resp {
 namespace {
@@ -140,6 +141,18 @@ std::string_view or_null(std::string_view result) {
   return result.empty() ? "null" : result;
 }
 
+// Each lease with the result of its place; one answer, which counts those settled.
+void settle_results(Session& session, std::span<const engine::LeaseToken> leases,
+                    std::span<const std::string_view> results) {
+  const auto tag = session.ask(encode_settled_many, static_cast<std::uint32_t>(leases.size()));
+  for (std::size_t n = 0; n < leases.size(); ++n) {
+    engine::Settle settle;
+    settle.leases = leases.subspan(n, 1);
+    settle.result = as_bytes(results[n]);
+    session.broker().settle(session.id(), tag, settle);
+  }
+}
+
 }  // namespace
 
 Result<void> task_submit(Session& session, Args args) {
@@ -189,19 +202,33 @@ Result<void> task_done_many(Session& session, Args args) {
   if (args.size() % 2 == 0)
     return fail(ErrorCode::invalid, "TASK.DONEMANY takes pairs of a lease and a result");
   auto& leases = session.scratch().leases;
+  std::vector<std::string_view> results;
+  results.reserve(args.size() / 2);
   for (std::size_t at = 1; at < args.size(); at += 2) {  // all are right, or none is settled
     const auto token = read_lease(args[at]);
     if (!token) return fail(token.error());
     leases.push_back(*token);
-    if (auto good = check_result(or_null(args[at + 1])); !good) return good;
+    results.push_back(or_null(args[at + 1]));
+    if (auto good = check_result(results.back()); !good) return good;
   }
-  const auto tag = session.ask(encode_settled_many, static_cast<std::uint32_t>(leases.size()));
-  for (std::size_t n = 0; n < leases.size(); ++n) {
-    engine::Settle settle;
-    settle.leases = {&leases[n], 1};
-    settle.result = as_bytes(or_null(args[n * 2 + 2]));
-    session.broker().settle(session.id(), tag, settle);
+  settle_results(session, leases, results);
+  return {};
+}
+
+Result<void> task_done_packed(Session& session, Args args) {
+  auto& leases = session.scratch().leases;
+  std::vector<std::string_view> results;
+  wire::resp::EndReader rows(as_bytes(args[1]));
+  while (const auto end = rows.next()) {  // all are right, or none is settled
+    const auto result = or_null(end->result);
+    if (auto good = check_result(result); !good) return good;
+    leases.push_back({end->lease.id, end->lease.delivery, end->lease.seal});
+    results.push_back(result);
   }
+  if (rows.damaged() || leases.empty())
+    return fail(ErrorCode::invalid, "not packed ends of tasks",
+                "docs/protocols/native.md says what a row holds");
+  settle_results(session, leases, results);
   return {};
 }
 

@@ -1,0 +1,110 @@
+#include "wire/resp/packed.h"
+
+namespace penstock::wire::resp {
+namespace {
+
+// What else a message's row holds.
+constexpr std::uint8_t kOtherQueue = 1;  // than the row before
+constexpr std::uint8_t kGroup = 2;
+constexpr std::uint8_t kExpires = 4;
+constexpr std::uint8_t kKnown = kOtherQueue | kGroup | kExpires;
+
+void add_time(Encoder& to, Time time) {
+  to.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
+}
+Time read_time(Cursor& from) {
+  constexpr auto kLast = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const auto us = from.varint();
+  if (us > kLast) from.spoil();
+  return time_from_micros(static_cast<std::int64_t>(std::min(us, kLast)));
+}
+
+void add_lease(Encoder& to, const PackedLease& lease) {
+  to.varint(lease.id.value).varint(lease.delivery).integer(lease.seal);
+}
+PackedLease read_lease(Cursor& from) {
+  PackedLease lease;
+  lease.id = MessageId(from.varint());
+  lease.delivery = from.varint_of<std::uint32_t>();
+  lease.seal = from.integer<std::uint64_t>();
+  return lease;
+}
+
+void begin(Bytes& out) {
+  Encoder(out).integer(kPackedVersion);
+}
+// At its rows; bad when they are of another version.
+Cursor rows_of(ByteView bytes) {
+  Cursor cursor(bytes);
+  if (cursor.integer<std::uint8_t>() != kPackedVersion) cursor.spoil();
+  return cursor;
+}
+
+}  // namespace
+
+MessagePacker::MessagePacker(Bytes& out) : out_(out) {
+  begin(out_);
+}
+
+void MessagePacker::add(const PackedMessage& message) {
+  Encoder to(out_);
+  const bool other_queue = message.queue != queue_;
+  const bool expires = message.expires_at != Time{};
+  const auto has = (other_queue ? kOtherQueue : 0) | (message.group.empty() ? 0 : kGroup) |
+                   (expires ? kExpires : 0);
+  to.integer(static_cast<std::uint8_t>(has));
+  add_lease(to, message.lease);
+  to.varint(message.attempts).integer(message.priority);
+  add_time(to, message.enqueued_at);
+  add_time(to, message.deadline);
+  if (expires) add_time(to, message.expires_at);
+  if (other_queue) to.text(message.queue);
+  if (!message.group.empty()) to.text(message.group);
+  to.prefixed(message.headers).prefixed(message.body);
+  queue_ = message.queue;
+}
+
+MessageReader::MessageReader(ByteView bytes) : rows_(rows_of(bytes)) {}
+
+std::optional<PackedMessage> MessageReader::next() {
+  if (rows_.left() == 0) return {};
+  PackedMessage message;
+  const auto has = rows_.integer<std::uint8_t>();
+  if ((has & ~kKnown) != 0) rows_.spoil();
+  message.lease = read_lease(rows_);
+  message.attempts = rows_.varint_of<std::uint32_t>();
+  message.priority = rows_.integer<std::uint8_t>();
+  message.enqueued_at = read_time(rows_);
+  message.deadline = read_time(rows_);
+  if ((has & kExpires) != 0) message.expires_at = read_time(rows_);
+  if ((has & kOtherQueue) != 0) queue_ = rows_.text();
+  if ((has & kGroup) != 0) message.group = rows_.text();
+  message.queue = queue_;
+  message.headers = rows_.prefixed();
+  message.body = rows_.prefixed();
+  if (!rows_.ok()) return {};
+  return message;
+}
+
+EndPacker::EndPacker(Bytes& out) : out_(out) {
+  begin(out_);
+}
+
+void EndPacker::add(const PackedEnd& end) {
+  Encoder to(out_);
+  add_lease(to, end.lease);
+  to.text(end.result);
+}
+
+EndReader::EndReader(ByteView bytes) : rows_(rows_of(bytes)) {}
+
+std::optional<PackedEnd> EndReader::next() {
+  if (rows_.left() == 0) return {};
+  PackedEnd end;
+  end.lease = read_lease(rows_);
+  end.result = rows_.text();
+  if (!rows_.ok()) return {};
+  return end;
+}
+
+}  // namespace penstock::wire::resp
