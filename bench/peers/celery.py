@@ -15,7 +15,7 @@ class Celery(TaskPeer):
     says_ok = "in Redis's memory, synced once a second; acknowledged before it runs (its default)"
     synced = False
     programs = ("redis-server", "celery")
-    workers = "Python, 2 processes"
+    workers = "Python, 2 processes unless a row says otherwise"
 
     def version(self):
         return "Celery " + said(PYTHON, "-c", "import celery; print(celery.__version__)")
@@ -23,9 +23,9 @@ class Celery(TaskPeer):
     def start_broker(self, folder, port):
         return Server(self, folder, port, [start_redis(folder, port, "everysec")])
 
-    def start_workers(self, broker):
+    def start_workers(self, broker, processes):
         return [Process("celery", [PYTHON, "-m", "celery", "-A", "peers.celery_tasks", "worker",
-                                   "--concurrency", "2", "--loglevel", "WARNING"],
+                                   "--concurrency", str(processes), "--loglevel", "WARNING"],
                         broker.folder, self._environment(broker))]
 
     def client(self, broker, seconds):

@@ -8,7 +8,7 @@ from .task_peer import TaskPeer
 class PenstockTasks(TaskPeer):
     name = "Penstock"
     says_ok = Penstock.says_ok
-    workers = "C++, one process with 2 threads"
+    workers = "C++, 2 processes unless a row says otherwise, with 2 threads each"
 
     def __init__(self, program, tasks):
         self.queue, self.tasks = Penstock(program), tasks
@@ -19,9 +19,10 @@ class PenstockTasks(TaskPeer):
     def start_broker(self, folder, port):
         return self.queue.start(folder, port)
 
-    def start_workers(self, broker):
-        return [Process("worker", [self.tasks, "work", f"penstock://127.0.0.1:{broker.port}"],
-                        broker.folder)]
+    def start_workers(self, broker, processes):
+        address = f"penstock://127.0.0.1:{broker.port}"
+        return [Process(f"worker{n}", [self.tasks, "work", address], broker.folder)
+                for n in range(processes)]
 
     def client(self, broker, seconds):
         return [self.tasks, "round", f"penstock://127.0.0.1:{broker.port}", str(seconds)], {}

@@ -15,7 +15,7 @@ class Sidekiq(TaskPeer):
     says_ok = "in Redis's memory, synced once a second; gone from there before it runs"
     synced = False
     programs = ("redis-server", "sidekiq", "ruby")
-    workers = "Ruby, 2 processes with 10 threads each (its default)"
+    workers = "Ruby, 2 processes unless a row says otherwise, with 10 threads each (its default)"
 
     def version(self):
         return said("sidekiq", "--version")
@@ -23,9 +23,9 @@ class Sidekiq(TaskPeer):
     def start_broker(self, folder, port):
         return Server(self, folder, port, [start_redis(folder, port, "everysec")])
 
-    def start_workers(self, broker):
+    def start_workers(self, broker, processes):
         return [Process(f"sidekiq{n}", ["sidekiq", "-r", JOBS], broker.folder,
-                        self._environment(broker)) for n in (1, 2)]
+                        self._environment(broker)) for n in range(processes)]
 
     def client(self, broker, seconds):
         return (["ruby", JOBS, str(seconds)], self._environment(broker))

@@ -3,7 +3,7 @@
 The client (tasks.cc, celery_tasks.py, sidekiq_tasks.rb) enqueues tasks that do nothing, one at a
 time and in batches, while nobody works, and prints the rates. Then the workers are started; it
 waits until they have run all of them and prints that rate, and at last plays single tasks to and
-fro.
+fro; with ONLY_DRAIN in its environment it ends before that.
 """
 
 
@@ -21,8 +21,8 @@ class TaskPeer:
         """The Server that keeps the tasks."""
         raise NotImplementedError
 
-    def start_workers(self, broker):
-        """The processes that run them."""
+    def start_workers(self, broker, processes):
+        """What runs them, in so many processes."""
         raise NotImplementedError
 
     def client(self, broker, seconds):

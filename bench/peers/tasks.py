@@ -17,7 +17,9 @@ DUE_AT_ONCE_QUICK = 2_000
 FIGURES = {
     "one": ("Enqueue tasks, one client, one at a time", "/s", True),
     "many": ("Enqueue tasks, one client, batches of 1000", "/s", True),
-    "drain": ("Run tasks that do nothing, from a filled queue", "/s", True),
+    "drain": ("Run tasks that do nothing, from a filled queue, 2 worker processes", "/s", True),
+    "drain_1": ("The same with 1 worker process", "/s", True),
+    "drain_4": ("The same with 4 worker processes", "/s", True),
     "run_p50": ("From enqueue to running, p50", "µs", False),
     "run_p99": ("From enqueue to running, p99", "µs", False),
     "result_p50": ("From enqueue to its result, p50", "µs", False),
@@ -32,7 +34,17 @@ FIGURES = {
 
 def play(bench, broker):
     """One round: what FIGURES names."""
+    figures = play_part(bench, broker, 2)
+    for processes in (1, 4):
+        part = play_part(bench, broker, processes, only_drain=True)
+        figures[f"drain_{processes}"] = part["drain"]
+    return figures
+
+
+def play_part(bench, broker, processes, only_drain=False):
     words, environment = broker.tasks.client(broker, bench.seconds)
+    if only_drain:
+        environment["ONLY_DRAIN"] = "yes"
     environment["DUE_AT_ONCE"] = str(DUE_AT_ONCE_QUICK if bench.seconds < 1 else DUE_AT_ONCE)
     with open(broker.folder / "client.log", "ab") as log:
         client = subprocess.Popen([str(word) for word in words], stdout=subprocess.PIPE, stderr=log,
@@ -51,8 +63,11 @@ def play(bench, broker):
     try:
         figures = stage()
         begin = time.monotonic()
-        workers = broker.tasks.start_workers(broker)
+        workers = broker.tasks.start_workers(broker, processes)
         figures |= stage()
+        if only_drain:
+            client.wait()
+            return figures
         figures |= stage()
         figures |= stage()
         figures["start"] = (figures.pop("first_run") - begin) * 1e3
