@@ -9,13 +9,21 @@ namespace {
 using protocol::resp::Service;
 using protocol::resp::Settings;
 
-// STATUS and INFO tell how often the broker took its turn: that depends on the pieces.
+void erase_number(std::string& said, std::size_t at) {
+  said.erase(at, said.find_first_not_of("0123456789", at) - at);
+}
+
+// STATUS and INFO tell how often the broker took its turn: that depends on the pieces, and so does
+// the length of the text in which INFO tells it.
 void leave_out_turns(std::string& said) {
-  for (const std::string_view before : {"turns\r\n:", "turns:"})
-    for (auto at = said.find(before); at != std::string::npos; at = said.find(before, at + 1)) {
-      const auto digits = at + before.size();
-      said.erase(digits, said.find_first_not_of("0123456789", digits) - digits);
-    }
+  constexpr std::string_view kInMap = "turns\r\n:", kInText = "turns:";
+  for (auto at = said.find(kInMap); at != std::string::npos; at = said.find(kInMap, at + 1))
+    erase_number(said, at + kInMap.size());
+  for (auto at = said.find(kInText); at != std::string::npos; at = said.find(kInText, at + 1)) {
+    erase_number(said, at + kInText.size());
+    if (const auto text = said.find_last_of("$=", at); text != std::string::npos)
+      erase_number(said, text + 1);
+  }
 }
 
 std::string run(ByteView input, Cuts* cuts) {
