@@ -26,8 +26,9 @@ Clients::Clients(const WorldOptions& options, SimRandom& random, SimClock& clock
                  WorldCounters& counters)
     : options_(options), random_(random), clock_(clock), trace_(trace), counters_(counters) {
   for (int n = 0; n < 2; ++n)
-    ledger_.queues[kQueues[n]] = {
-        options.max_length[n], options.max_attempts, options.group_limit, {}, options.lease};
+    ledger_.queues[kQueues[n]] = {options.max_length[n], options.max_attempts,
+                                  options.group_limit,   {},
+                                  options.lease,         options.cause_limit};
 }
 
 void Clients::connect(broker::Broker& broker) {
@@ -47,9 +48,11 @@ void Clients::declare_queues() {
     const auto attempts = std::to_string(rules.max_attempts);
     const auto groups = std::to_string(rules.group_limit);
     const auto lease = fmt::format("{}ms", rules.lease / 1ms);
+    const auto causes = std::to_string(rules.cause_limit);
     const std::pair<std::string_view, std::string_view> patch[] = {
         {"max_length", length}, {"max_attempts", attempts},          {"group_limit", groups},
-        {"lease", lease},       {"backoff", "fixed:100ms:nojitter"}, {"dedup_window", "24h"}};
+        {"lease", lease},       {"backoff", "fixed:100ms:nojitter"}, {"dedup_window", "24h"},
+        {"max_raised", causes}, {"max_worker_lost", causes},         {"max_killed", causes}};
     broker_->declare(clients_.front().session, ++tag_, name, patch);
     expect_done("declare");
   }
@@ -227,11 +230,14 @@ void Clients::settle() {
                   : luck < 16 ? Outcome::requeue
                   : luck < 18 ? Outcome::reject
                               : Outcome::give_back;
+  constexpr engine::Cause kCauses[] = {engine::Cause::raised, engine::Cause::killed};
+  if (asked.outcome == Outcome::nack) asked.cause = kCauses[random_.below(2)];
   asked.lease_live = message.live_until > clock_.now() && message.ends_asked == 0 &&
                      message.lease.seal == held.token.seal && message.expires_at == Time{} &&
                      !message.gone && !message.may_be_gone;
   engine::Settle settle;
   settle.outcome = asked.outcome;
+  settle.cause = asked.cause;
   std::vector<engine::MessageInput> inputs;
   engine::Publish publish;
   if (asked.outcome == Outcome::ack && held.task)
@@ -479,7 +485,7 @@ void Clients::hear_settle(const Asked& asked, const Answer& answer) {
     return ledger_.refused(asked.bodies);
   }
   ++counters_.settled;
-  ledger_.settled(asked.settled, asked.token, asked.final);
+  ledger_.settled(asked.settled, asked.token, asked.final, asked.cause);
   if (!asked.result.empty() && asked.outcome == Outcome::ack)
     finished_.emplace_back(asked.settled, asked.result);
   if (!asked.bodies.empty()) ledger_.confirmed(asked.bodies, {});

@@ -46,6 +46,7 @@ class Clients {
     std::string settled;  // a settle's or extend's message
     engine::LeaseToken token{};
     engine::Outcome outcome{};
+    engine::Cause cause{};
     std::string result;
     Time at{};
     Ledger::Bounds bounds{};

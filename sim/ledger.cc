@@ -65,7 +65,7 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   const bool dead = delivery.queue.starts_with(message.queue + ".dead");
   if (delivery.queue != message.queue && !dead)
     violated("no invention", body + " came out of queue " + delivery.queue);
-  if (dead && !message.may_move && queues.at(message.queue).max_attempts == 0)
+  if (dead && !message.may_move && !queues.at(message.queue).gives_up())
     violated("dead letters", body + " is dead, and nothing killed it");
   if (timed && message.live_until > decided)
     violated("one live lease", fmt::format("{} was delivered {} us before its lease ended", body,
@@ -83,6 +83,12 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   if (!dead && most != 0 && delivery.attempts > most)
     violated("attempts",
              fmt::format("{} came for the {}. time of {}", body, delivery.attempts, most));
+  if (dead || message.may_move) message.failed.clear();  // it is counted anew when it comes back
+  const auto limit = queues.at(message.queue).cause_limit;
+  for (const auto& [cause, times] : message.failed)
+    if (limit != 0 && times >= limit)
+      violated("causes", fmt::format("{} came although it failed {} times: {}", body, times,
+                                     engine::name_of(cause)));
   if (delivery.attempts == 0) violated("attempts", body + " came for the 0. time");
   if (timed && !dead) check_order(body, message, decided);
   // It is here, so whatever might have ended it did not.
@@ -120,13 +126,15 @@ void Ledger::check_order(const std::string& body, const Sent& message, Time deci
 }
 
 // Only the newest lease can settle: whoever holds an older one lost the message to someone else.
-void Ledger::settled(const std::string& body, const engine::LeaseToken& lease, bool final) {
+void Ledger::settled(const std::string& body, const engine::LeaseToken& lease, bool final,
+                     engine::Cause cause) {
   auto& message = messages_.at(body);
   if (message.gone) violated("settled once", body + " was settled again");
   if (message.lease.delivery != lease.delivery || message.lease.seal != lease.seal)
     violated("fencing", body + " was settled by an older lease than its newest");
   message.live_until = Time{};
   message.gone = final;
+  if (cause != engine::Cause::none && message.lease_queue == message.queue) ++message.failed[cause];
 }
 
 void Ledger::session_closed(SessionId session) {
@@ -139,7 +147,7 @@ Ledger::Bounds Ledger::bounds(const std::string& queue, Time now) const {
   const bool dead_queue = queue.ends_with(".dead");
   for (const auto& [body, message] : messages_) {
     if (message.gone) continue;
-    const bool maybe_dead = message.may_move || queues.at(message.queue).max_attempts != 0;
+    const bool maybe_dead = message.may_move || queues.at(message.queue).gives_up();
     const bool home = message.queue == queue;
     if (!home && !(dead_queue && maybe_dead && message.queue + ".dead" == queue)) continue;
     ++bounds.most;

@@ -44,6 +44,7 @@ struct Sent {
   Time live_until{};   // nobody else may get it before
   SessionId holder{};  // whose end ends the lease
   std::set<std::string> leases_seen;
+  std::map<engine::Cause, std::uint32_t> failed;  // attempts that are known to have ended so
 };
 
 // What an acknowledgement and its sends have to do with each other, while nobody knows.
@@ -59,6 +60,9 @@ class Ledger {
     std::uint64_t max_length = 0;
     std::uint32_t max_attempts = 0, group_limit = 1;
     Duration ttl{0}, lease{0};
+    std::uint32_t cause_limit = 0;  // of attempts that end of one cause; 0 = none
+
+    [[nodiscard]] bool gives_up() const { return max_attempts != 0 || cause_limit != 0; }
   };
   std::map<std::string, QueueRules> queues;
 
@@ -75,7 +79,9 @@ class Ledger {
   // `lease` is what the take asked for, or 0: then it is the queue's. It was decided that much
   // before its deadline. `to`: the session that it is bound to, if it is.
   void delivered(const Message& message, Duration lease, SessionId to);
-  void settled(const std::string& body, const engine::LeaseToken& lease, bool final);
+  // `cause`: of an attempt that failed.
+  void settled(const std::string& body, const engine::LeaseToken& lease, bool final,
+               engine::Cause cause);
   void session_closed(SessionId session);
 
   // The least and the most messages that a queue may hold now.

@@ -33,6 +33,7 @@ WorldOptions::WorldOptions(std::uint64_t s) : seed(s) {
   full_disks = reserve_bytes > 0 ? pick({0u, 40u}) : 0;
   restarts = pick({0u, 100u});
   large_bodies = pick({0u, 6u, 30u});
+  cause_limit = pick({0u, 0u, 1u, 2u});
   flows = pick({0u, 2u, 4u});
   flow_length = pick({20ull, 1000ull});
 }
@@ -42,10 +43,11 @@ std::string WorldOptions::describe() const {
       "seed={} steps={} sessions={} segment_bytes={} reserve_bytes={} tail_cache_bytes={} "
       "spare_segments={} checkpoint_bytes={} dead_segments={} max_length={}/{} max_attempts={} "
       "group_limit={} lease_us={} power_cuts={} io_errors={} full_disks={} restarts={} "
-      "large_bodies={} flows={} flow_length={}",
+      "large_bodies={} flows={} flow_length={} cause_limit={}",
       seed, steps, sessions, segment_bytes, reserve_bytes, tail_cache_bytes, spare_segments,
       checkpoint_bytes, dead_segments, max_length[0], max_length[1], max_attempts, group_limit,
-      lease.count(), power_cuts, io_errors, full_disks, restarts, large_bodies, flows, flow_length);
+      lease.count(), power_cuts, io_errors, full_disks, restarts, large_bodies, flows, flow_length,
+      cause_limit);
 }
 
 void WorldCounters::add(const WorldCounters& other) {

@@ -27,7 +27,7 @@ struct WorldOptions {
   std::uint32_t spare_segments = 0;
   std::uint64_t checkpoint_bytes = 0, dead_segments = 0;
   std::uint64_t max_length[2]{};
-  std::uint32_t max_attempts = 0, group_limit = 0;
+  std::uint32_t max_attempts = 0, group_limit = 0, cause_limit = 0;
   Duration lease{};
   std::uint32_t power_cuts = 0;  // one step in so many; 0 = never
   std::uint32_t io_errors = 0, full_disks = 0, restarts = 0;

@@ -36,6 +36,7 @@ enum class JobState : std::uint8_t {
 struct Failure {
   std::uint32_t attempt = 0;
   TimePoint at{};
+  std::string cause;   // "raised", "timed_out", "worker_lost", "killed", "out_of_memory"; or empty
   std::string reason;  // what became of it: "nacked", "lease_expired", ... (docs/protocols/http.md)
   std::string type;    // of the exception: "billing::CardDeclined"; empty when there was none
   std::string message;  // its what()
@@ -49,7 +50,7 @@ struct JobStatus {
   std::optional<TimePoint> enqueued_at, started_at, finished_at, next_attempt_at;
   std::string result;   // JSON, when done
   std::string error;    // "<type>: <message>" of the last attempt that failed
-  std::string history;  // JSON: [{"attempt","at","reason","error"}]
+  std::string history;  // JSON: [{"attempt","at","cause","reason","error"}]
   double progress = 0, progress_total = 0;
   std::string progress_text;
   bool cancel_requested = false;

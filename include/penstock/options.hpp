@@ -78,6 +78,9 @@ struct QueueOptions {
   std::optional<Overflow> overflow = {};
   std::optional<Duration> ttl = {};
   std::optional<std::uint32_t> max_attempts = {};
+  // Of those, how many may end of one cause; 0 = as many as there are.
+  std::optional<std::uint32_t> max_raised = {}, max_timed_out = {}, max_worker_lost = {},
+                               max_killed = {}, max_out_of_memory = {};
   std::optional<Backoff> backoff = {};
   std::optional<std::string> dead_letter = {};
   std::optional<Duration> dedup_window = {};
@@ -101,6 +104,8 @@ struct QueueStatistics {
   bool paused = false;
   std::uint64_t published = 0, delivered = 0, acked = 0, nacked = 0, rejected = 0, returned = 0;
   std::uint64_t expired = 0, dead_lettered = 0, refused = 0;
+  // Attempts that failed, by cause.
+  std::uint64_t raised = 0, timed_out = 0, worker_lost = 0, killed = 0, out_of_memory = 0;
 };
 
 // As many as are needed, and no fewer or more than this.

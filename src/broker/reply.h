@@ -65,8 +65,9 @@ struct Settled {
   Time deadline{};         // of an extend
 };
 
-// One message without taking it; `history` is JSON: [{"attempt","at","reason","error"}]. A message
-// whose record does not hold is "damaged", and shown without headers and body.
+// One message without taking it; `history` is JSON: [{"attempt","at","cause","reason","error"}];
+// `cause` is not there where an attempt did not fail. A message whose record does not hold is
+// "damaged", and shown without headers and body.
 struct BrowsedMessage {
   Delivery message;
   std::string_view state;  // "ready", "leased", "scheduled", "damaged"

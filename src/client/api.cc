@@ -158,11 +158,21 @@ Request<std::uint64_t> give_back(std::string_view lease) {
   return of_leases("GIVEBACK", {&lease, 1}).request(read_count);
 }
 Request<std::uint64_t> nack(std::string_view lease, std::optional<Duration> delay,
-                            std::string_view error) {
-  return Words("NACK").add(lease).option("DELAY", delay).option("ERROR", error).request(read_count);
+                            std::string_view error, std::string_view cause) {
+  return Words("NACK")
+      .add(lease)
+      .option("DELAY", delay)
+      .option("ERROR", error)
+      .option("CAUSE", cause)
+      .request(read_count);
 }
-Request<std::uint64_t> reject(std::string_view lease, std::string_view error) {
-  return Words("REJECT").add(lease).option("ERROR", error).request(read_count);
+Request<std::uint64_t> reject(std::string_view lease, std::string_view error,
+                              std::string_view cause) {
+  return Words("REJECT")
+      .add(lease)
+      .option("ERROR", error)
+      .option("CAUSE", cause)
+      .request(read_count);
 }
 Request<Extended> extend(std::string_view lease, Duration duration) {
   return Words("TASK.EXTEND").add(lease).add(format_duration(duration)).request(read_extended);
@@ -208,13 +218,14 @@ Request<std::uint64_t> done_packed(std::string_view rows) {
 }
 
 Request<std::uint64_t> fail_task(std::string_view lease, std::string_view error, bool retry,
-                                 std::optional<Duration> delay) {
+                                 std::optional<Duration> delay, std::string_view cause) {
   return Words("TASK.FAIL")
       .add(lease)
       .add(error)
       .add("RETRY")
       .add(retry ? "yes" : "no")
       .option("DELAY", delay)
+      .option("CAUSE", cause)
       .request(read_count);
 }
 

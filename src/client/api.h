@@ -80,10 +80,12 @@ struct Message {
 [[nodiscard]] Request<std::uint64_t> ack(std::string_view lease);
 [[nodiscard]] Request<std::uint64_t> give_back(std::string_view lease);
 // Without a delay the queue's backoff decides.
+// A cause is one of raised, timed_out, worker_lost, killed, out_of_memory; none = raised.
 [[nodiscard]] Request<std::uint64_t> nack(std::string_view lease,
                                           std::optional<Duration> delay = {},
-                                          std::string_view error = {});
-[[nodiscard]] Request<std::uint64_t> reject(std::string_view lease, std::string_view error = {});
+                                          std::string_view error = {}, std::string_view cause = {});
+[[nodiscard]] Request<std::uint64_t> reject(std::string_view lease, std::string_view error = {},
+                                            std::string_view cause = {});
 
 struct Extended {
   Time deadline{};
@@ -136,7 +138,8 @@ struct Finished {
 [[nodiscard]] Request<std::uint64_t> done_packed(std::string_view rows);
 [[nodiscard]] Request<std::uint64_t> fail_task(std::string_view lease, std::string_view error,
                                                bool retry = true,
-                                               std::optional<Duration> delay = {});
+                                               std::optional<Duration> delay = {},
+                                               std::string_view cause = {});
 // False when the task was cancelled: stop.
 [[nodiscard]] Request<bool> progress(std::string_view lease, double value, double total,
                                      std::string_view text = {});

@@ -3,7 +3,7 @@
 // Layout: version; counters and secret; policies; queues; idempotency keys; results; for each
 // message that is no longer as its publish record says, what it has come to; virtual hosts,
 // exchanges and bindings; users and their permissions; workflows and their steps' results;
-// schedules.
+// schedules; of what attempts of messages failed.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -68,6 +68,37 @@ void State::encode_checkpoint(Bytes& bytes) const {
   access.encode(out);
   encode_workflows(out);
   schedules.encode(out);
+  encode_causes(out);
+}
+
+// Of messages that are told of above: they were delivered.
+void State::encode_causes(Encoder& out) const {
+  const auto has_causes = [this](const Message& message) {
+    return message.state != MessageState::none && message.id.value < kTransientMessage &&
+           message.extra != 0 && !extras[message.extra].causes.empty();
+  };
+  std::uint64_t count = 0;
+  for (std::uint32_t slot = 1; slot < messages.end(); ++slot) count += has_causes(messages[slot]);
+  out.varint(count);
+  for (std::uint32_t slot = 1; count > 0 && slot < messages.end(); ++slot) {
+    if (!has_causes(messages[slot])) continue;
+    out.varint(messages[slot].id.value);
+    for (std::size_t cause = 1; cause <= kCauses; ++cause)
+      out.varint(extras[messages[slot].extra].causes.of(static_cast<Cause>(cause)));
+  }
+}
+
+bool State::restore_causes(Cursor& in) {
+  for (auto count = in.varint(); count > 0; --count) {
+    const auto change = overrides_.find(in.varint());
+    CauseCounts causes;
+    for (std::size_t cause = 1; cause <= kCauses; ++cause)
+      causes.set(static_cast<Cause>(cause), in.varint_of<std::uint16_t>());
+    if (!in.ok() || change == overrides_.end() || causes.empty()) return false;
+    if (change->second.deliveries == 0 || !change->second.causes.empty()) return false;
+    change->second.causes = causes;
+  }
+  return in.ok();
 }
 
 void State::encode_keys(Encoder& out) const {
@@ -246,6 +277,9 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
   if (version != kVersionBeforeExchanges && !in.finished() &&
       (!schedules.restore(in) || !schedules.fit(topology.hosts())))
     return damaged("schedules");
+  // And those from before causes were counted.
+  if (version != kVersionBeforeExchanges && !in.finished() && !restore_causes(in))
+    return damaged("causes of failures");
   if (!in.finished()) return damaged("last bytes");
   return {};
 }
@@ -368,9 +402,11 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
   message.cancelled = change.cancelled;
   message.dying = change.dying != MoveReason::none;
   if (message.dying) extra_of(slot).dying = change.dying;
-  if (change.uncounted != 0 || change.origin || change.history || change.moved) {
+  if (change.uncounted != 0 || change.origin || change.history || change.moved ||
+      !change.causes.empty()) {
     Extra& extra = extra_of(slot);
     extra.uncounted = change.uncounted;
+    extra.causes = change.causes;
     extra.origin = change.origin;
     extra.moved = change.moved;
     extra.history = change.history;

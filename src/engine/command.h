@@ -108,6 +108,7 @@ struct Settle {
   Outcome outcome = Outcome::ack;
   std::optional<Duration> delay;   // of a nack; nothing = the backoff
   std::string_view error;          // of a nack or reject: kept in the history
+  Cause cause = Cause::none;       // of a nack or reject: kept with it; none = raised
   ByteView result;                 // of an acked task: its value, as JSON
   std::span<const Publish> sends;  // committed with the settle, or not at all
   // Of one acked task: a workflow in its place, whose value is the task's result.

@@ -48,35 +48,36 @@ Bytes headers_of_copy(ByteView headers, const Deaths& deaths, std::string_view e
 
 }  // namespace
 
-void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error) {
+void Engine::bury(Time now, std::uint32_t slot, MoveReason reason, const Failure& failure) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   if (state_.workflows.find_step(message.id) != 0)
     return fail_step(now, slot,
                      reason == MoveReason::expired ? TaskState::expired : TaskState::failed,
-                     name_of(reason), error);
+                     name_of(reason), failure);
   if (!queue.options.dead_letter_exchange.empty() && !message.task)
-    return bury_by_exchange(now, slot, reason, error);
+    return bury_by_exchange(now, slot, reason, failure);
   const auto target_name = dead_letter_name(queue.name, queue.options);
   Queue* target = nullptr;
   if (!target_name.empty() && target_name != queue.name)
     if (auto found = queue_for(now, target_name)) target = *found;
-  if (target == nullptr) return end_message(now, slot, SettleReason::discarded, error);
+  if (target == nullptr) return end_message(now, slot, SettleReason::discarded, failure.error);
   // The dead letters are bounded like everything else; what finds no room there waits, and is not
   // lost.
-  if (!has_room(*target, message.bytes)) return keep_dying(now, slot, reason, error);
-  if (queue.transient() || target->transient()) return bury_copy(now, slot, *target, reason, error);
+  if (!has_room(*target, message.bytes)) return keep_dying(now, slot, reason, failure);
+  if (queue.transient() || target->transient())
+    return bury_copy(now, slot, *target, reason, failure);
   const auto id = message.id;
   const bool task = message.task;
   const auto history =
-      message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
+      message.dying ? ByteView{} : history_with(now, message, name_of(reason), failure);
   if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
   const MoveEvent event{id, target->id, reason, now};
   if (task) {
     // The result names the last error; the message itself stays for a redrive. Both in one commit.
     const Bytes keep(history.begin(), history.end());
     const auto state = reason == MoveReason::expired ? TaskState::expired : TaskState::failed;
-    finish_task(now, slot, state, {}, error, true, keep);
+    finish_task(now, slot, state, {}, failure.error, true, keep);
     state_.apply(event, write(event, keep), static_cast<std::uint32_t>(keep.size()));
   } else {
     state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));
@@ -92,13 +93,13 @@ void Engine::note_buried(Time now, Queue& queue, MessageId id, MoveReason reason
 }
 
 // It stays where it is, and is tried again later.
-void Engine::keep_dying(Time now, std::uint32_t slot, MoveReason reason, std::string_view error) {
+void Engine::keep_dying(Time now, std::uint32_t slot, MoveReason reason, const Failure& failure) {
   if (reason == MoveReason::overflow) return;
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   ++queue.counters.dead_letter_refused;
   const auto history =
-      message.dying ? ByteView{} : history_with(now, message, name_of(reason), error);
+      message.dying ? ByteView{} : history_with(now, message, name_of(reason), failure);
   const MessageId one[]{message.id};
   GiveBackEvent event{.reason = ReturnReason::rejected, .at = now, .ids = one};
   event.due = now + kDeadLetterRetry;
@@ -109,12 +110,12 @@ void Engine::keep_dying(Time now, std::uint32_t slot, MoveReason reason, std::st
 
 // Between a queue on disk and one in memory a message cannot move: a copy goes.
 void Engine::bury_copy(Time now, std::uint32_t slot, Queue& target, MoveReason reason,
-                       std::string_view error) {
+                       const Failure& failure) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   auto record = storage_->read_body(message.position);
   if (!record || !storage_->has_room(record->size() + kCopyOverhead, 2))
-    return keep_dying(now, slot, reason, error);
+    return keep_dying(now, slot, reason, failure);
   const Bytes kept(record->begin(), record->end());
   Cursor in(kept);
   MessageInput input;
@@ -125,18 +126,18 @@ void Engine::bury_copy(Time now, std::uint32_t slot, Queue& target, MoveReason r
   input.policy = state_.policies[message.policy];
   (void)write_message(now, target, input, {});
   const auto id = message.id;
-  end_message(now, slot, SettleReason::discarded, error);
+  end_message(now, slot, SettleReason::discarded, failure.error);
   note_buried(now, queue, id, reason);
   changed(now, target);
 }
 
 // Published again, to all queues that the exchange has for it, in one commit with its end here.
 void Engine::bury_by_exchange(Time now, std::uint32_t slot, MoveReason reason,
-                              std::string_view error) {
+                              const Failure& failure) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   auto record = storage_->read_body(message.position);
-  if (!record) return keep_dying(now, slot, reason, error);
+  if (!record) return keep_dying(now, slot, reason, failure);
   const Bytes kept(record->begin(), record->end());
   Cursor in(kept);
   MessageInput input;
@@ -148,10 +149,10 @@ void Engine::bury_by_exchange(Time now, std::uint32_t slot, MoveReason reason,
   const bool outermost = !std::exchange(queue.making_room, true);
   const bool published = publish_dead_letter(now, queue, input, headers, reason);
   if (outermost) queue.making_room = false;
-  if (!published) return keep_dying(now, slot, reason, error);
+  if (!published) return keep_dying(now, slot, reason, failure);
   end_message(now, slot,
               reason == MoveReason::expired ? SettleReason::expired : SettleReason::discarded,
-              error);
+              failure.error);
   note_buried(now, queue, id, reason);
 }
 

@@ -103,11 +103,12 @@ void Engine::on_message_due(Time now, std::uint32_t slot) {
     state_.leases[message.link].timer = 0;
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.returned;
-    return fail_delivery(now, slot, ReturnReason::lease_expired, "the lease ran out", Duration(0));
+    return fail_delivery(now, slot, ReturnReason::lease_expired,
+                         {"the lease ran out", Cause::worker_lost}, Duration(0));
   }
   CHECK(message.state == MessageState::scheduled);
   message.link = 0;
-  if (message.dying) return bury(now, slot, state_.extras[message.extra].dying, "");
+  if (message.dying) return bury(now, slot, state_.extras[message.extra].dying, {});
   Queue& queue = state_.queue_at(message.queue);
   state_.make_ready(slot);
   changed(now, queue);
@@ -131,7 +132,7 @@ void Engine::expire(Time now, std::uint32_t slot) {
   ++queue.counters.expired;
   const bool kept = !queue.options.dead_letter.empty() && queue.options.dead_letter != "-";
   if (kept || !queue.options.dead_letter_exchange.empty())
-    return bury(now, slot, MoveReason::expired, "expired");
+    return bury(now, slot, MoveReason::expired, {"expired"});
   end_message(now, slot, SettleReason::expired, "expired before it was done");
 }
 

@@ -304,6 +304,11 @@ class Engine {
   void touch(Time now, Queue& queue);
   void expire_queue(Time now, Queue& queue);
   void remove_queue(Time now, Queue& queue);
+  // What an attempt, or a message, ended of.
+  struct Failure {
+    std::string_view error;
+    Cause cause = Cause::none;
+  };
   // workflows.cc
   [[nodiscard]] std::optional<Error> invalid(const WorkflowInput& input);
   // Of one that is valid.
@@ -311,7 +316,7 @@ class Engine {
   [[nodiscard]] Result<std::uint32_t> steered_workflow(MessageId id);
   void stir(Time now);
   void fail_step(Time now, std::uint32_t slot, TaskState state, std::string_view reason,
-                 std::string_view error);
+                 const Failure& failure);
   void forget_workflow(std::uint32_t number);
   struct StepError {
     MessageId id;
@@ -332,16 +337,18 @@ class Engine {
   // `history`: of a message that stays in the dead letters; else the one that it has is kept.
   void finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result,
                    std::string_view error, bool keeps_message, ByteView history = {});
+  [[nodiscard]] bool is_poisoned(const Message& message, Cause cause);
+  static void note_failed(Queue& queue, Cause cause);
   // A delivery failed: another attempt, or the dead letters.
-  void fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, std::string_view error,
+  void fail_delivery(Time now, std::uint32_t slot, ReturnReason reason, const Failure& failure,
                      std::optional<Duration> delay);
-  void requeue(Time now, std::uint32_t slot, ReturnReason reason);
+  void requeue(Time now, std::uint32_t slot, ReturnReason reason, Cause cause);
   // dead_letter.cc
-  void bury(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
+  void bury(Time now, std::uint32_t slot, MoveReason reason, const Failure& failure);
   void bury_copy(Time now, std::uint32_t slot, Queue& target, MoveReason reason,
-                 std::string_view error);
-  void bury_by_exchange(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
-  void keep_dying(Time now, std::uint32_t slot, MoveReason reason, std::string_view error);
+                 const Failure& failure);
+  void bury_by_exchange(Time now, std::uint32_t slot, MoveReason reason, const Failure& failure);
+  void keep_dying(Time now, std::uint32_t slot, MoveReason reason, const Failure& failure);
   void note_buried(Time now, Queue& queue, MessageId id, MoveReason reason);
   [[nodiscard]] bool publish_dead_letter(Time now, const Queue& from, MessageInput input,
                                          ByteView headers, MoveReason reason);
@@ -354,7 +361,7 @@ class Engine {
   void note_settled(Time now, Queue& queue, const Message& message, std::uint64_t count);
   // The history of a message with one more entry, as JSON; lives until the next call.
   [[nodiscard]] ByteView history_with(Time now, const Message& message, std::string_view reason,
-                                      std::string_view error);
+                                      const Failure& failure);
   // tasks.cc
   // Ends the unfinished tasks of a queue that are in one of the states that `which` says yes to.
   void cancel_tasks(Time now, const Queue& queue, bool leased_too, std::string_view why);

@@ -104,8 +104,28 @@ std::string_view name_of(MoveReason reason) {
       return "overflow";
     case MoveReason::redriven:
       return "redriven";
+    case MoveReason::poisoned:
+      return "poisoned";
   }
   return "";
+}
+
+namespace {
+
+constexpr std::string_view kNamesOfCauses[] = {"",       "raised",       "timed_out", "worker_lost",
+                                               "killed", "out_of_memory"};
+static_assert(std::size(kNamesOfCauses) == kCauses + 1);
+
+}  // namespace
+
+std::string_view name_of(Cause cause) {
+  return kNamesOfCauses[static_cast<std::size_t>(cause)];
+}
+
+std::optional<Cause> cause_named(std::string_view name) {
+  const auto found = std::ranges::find(kNamesOfCauses, name);
+  if (name.empty() || found == std::end(kNamesOfCauses)) return std::nullopt;
+  return static_cast<Cause>(found - std::begin(kNamesOfCauses));
 }
 
 std::string_view name_of(TaskState state) {
@@ -291,11 +311,12 @@ void encode(Bytes& head, const GiveBackEvent& event) {
                                         (event.dying != MoveReason::none ? 2 : 0) |
                                         static_cast<unsigned>(event.dying) << 2));
   put(out, event.ids);
+  out.integer(static_cast<std::uint8_t>(event.cause));
 }
 // Older logs say that, and not why.
 MoveReason dying_reason(bool dying, unsigned reason) {
   if (!dying) return MoveReason::none;
-  return reason >= 1 && reason <= static_cast<unsigned>(MoveReason::redriven)
+  return reason >= 1 && reason <= static_cast<unsigned>(MoveReason::poisoned)
              ? static_cast<MoveReason>(reason)
              : MoveReason::max_attempts;
 }
@@ -310,6 +331,8 @@ bool decode(ByteView head, GiveBackEvent& event, IdList& ids) {
   event.dying = dying_reason((flags & 2) != 0, flags >> 2);
   id_list(in, ids);
   event.ids = ids;
+  // Older logs end here.
+  if (in.ok() && !in.finished()) event.cause = enumeration(in, Cause::none, Cause::out_of_memory);
   return in.ok();
 }
 
@@ -364,7 +387,7 @@ bool decode(ByteView head, MoveEvent& event, IdList&) {
   Cursor in(head);
   event.id = MessageId(in.varint());
   event.to = QueueId(in.varint_of<std::uint32_t>());
-  event.reason = enumeration(in, MoveReason::max_attempts, MoveReason::redriven);
+  event.reason = enumeration(in, MoveReason::max_attempts, MoveReason::poisoned);
   event.at = time(in);
   return in.ok();
 }

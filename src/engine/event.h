@@ -125,7 +125,15 @@ enum class ReturnReason : std::uint8_t {
 };
 [[nodiscard]] std::string_view name_of(ReturnReason reason);
 
-enum class MoveReason : std::uint8_t { none, max_attempts, rejected, expired, overflow, redriven };
+enum class MoveReason : std::uint8_t {
+  none,
+  max_attempts,
+  rejected,
+  expired,
+  overflow,
+  redriven,
+  poisoned  // as many attempts ended of one cause as its queue allows
+};
 [[nodiscard]] std::string_view name_of(MoveReason reason);
 
 // The body, if any, is the history of the one message that it names.
@@ -136,6 +144,7 @@ struct GiveBackEvent {
   bool uncounted = false;               // the attempt does not count
   MoveReason dying = MoveReason::none;  // why it wants to go to the dead letters, which are full
   std::span<const MessageId> ids;
+  Cause cause = Cause::none;  // counted
 };
 
 enum class SettleReason : std::uint8_t { acked = 1, expired, dropped, discarded };

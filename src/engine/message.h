@@ -47,6 +47,7 @@ struct Extra {
   LogPosition history{};    // of the newest record that carries its history
   std::uint32_t history_bytes = 0;
   std::uint16_t uncounted = 0;          // deliveries that are no attempts
+  CauseCounts causes;                   // of its attempts
   QueueId origin{};                     // of a dead letter: where it came from
   bool moved = false;                   // its queue is not the one it was published to
   MoveReason dying = MoveReason::none;  // of a dying one: of what

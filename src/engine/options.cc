@@ -147,6 +147,16 @@ constexpr OptionField kFields[] = {
      get_duration<&Q::ttl>},
     {"max_attempts", "count", "deliveries before a message goes to the dead letters; 0 = no limit",
      set_count<&Q::max_attempts>, get_count<&Q::max_attempts>},
+    {"max_raised", "count", "of those, how many may end with an error; 0 = as many as there are",
+     set_count<&Q::max_raised>, get_count<&Q::max_raised>},
+    {"max_timed_out", "count", "and how many at a time-out; 0 = as many as there are",
+     set_count<&Q::max_timed_out>, get_count<&Q::max_timed_out>},
+    {"max_worker_lost", "count", "and how many with their worker; 0 = as many as there are",
+     set_count<&Q::max_worker_lost>, get_count<&Q::max_worker_lost>},
+    {"max_killed", "count", "and how many by a signal or an exit; 0 = as many as there are",
+     set_count<&Q::max_killed>, get_count<&Q::max_killed>},
+    {"max_out_of_memory", "count", "and how many for want of memory; 0 = as many as there are",
+     set_count<&Q::max_out_of_memory>, get_count<&Q::max_out_of_memory>},
     {"backoff", "none|fixed:D|exponential:BASE:CAP[:nojitter]", "wait between attempts",
      set_backoff, [](const Q& o) { return format_backoff(o.backoff); }},
     {"dead_letter", "name", "queue for dead letters; empty = NAME.dead, - = discard",
@@ -255,6 +265,24 @@ std::string format_backoff(const flow::Backoff& backoff) {
                          format_duration(backoff.cap), jitter);
   }
   return "none";
+}
+
+std::uint32_t most_of(const QueueOptions& options, Cause cause) {
+  switch (cause) {
+    case Cause::none:
+      return 0;
+    case Cause::raised:
+      return options.max_raised;
+    case Cause::timed_out:
+      return options.max_timed_out;
+    case Cause::worker_lost:
+      return options.max_worker_lost;
+    case Cause::killed:
+      return options.max_killed;
+    case Cause::out_of_memory:
+      return options.max_out_of_memory;
+  }
+  return 0;
 }
 
 std::string dead_letter_name(std::string_view queue, const QueueOptions& options) {

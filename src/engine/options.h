@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "engine/cause.h"
 #include "flow/backoff.h"
 
 namespace penstock::engine {
@@ -29,6 +30,9 @@ struct QueueOptions {
   Overflow overflow = Overflow::reject;
   Duration ttl{0};                  // 0 = messages don't expire
   std::uint32_t max_attempts = 20;  // 0 = no limit
+  // Of those, how many may end of one cause; 0 = as many as there may be attempts.
+  std::uint32_t max_raised = 0, max_timed_out = 0, max_worker_lost = 0, max_killed = 0,
+                max_out_of_memory = 0;
   flow::Backoff backoff{};
   std::string dead_letter;  // queue name; empty = "<name>.dead"; "-" = discard
   Duration dedup_window = std::chrono::minutes(5);
@@ -76,6 +80,9 @@ struct OptionField {
 // "none", "fixed:2s", "exponential:1s:60s", each with ":nojitter" behind if wanted.
 [[nodiscard]] Result<flow::Backoff> parse_backoff(std::string_view text);
 [[nodiscard]] std::string format_backoff(const flow::Backoff& backoff);
+
+// The cap on attempts that end of `cause`; 0 = none.
+[[nodiscard]] std::uint32_t most_of(const QueueOptions& options, Cause cause);
 
 // Where the dead letters of `queue` go; empty when they are discarded.
 [[nodiscard]] std::string dead_letter_name(std::string_view queue, const QueueOptions& options);

@@ -300,7 +300,7 @@ void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_
     ++queue.counters.dropped;
     const auto before = queue.ready_count;
     if (queue.options.overflow == Overflow::dead_letter)
-      bury(now, slot, MoveReason::overflow, "overflow");
+      bury(now, slot, MoveReason::overflow, {"overflow"});
     if (queue.ready_count == before)
       end_message(now, slot, SettleReason::dropped, "dropped: the queue was full");
   }

@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::size_t kLongestError = 1024;
 constexpr std::size_t kLongestHistory = 16 * 1024;
+using Q = QueueStatistics;
+constexpr std::uint64_t Q::*kFailed[kCauses] = {&Q::raised, &Q::timed_out, &Q::worker_lost,
+                                                &Q::killed, &Q::out_of_memory};
 
 }  // namespace
 
@@ -77,6 +80,7 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
 
 // All that is not done, from the youngest back: each goes before the one put back last.
 void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
+  const Failure failure{settle.error, settle.cause == Cause::none ? Cause::raised : settle.cause};
   std::ranges::sort(ids, std::greater<>{});
   for (const auto id : ids) {
     const auto slot = state_.find(id);
@@ -86,19 +90,20 @@ void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
         break;
       case Outcome::nack:
         ++queue.counters.nacked;
-        fail_delivery(now, slot, ReturnReason::nack, settle.error, settle.delay);
+        fail_delivery(now, slot, ReturnReason::nack, failure, settle.delay);
         break;
       case Outcome::requeue:
         ++queue.counters.nacked;
-        requeue(now, slot, ReturnReason::nack);
+        requeue(now, slot, ReturnReason::nack, failure.cause);
         break;
       case Outcome::reject:
         ++queue.counters.rejected;
-        bury(now, slot, MoveReason::rejected, settle.error);
+        note_failed(queue, failure.cause);
+        bury(now, slot, MoveReason::rejected, failure);
         break;
       case Outcome::give_back: {
         if (state_.messages[slot].cancelled) {
-          fail_delivery(now, slot, ReturnReason::given_back, settle.error, std::nullopt);
+          fail_delivery(now, slot, ReturnReason::given_back, {settle.error}, std::nullopt);
           break;
         }
         if (has_expired(now, state_.messages[slot])) {
@@ -208,7 +213,7 @@ std::uint32_t Engine::max_attempts(const Message& message, const Queue& queue) c
 }
 
 ByteView Engine::history_with(Time now, const Message& message, std::string_view reason,
-                              std::string_view error) {
+                              const Failure& failure) {
   history_.clear();
   if (const auto* extra = state_.find_extra(message); extra != nullptr && extra->history)
     if (auto old = storage_->read_body(extra->history)) append(history_, *old);
@@ -226,15 +231,30 @@ ByteView Engine::history_with(Time now, const Message& message, std::string_view
     history_.push_back(std::byte{'['});
   else
     history_.back() = std::byte{','};
-  append(history_, as_bytes(fmt::format(R"({{"attempt":{},"at":{},"reason":"{}","error":")",
-                                        state_.attempts_of(message), micros(now) / 1000, reason)));
-  append_json(history_, error, kLongestError);
+  append(history_, as_bytes(fmt::format(R"({{"attempt":{},"at":{},)", state_.attempts_of(message),
+                                        micros(now) / 1000)));
+  if (failure.cause != Cause::none)
+    append(history_, as_bytes(fmt::format(R"("cause":"{}",)", name_of(failure.cause))));
+  append(history_, as_bytes(fmt::format(R"("reason":"{}","error":")", reason)));
+  append_json(history_, failure.error, kLongestError);
   append(history_, as_bytes("\"}]"));
   return history_;
 }
 
+// With this attempt as many have ended of `cause` as the queue allows.
+bool Engine::is_poisoned(const Message& message, Cause cause) {
+  const auto most = most_of(state_.queue_at(message.queue).options, cause);
+  const auto* extra = state_.find_extra(message);
+  const auto before = extra == nullptr ? std::uint16_t{0} : extra->causes.of(cause);
+  return most != 0 && before + 1u >= most;
+}
+
+void Engine::note_failed(Queue& queue, Cause cause) {
+  if (cause != Cause::none) ++(queue.counters.*kFailed[static_cast<std::size_t>(cause) - 1]);
+}
+
 void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
-                           std::string_view error, std::optional<Duration> delay) {
+                           const Failure& failure, std::optional<Duration> delay) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   const auto attempts = state_.attempts_of(message);
@@ -243,18 +263,20 @@ void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
     constexpr std::string_view kWhy = "cancelled while it ran";
     const auto step = state_.workflows.find_step(message.id);
     if (step != 0 && !state_.workflows.is_cancelled(step))
-      return fail_step(now, slot, TaskState::cancelled, name_of(reason), kWhy);
+      return fail_step(now, slot, TaskState::cancelled, name_of(reason), {kWhy});
     return finish_task(now, slot, TaskState::cancelled, {}, kWhy, false);
   }
-  if (most != 0 && attempts >= most) return bury(now, slot, MoveReason::max_attempts, error);
+  note_failed(queue, failure.cause);
+  if (most != 0 && attempts >= most) return bury(now, slot, MoveReason::max_attempts, failure);
+  if (is_poisoned(message, failure.cause)) return bury(now, slot, MoveReason::poisoned, failure);
   if (has_expired(now, message)) return expire(now, slot);
   const auto& backoff = state_.policies[message.policy].backoff;
   const auto wait = delay ? *delay
                           : flow::delay_after(backoff ? *backoff : queue.options.backoff, attempts,
                                               random_.next());
-  const auto history = history_with(now, message, name_of(reason), error);
+  const auto history = history_with(now, message, name_of(reason), failure);
   const MessageId one[]{message.id};
-  GiveBackEvent event{.reason = reason, .at = now, .ids = one};
+  GiveBackEvent event{.reason = reason, .at = now, .ids = one, .cause = failure.cause};
   if (wait.count() > 0) event.due = now + wait;
   state_.apply(event, write(queue, event, history), static_cast<std::uint32_t>(history.size()));
   changed(now, queue);
@@ -262,16 +284,18 @@ void Engine::fail_delivery(Time now, std::uint32_t slot, ReturnReason reason,
 
 // Back in its place at once. Nothing is told of it in a history: where attempts are not limited
 // that would be written again and again.
-void Engine::requeue(Time now, std::uint32_t slot, ReturnReason reason) {
+void Engine::requeue(Time now, std::uint32_t slot, ReturnReason reason, Cause cause) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   const auto most = max_attempts(message, queue);
-  if (message.task || (most != 0 && state_.attempts_of(message) >= most))
-    return fail_delivery(now, slot, reason, {}, Duration(0));
+  if (message.task || (most != 0 && state_.attempts_of(message) >= most) ||
+      most_of(queue.options, cause) != 0)
+    return fail_delivery(now, slot, reason, {{}, cause}, Duration(0));
   if (has_expired(now, message)) return expire(now, slot);
   const MessageId one[]{message.id};
   const GiveBackEvent event{.reason = reason, .at = now, .ids = one};
   state_.apply(event, write(queue, event), 0);
+  note_failed(queue, cause);
   changed(now, queue);
 }
 

@@ -228,6 +228,7 @@ void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_
     detach(slot);
     Message& message = messages[slot];
     if (event.uncounted && was_leased) ++extra_of(slot).uncounted;
+    if (event.cause != Cause::none && was_leased) extra_of(slot).causes.count(event.cause);
     if (body_bytes != 0) set_history(slot, position, body_bytes);
     message.dying = event.dying != MoveReason::none;
     if (message.dying) extra_of(slot).dying = event.dying;
@@ -339,6 +340,7 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   extra.moved = true;
   extra.origin = event.reason == MoveReason::redriven ? QueueId{} : from.id;
   extra.uncounted = message.deliveries;  // attempts are counted anew in the new place
+  extra.causes = {};
   extra.progress.reset();
   message.dying = message.cancelled = 0;
   if (body_bytes != 0) set_history(slot, position, body_bytes);

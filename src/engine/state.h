@@ -192,6 +192,8 @@ class State {
   [[nodiscard]] bool has_proper_id(const Message& message) const;
   void check_results() const;
   [[nodiscard]] bool restore_topology(Cursor& in);
+  void encode_causes(Encoder& out) const;
+  [[nodiscard]] bool restore_causes(Cursor& in);
   void encode_workflows(Encoder& out) const;
   [[nodiscard]] bool restore_workflows(Cursor& in);
   [[nodiscard]] bool restore_workflow(Cursor& in);
@@ -256,6 +258,7 @@ struct State::Override {
   LogPosition history{};
   std::uint32_t history_bytes = 0;
   MoveReason dying = MoveReason::none;
+  CauseCounts causes;
   bool connection_bound = false, cancelled = false, holds_group = false, moved = false;
 
   [[nodiscard]] bool is_held() const { return state == MessageState::scheduled && due == Time{}; }

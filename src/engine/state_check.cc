@@ -36,6 +36,7 @@ void State::check() const {
     const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
     if (group != 0) ++members[group];
     if (message.holds_group) CHECK(group != 0), ++held[group];
+    if (message.extra != 0 && !extras[message.extra].causes.empty()) CHECK(message.deliveries > 0);
     switch (message.state) {
       case MessageState::none:
         break;

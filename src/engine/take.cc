@@ -210,10 +210,10 @@ void Engine::take_back(Time now, std::vector<std::uint32_t> slots) {
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.returned;
     if (max_attempts(message, queue) == 0 && !message.task)
-      requeue(now, slot, ReturnReason::connection_closed);
+      requeue(now, slot, ReturnReason::connection_closed, Cause::worker_lost);
     else
-      fail_delivery(now, slot, ReturnReason::connection_closed, "the consumer's connection ended",
-                    Duration(0));
+      fail_delivery(now, slot, ReturnReason::connection_closed,
+                    {"the consumer's connection ended", Cause::worker_lost}, Duration(0));
   }
 }
 

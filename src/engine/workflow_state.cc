@@ -94,7 +94,10 @@ void State::release_step(std::uint32_t slot, Time at, std::uint32_t delay_ms) {
   detach(slot);
   Message& message = messages[slot];
   message.cancelled = message.dying = 0;
-  if (message.deliveries > 0) extra_of(slot).uncounted = message.deliveries;  // it begins anew
+  if (message.deliveries > 0) {  // it begins anew
+    extra_of(slot).uncounted = message.deliveries;
+    extra_of(slot).causes = {};
+  }
   place(slot, at, at + std::chrono::milliseconds(delay_ms), false);
   if (storage_ != nullptr) stirred.push_back({message.queue, 1});
 }

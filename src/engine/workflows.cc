@@ -141,14 +141,14 @@ void Engine::stir(Time now) {
 
 // A step failed for good: it stays where it is, so that its workflow can be resumed.
 void Engine::fail_step(Time now, std::uint32_t slot, TaskState state, std::string_view reason,
-                       std::string_view error) {
+                       const Failure& failure) {
   const Message& message = state_.messages[slot];
   const auto id = message.id;
   Queue& queue = state_.queue_at(message.queue);
-  const auto view = history_with(now, message, reason, error);
+  const auto view = history_with(now, message, reason, failure);
   const Bytes history(view.begin(), view.end());
   if (message.state == MessageState::leased) note_settled(now, queue, message, 1);
-  finish_task(now, slot, state, {}, error, true, history);
+  finish_task(now, slot, state, {}, failure.error, true, history);
   if (state_.find(id) == slot) {
     const HistoryEvent event{id};
     state_.apply(event, write(event, history), static_cast<std::uint32_t>(history.size()));

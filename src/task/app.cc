@@ -82,6 +82,11 @@ Backend::Options to_patch(const QueueOptions& options) {
   add("overflow", options.overflow, [](Overflow o) { return std::string(text_of(o)); });
   add("ttl", options.ttl, format_duration);
   add("max_attempts", options.max_attempts, number);
+  add("max_raised", options.max_raised, number);
+  add("max_timed_out", options.max_timed_out, number);
+  add("max_worker_lost", options.max_worker_lost, number);
+  add("max_killed", options.max_killed, number);
+  add("max_out_of_memory", options.max_out_of_memory, number);
   add("backoff", options.backoff,
       [](const Backoff& b) { return engine::format_backoff(to_backoff(b)); });
   add("dead_letter", options.dead_letter, [](const std::string& name) { return name; });
@@ -117,6 +122,11 @@ QueueStatistics to_statistics(const engine::QueueStatistics& queue) {
   made.expired = queue.expired;
   made.dead_lettered = queue.dead_lettered;
   made.refused = queue.refused();
+  made.raised = queue.raised;
+  made.timed_out = queue.timed_out;
+  made.worker_lost = queue.worker_lost;
+  made.killed = queue.killed;
+  made.out_of_memory = queue.out_of_memory;
   return made;
 }
 

@@ -74,6 +74,7 @@ struct Settlement {
   engine::Outcome outcome = engine::Outcome::ack;
   std::optional<Duration> delay{};  // of a nack
   std::string_view error{};
+  engine::Cause cause{};
   std::string_view result{};  // JSON
   // Of an ack: comes in the place of the task. Refused, it is a nack.
   const engine::WorkflowInput* replacement = nullptr;

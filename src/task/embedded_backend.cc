@@ -472,6 +472,7 @@ class EmbeddedConsumer::SettleAll final : public Operation {
       settle.outcome = run.first->outcome;
       settle.delay = run.first->delay;
       settle.error = run.first->error;
+      settle.cause = run.first->cause;
       settle.result = as_bytes(run.first->result);
       settle.replacement = run.first->replacement;
       broker.settle(session_, tag(), settle);
@@ -500,7 +501,8 @@ class EmbeddedConsumer::SettleAll final : public Operation {
   };
   static bool alike(const Settlement& a, const Settlement& b) {
     return a.outcome == b.outcome && a.delay == b.delay && a.error == b.error &&
-           a.result == b.result && a.replacement == nullptr && b.replacement == nullptr;
+           a.cause == b.cause && a.result == b.result && a.replacement == nullptr &&
+           b.replacement == nullptr;
   }
 
   const SessionId session_;

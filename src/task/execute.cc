@@ -21,11 +21,13 @@ void finish_by_reason(StopReason reason, bool threw, Ending& ending) {
       ending.delay = Duration(0);
       return;
     case StopReason::timeout:
+      ending.cause = engine::Cause::timed_out;
       ending.text = "penstock::Timeout: the task's time was up: " + ending.text;
       return;
     case StopReason::shutdown:
       ending.outcome = engine::Outcome::give_back;
       ending.delay.reset();
+      ending.cause = engine::Cause::none;
       ending.text.clear();
       return;
   }
@@ -71,6 +73,7 @@ Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, 
         task.options.retry, attempt.delivery().attempts, [&] { return core.random(); });
     ending.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
     ending.delay = failure.delay;
+    ending.cause = failure.cause;
     ending.text = std::move(failure.text);
   }
   finish_by_reason(attempt.end(), threw, ending);

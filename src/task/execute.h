@@ -13,6 +13,7 @@ struct Ending {
   engine::Outcome outcome = engine::Outcome::ack;
   bool lost = false;  // nothing to settle any more: someone else has the task
   std::optional<Duration> delay{};
+  engine::Cause cause{};                          // of a nack or reject
   std::string text{};                             // the result of an ack, else the error
   std::shared_ptr<const FlowNode> replacement{};  // of an ack: comes in the task's place
 };

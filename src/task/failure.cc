@@ -51,6 +51,8 @@ constexpr KnownType kKnownTypes[] = {
 AttemptFailure judge(const std::exception& thrown, std::span<const RetryRule> rules,
                      std::uint32_t attempt, const std::function<std::uint64_t()>& random) {
   AttemptFailure failure{.text = text_of(thrown)};
+  if (dynamic_cast<const std::bad_alloc*>(&thrown) != nullptr)
+    failure.cause = engine::Cause::out_of_memory;
   for (const auto& rule : rules) {
     if (rule.fits == nullptr || !rule.fits(thrown)) continue;
     const bool last = rule.max_attempts > 0 && attempt >= rule.max_attempts;

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/result.h"
+#include "engine/cause.h"
 #include "flow/backoff.h"
 #include "penstock/error.hpp"
 #include "penstock/retry.hpp"
@@ -26,8 +27,9 @@ T value_or_throw(Result<T> result) {
 
 // What became of an attempt that threw.
 struct AttemptFailure {
-  std::string text;                 // "<type>: <message>", at most kErrorBytesMax
-  bool retry = true;                // false: Permanent, never<>(), or arguments that do not fit
+  std::string text;   // "<type>: <message>", at most kErrorBytesMax
+  bool retry = true;  // false: Permanent, never<>(), or arguments that do not fit
+  engine::Cause cause = engine::Cause::raised;
   std::optional<Duration> delay{};  // RetryAfter, or as a rule says; else the engine's backoff
 };
 inline constexpr std::size_t kErrorBytesMax = 4096;

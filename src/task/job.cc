@@ -101,6 +101,7 @@ std::vector<Failure> JobStatus::failures() const {
     const auto [type, message] = detail::split_error(text("error"));
     found.push_back({.attempt = static_cast<std::uint32_t>(number("attempt")),
                      .at = TimePoint(std::chrono::milliseconds(number("at"))),
+                     .cause = std::string(text("cause")),
                      .reason = std::string(text("reason")),
                      .type = std::string(type),
                      .message = std::string(message)});

@@ -132,11 +132,13 @@ Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement)
                                   to_json(*settlement.replacement, make_real_clock()->now()));
     switch (settlement.outcome) {
       case engine::Outcome::nack:
-        return client::nack(lease, settlement.delay, settlement.error);
+        return client::nack(lease, settlement.delay, settlement.error,
+                            engine::name_of(settlement.cause));
       case engine::Outcome::requeue:
-        return client::nack(lease, Duration(0), settlement.error);
+        return client::nack(lease, Duration(0), settlement.error,
+                            engine::name_of(settlement.cause));
       case engine::Outcome::reject:
-        return client::reject(lease, settlement.error);
+        return client::reject(lease, settlement.error, engine::name_of(settlement.cause));
       case engine::Outcome::give_back:
         return client::give_back(lease);
       case engine::Outcome::ack:
@@ -231,6 +233,11 @@ engine::QueueStatistics to_statistics(const client::QueueStatistics& from) {
       {"returned", &made.returned},
       {"expired", &made.expired},
       {"dead_lettered", &made.dead_lettered},
+      {"raised", &made.raised},
+      {"timed_out", &made.timed_out},
+      {"worker_lost", &made.worker_lost},
+      {"killed", &made.killed},
+      {"out_of_memory", &made.out_of_memory},
       {"refused_length", &made.refused_length},
       {"refused_bytes", &made.refused_bytes},
       {"refused_wait", &made.refused_wait},

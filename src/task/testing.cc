@@ -259,6 +259,7 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   }
   settlement.outcome = ending.outcome;
   settlement.delay = ending.delay;
+  settlement.cause = ending.cause;
   const bool done = ending.outcome == engine::Outcome::ack;
   (done ? settlement.result : settlement.error) = ending.text;
   std::optional<detail::FlatWorkflow> replacement;

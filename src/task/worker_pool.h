@@ -60,7 +60,8 @@ class WorkerPool final : public AttemptHost {
     bool lost = false;  // nothing to settle any more
     bool unknown = false;
     std::optional<Duration> delay{};
-    std::string text{};  // the result of an ack, else the error
+    engine::Cause cause{};  // of a nack or reject
+    std::string text{};     // the result of an ack, else the error
     std::shared_ptr<const FlowNode> replacement{};
   };
   struct Worker {

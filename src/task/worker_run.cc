@@ -76,6 +76,7 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   finished.outcome = ending.outcome;
   finished.lost = ending.lost;
   finished.delay = ending.delay;
+  finished.cause = ending.cause;
   finished.text = std::move(ending.text);
   finished.replacement = std::move(ending.replacement);
   worker.at = now();

@@ -96,6 +96,7 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
       continue;
     }
     Settlement settlement{.lease = one.lease, .outcome = one.outcome, .delay = one.delay};
+    settlement.cause = one.cause;
     (one.outcome == engine::Outcome::ack ? settlement.result : settlement.error) = one.text;
     settlements.push_back(settlement);
   }

@@ -208,8 +208,10 @@ class BrokerTest : public testing::Test {
   }
   Got settle(std::vector<engine::LeaseToken> leases, engine::Outcome outcome = engine::Outcome::ack,
              std::optional<Duration> delay = {}, std::string_view error = {},
-             std::string_view result = {}, std::span<const engine::Publish> sends = {}) {
+             std::string_view result = {}, std::span<const engine::Publish> sends = {},
+             engine::Cause cause = engine::Cause::none) {
     engine::Settle command;
+    command.cause = cause;
     command.leases = leases;
     command.outcome = outcome;
     command.delay = delay;

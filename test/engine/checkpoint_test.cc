@@ -303,6 +303,7 @@ TEST_F(CheckpointTest, BytesBehindTheEndAreRefused) {
   parts.users.push_back(std::byte{0});  // no workflows
   EXPECT_EQ(restore(), "");
   parts.users.push_back(std::byte{0});  // no schedules
+  parts.users.push_back(std::byte{0});  // no causes of failures
   parts.users.push_back(std::byte{0});
   EXPECT_EQ(restore(), "the checkpoint's last bytes make no sense");
 }

@@ -55,6 +55,19 @@ TEST_F(HttpTest, ANackBringsAMessageBackAfterItsDelay) {
   EXPECT_EQ(ask("POST /v1/queues/q/lease").text("/messages/0/attempts"), "2");
 }
 
+TEST_F(HttpTest, AFailureMayTellItsCause) {
+  ask("POST /v1/queues/q/messages", "x");
+  const auto nack = [&](const char* body) {
+    return ask("POST /v1/leases/" + lease_of("q") + "/nack", body).status;
+  };
+  EXPECT_EQ(nack(R"({"delay":"0s","cause":"out_of_memory"})"), 200);
+  EXPECT_EQ(ask("GET /v1/queues/q/messages").text("/messages/0/history/0/cause"), "out_of_memory");
+  EXPECT_EQ(ask("GET /v1/queues/q").text("/counters/out_of_memory"), "1");
+  ask("PUT /v1/queues/q", R"({"max_killed":1})");
+  EXPECT_EQ(nack(R"({"cause":"killed"})"), 200);
+  EXPECT_EQ(ask("GET /v1/queues/q.dead/messages").text("/messages/0/history/1/reason"), "poisoned");
+}
+
 TEST_F(HttpTest, ARejectSendsToTheDeadLetters) {
   ask("POST /v1/queues/q/messages", "x");
   EXPECT_EQ(ask("POST /v1/leases/" + lease_of("q") + "/reject", R"({"error":"bad"})").status, 200);
@@ -107,6 +120,7 @@ TEST_F(HttpTest, BadLeasesAndBadOptionsAreRefused) {
                                                         {"/ack", "[]"},
                                                         {"/nack", R"({"delay":"-1s"})"},
                                                         {"/nack", R"({"error":5})"},
+                                                        {"/nack", R"({"cause":"bored"})"},
                                                         {"/nack", "{"},
                                                         {"/reject", R"({"delay":"1s"})"},
                                                         {"/extend", R"({"lease":"0s"})"},

@@ -75,12 +75,14 @@ TEST_F(RespDialogue, AFailedMessageComesBackAfterItsDelayAndARejectedOneIsADeadL
   pass(5s);
   const auto again = take_one("RECEIVE", "q");
   EXPECT_EQ(at(again, "attempts").integer, 2);
-  EXPECT_EQ(say({"REJECT", at(again, "lease").text, "ERROR", "hopeless"}).integer, 1);
+  EXPECT_EQ(
+      say({"REJECT", at(again, "lease").text, "ERROR", "hopeless", "CAUSE", "killed"}).integer, 1);
   const auto dead = say({"QUEUE.BROWSE", "q.dead"});
   ASSERT_EQ(dead.items.size(), 1u);
   EXPECT_EQ(at(dead.items[0], "body").text, "a");
   EXPECT_EQ(at(dead.items[0], "state").text, "ready");
   EXPECT_NE(at(dead.items[0], "history").text.find("hopeless"), std::string::npos);
+  EXPECT_NE(at(dead.items[0], "history").text.find(R"("cause":"killed")"), std::string::npos);
   EXPECT_EQ(say({"QUEUE.REDRIVE", "q.dead", "MAX", "5"}).integer, 1);
   EXPECT_EQ(at(take_one("RECEIVE", "q"), "body").text, "a");
 }

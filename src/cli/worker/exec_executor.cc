@@ -37,10 +37,12 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
       if (end->code == 0) return Ending::done(result_json(end->output));
       return Ending::failed(with_tail("exit: " + std::to_string(end->code), end->error_tail));
     case ProgramEnd::Kind::signalled:
-      return Ending::failed(with_tail("signal: " + signal_name(end->code), end->error_tail));
+      return Ending::failed(with_tail("signal: " + signal_name(end->code), end->error_tail),
+                            engine::Cause::killed);
     case ProgramEnd::Kind::timed_out:
       return Ending::failed(
-          with_tail("timeout: after " + format_duration(options_.timeout), end->error_tail));
+          with_tail("timeout: after " + format_duration(options_.timeout), end->error_tail),
+          engine::Cause::timed_out);
     case ProgramEnd::Kind::too_long:
       return Ending::hopeless("output: more than " + format_bytes(options_.output_bytes_max) +
                               " on standard output; write large results elsewhere and print where");

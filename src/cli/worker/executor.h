@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "engine/cause.h"
 
 namespace penstock::cli {
 
@@ -31,12 +32,14 @@ struct Ending {
   Kind kind = Kind::done;
   std::string result{};
   std::string error{};
-  bool retry = true;                // of a failure: false = never again
-  std::optional<Duration> delay{};  // of a retry; nothing = the backoff decides
+  bool retry = true;                            // of a failure: false = never again
+  std::optional<Duration> delay{};              // of a retry; nothing = the backoff decides
+  engine::Cause cause = engine::Cause::raised;  // of a failure
 
   [[nodiscard]] static Ending done(std::string json) { return {Kind::done, std::move(json)}; }
-  [[nodiscard]] static Ending failed(std::string error) {
-    return {Kind::failed, {}, std::move(error)};
+  [[nodiscard]] static Ending failed(std::string error,
+                                     engine::Cause cause = engine::Cause::raised) {
+    return {.kind = Kind::failed, .error = std::move(error), .cause = cause};
   }
   // Trying again cannot help.
   [[nodiscard]] static Ending hopeless(std::string error) {

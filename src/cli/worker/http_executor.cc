@@ -115,7 +115,8 @@ Ending HttpExecutor::run(const Work& work, std::stop_token stop) {
                             format_bytes(options_.answer_bytes_max));
   }
   if (code == CURLE_OPERATION_TIMEDOUT) {
-    return Ending::failed("timeout: no answer within " + format_duration(options_.timeout));
+    return Ending::failed("timeout: no answer within " + format_duration(options_.timeout),
+                          engine::Cause::timed_out);
   }
   if (code != CURLE_OK) return Ending::failed(std::string("http: ") + ::curl_easy_strerror(code));
   long status = 0;

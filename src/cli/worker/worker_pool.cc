@@ -187,7 +187,8 @@ bool WorkerPool::settle(const Attempt& attempt, const Ending& ending) {
   auto request = client::done(lease, ending.result);
   auto* counter = &done_;
   if (ending.kind == Ending::Kind::failed) {
-    request = client::fail_task(lease, ending.error, ending.retry, ending.delay);
+    request = client::fail_task(lease, ending.error, ending.retry, ending.delay,
+                                engine::name_of(ending.cause));
     counter = &failed_;
   } else if (ending.kind == Ending::Kind::stopped && why == Stopped::cancelled) {
     // The server knows of the cancel: a failed attempt is then the last one.

@@ -63,6 +63,7 @@ constexpr std::pair<MoveReason, std::string_view> kReasons[] = {
     {MoveReason::rejected, "rejected"},
     {MoveReason::expired, "expired"},
     {MoveReason::overflow, "maxlen"},
+    {MoveReason::poisoned, "delivery_limit"},
 };
 
 std::string_view death_reason(MoveReason reason) {

@@ -1,4 +1,6 @@
 // Taking messages, and settling what was taken.
+#include <fmt/format.h>
+
 #include "base/text.h"
 #include "protocol/http/handlers.h"
 #include "protocol/http/json_text.h"
@@ -72,7 +74,7 @@ void settle(Exchange& exchange, engine::Settle& settle, const engine::LeaseToken
   exchange.broker().settle(exchange.session().id(), tag, settle);
 }
 
-// nack and reject: {"error"}, and {"delay"} where it may be tried again.
+// nack and reject: {"error", "cause"}, and {"delay"} where it may be tried again.
 void settle_failed(Exchange& exchange, engine::Outcome outcome) {
   const auto lease = lease_of(exchange);
   if (!lease) return;
@@ -82,6 +84,11 @@ void settle_failed(Exchange& exchange, engine::Outcome outcome) {
   engine::Settle command;
   command.outcome = outcome;
   if (outcome == engine::Outcome::nack) command.delay = duration_field(in, "delay");
+  if (const auto cause = in.text("cause")) {
+    const auto known = engine::cause_named(*cause);
+    if (!known) in.refuse("cause", fmt::format("be one of {}", engine::kCauseNames));
+    command.cause = known.value_or(engine::Cause::none);
+  }
   command.error = in.text("error").value_or(std::string_view{});
   if (command.error.size() > kErrorTextBytesMax) in.refuse("error", "have at most 16 KiB");
   if (const auto good = in.finish(); !good) return exchange.answer_error(good.error());

@@ -12,6 +12,7 @@ namespace {
 struct NackOptions {
   std::optional<Duration> delay;
   std::string_view error;
+  engine::Cause cause = engine::Cause::none;
 };
 
 Result<void> set_delay(NackOptions& into, Args values) {
@@ -28,8 +29,16 @@ Result<void> set_error(NackOptions& into, Args values) {
   return {};
 }
 
-constexpr Option<NackOptions> kNackOptions[] = {{"DELAY", 1, set_delay}, {"ERROR", 1, set_error}};
-constexpr Option<NackOptions> kRejectOptions[] = {{"ERROR", 1, set_error}};
+Result<void> set_cause(NackOptions& into, Args values) {
+  const auto cause = read_cause(values[0]);
+  if (!cause) return fail(cause.error());
+  into.cause = *cause;
+  return {};
+}
+
+constexpr Option<NackOptions> kNackOptions[] = {
+    {"DELAY", 1, set_delay}, {"ERROR", 1, set_error}, {"CAUSE", 1, set_cause}};
+constexpr Option<NackOptions> kRejectOptions[] = {{"ERROR", 1, set_error}, {"CAUSE", 1, set_cause}};
 
 // Any number of leases at once: one answer, and one command to the broker.
 Result<void> settle_all(Session& session, Args leases, engine::Outcome outcome) {
@@ -90,6 +99,7 @@ Result<void> nack(Session& session, Args args) {
   settle.outcome = engine::Outcome::nack;
   settle.delay = options.delay;
   settle.error = options.error;
+  settle.cause = options.cause;
   return settle_one(session, args[1], settle);
 }
 
@@ -99,6 +109,7 @@ Result<void> reject(Session& session, Args args) {
   engine::Settle settle;
   settle.outcome = engine::Outcome::reject;
   settle.error = options.error;
+  settle.cause = options.cause;
   return settle_one(session, args[1], settle);
 }
 

@@ -1,5 +1,7 @@
 #include "protocol/resp/options.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <cmath>
 #include <cstdint>
@@ -97,6 +99,14 @@ Result<MessageId> read_id(std::string_view text) {
     return fail(ErrorCode::invalid, "not an id: " + quoted(text) +
                                         "; ids are the numbers that SEND and TASK.SUBMIT gave");
   return MessageId(*id);
+}
+
+Result<engine::Cause> read_cause(std::string_view text) {
+  const auto cause = engine::cause_named(text);
+  if (!cause)
+    return fail(ErrorCode::invalid,
+                fmt::format("no cause is {}; there are {}", quoted(text), engine::kCauseNames));
+  return *cause;
 }
 
 Result<std::string_view> read_error_text(std::string_view text) {

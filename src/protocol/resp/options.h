@@ -72,6 +72,7 @@ template <class Into, std::size_t N>
 [[nodiscard]] Result<MessageId> read_id(std::string_view text);
 // At most 64 KiB of UTF-8.
 [[nodiscard]] Result<std::string_view> read_error_text(std::string_view text);
+[[nodiscard]] Result<engine::Cause> read_cause(std::string_view text);
 // One complete JSON value of the kind asked for: '[', '{', or any when `kind` is 0.
 [[nodiscard]] Result<void> check_json(std::string_view text, char kind);
 

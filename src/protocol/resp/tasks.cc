@@ -100,6 +100,7 @@ Result<void> make_tasks(PublishOptions& options, Args all_args) {
 struct FailOptions {
   bool retry = true;
   std::optional<Duration> delay;
+  engine::Cause cause = engine::Cause::none;
 };
 constexpr Option<FailOptions> kFailOptions[] = {
     {"RETRY", 1,
@@ -114,6 +115,13 @@ constexpr Option<FailOptions> kFailOptions[] = {
        const auto delay = read_duration(values[0]);
        if (!delay) return fail(delay.error());
        into.delay = *delay;
+       return {};
+     }},
+    {"CAUSE", 1,
+     [](FailOptions& into, Args values) -> Result<void> {
+       const auto cause = read_cause(values[0]);
+       if (!cause) return fail(cause.error());
+       into.cause = *cause;
        return {};
      }},
 };
@@ -241,6 +249,7 @@ Result<void> task_fail(Session& session, Args args) {
   settle.outcome = options.retry ? engine::Outcome::nack : engine::Outcome::reject;
   settle.delay = options.delay;
   settle.error = *error;
+  settle.cause = options.cause;
   return settle_one(session, args[1], settle);
 }
 
