@@ -200,6 +200,8 @@ class App {
   }
   // Throw NotFound.
   void unschedule(std::string_view name);
+  // All of them, by name.
+  [[nodiscard]] std::vector<ScheduleStatus> schedules();
   void pause_schedule(std::string_view name);
   void resume_schedule(std::string_view name);
   // Once more, now; the task's id. Throws Refused.

@@ -41,4 +41,23 @@ struct ScheduleOptions {
   std::optional<bool> paused = {};  // nothing: as it is
 };
 
+// A schedule, and what became of it.
+struct ScheduleStatus {
+  std::string name;
+  When when;
+  std::string queue;
+  std::string task;  // its name; empty: it publishes plain messages
+  Missed missed = Missed::once;
+  Overlap overlap = Overlap::allow;
+  bool paused = false;
+  std::optional<TimePoint> next_at;        // nothing: it fires no more
+  std::optional<TimePoint> last_fired_at;  // nothing: not yet
+  std::uint64_t last_id = 0;               // what it submitted then
+  std::uint64_t fired = 0;
+  std::uint64_t passed_by = 0;  // due times that were missed and not made up for
+  std::uint64_t skipped = 0;    // while the run before had not ended
+  std::uint64_t refused = 0;    // by a full queue, and tried again
+  std::string error;            // the last one
+};
+
 }  // namespace penstock

@@ -280,6 +280,9 @@ Request<bool> pause_schedule(std::string_view name) {
 Request<bool> resume_schedule(std::string_view name) {
   return Words("SCHEDULE.RESUME").add(name).request(read_ok);
 }
+Request<std::vector<Schedule>> schedules() {
+  return Words("SCHEDULE.LIST").request(read_schedules);
+}
 Request<MessageId> trigger_schedule(std::string_view name) {
   return Words("SCHEDULE.TRIGGER").add(name).request(read_id);
 }

@@ -197,6 +197,17 @@ struct ScheduleOptions : TaskOptions {
 // What it published.
 [[nodiscard]] Request<MessageId> trigger_schedule(std::string_view name);
 
+struct Schedule {
+  std::string name, when, zone, queue, task;
+  std::string missed, overlap;  // as in ScheduleOptions
+  bool paused = false;
+  Time next_at{}, last_fired_at{};  // zero = none
+  MessageId last_id;
+  std::uint64_t fired = 0, passed_by = 0, skipped = 0, refused = 0;
+  std::string error;
+};
+[[nodiscard]] Request<std::vector<Schedule>> schedules();
+
 // ---- queues
 
 using OptionText = std::pair<std::string, std::string>;  // name, value

@@ -228,6 +228,41 @@ void read_field(QueueStatistics& into, std::string_view name, Value& value) {
     into.options = pairs_of(value);
 }
 
+void read_field(Schedule& into, std::string_view name, Value& value) {
+  if (name == "name")
+    into.name = std::move(value.text);
+  else if (name == "when")
+    into.when = std::move(value.text);
+  else if (name == "zone")
+    into.zone = std::move(value.text);
+  else if (name == "queue")
+    into.queue = std::move(value.text);
+  else if (name == "task")
+    into.task = std::move(value.text);
+  else if (name == "missed")
+    into.missed = std::move(value.text);
+  else if (name == "overlap")
+    into.overlap = std::move(value.text);
+  else if (name == "paused")
+    into.paused = bool_of(value);
+  else if (name == "next_at")
+    into.next_at = time_of(value);
+  else if (name == "last_fired_at")
+    into.last_fired_at = time_of(value);
+  else if (name == "last_id")
+    into.last_id = id_of(value);
+  else if (name == "fired_total")
+    into.fired = number_of(value);
+  else if (name == "missed_total")
+    into.passed_by = number_of(value);
+  else if (name == "skipped_total")
+    into.skipped = number_of(value);
+  else if (name == "refused_total")
+    into.refused = number_of(value);
+  else if (name == "error")
+    into.error = std::move(value.text);
+}
+
 template <class T>
 Answer<T> read_map(Reply& reply) {
   if (!is_map(reply.value)) return std::unexpected(unexpected_reply(reply));
@@ -337,6 +372,9 @@ Answer<std::vector<QueueStatistics>> read_queues(Reply& reply) {
 }
 Answer<QueueStatistics> read_queue(Reply& reply) {
   return read_map<QueueStatistics>(reply);
+}
+Answer<std::vector<Schedule>> read_schedules(Reply& reply) {
+  return read_maps<Schedule>(reply);
 }
 Answer<TaskStatus> read_task_status(Reply& reply) {
   return read_map<TaskStatus>(reply);

@@ -23,6 +23,7 @@ namespace penstock::client {
 [[nodiscard]] Answer<std::string> read_text(Reply& reply);
 [[nodiscard]] Answer<std::vector<std::string>> read_texts(Reply& reply);
 [[nodiscard]] Answer<Extended> read_extended(Reply& reply);
+[[nodiscard]] Answer<std::vector<Schedule>> read_schedules(Reply& reply);
 [[nodiscard]] Answer<TaskStatus> read_task_status(Reply& reply);
 [[nodiscard]] Answer<std::vector<TaskStatus>> read_task_statuses(Reply& reply);
 [[nodiscard]] Answer<QueueStatistics> read_queue(Reply& reply);

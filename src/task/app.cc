@@ -235,30 +235,6 @@ bool schedule(Core& core, std::string_view name, const When& when, const Schedul
 
 }  // namespace detail
 
-// ---- schedules
-
-When every(Duration interval) {
-  return {"@every " + format_duration(interval), "UTC"};
-}
-When at(TimePoint time) {
-  return {"@at " + flow::utc_text(detail::to_time(time)), "UTC"};
-}
-
-void App::unschedule(std::string_view name) {
-  detail::value_or_throw(core_->backend().remove_schedule(name));
-}
-void App::pause_schedule(std::string_view name) {
-  detail::value_or_throw(core_->backend().pause_schedule(name, true));
-}
-void App::resume_schedule(std::string_view name) {
-  detail::value_or_throw(core_->backend().pause_schedule(name, false));
-}
-std::uint64_t App::trigger_schedule(std::string_view name) {
-  const auto answer = detail::value_or_throw(core_->backend().trigger_schedule(name));
-  if (!answer) throw Refused(detail::to_refusal(answer.error()));
-  return answer->front().value;
-}
-
 // ---- App
 
 App App::embedded(const std::filesystem::path& directory, const EmbeddedOptions& options) {

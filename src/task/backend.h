@@ -20,12 +20,19 @@
 #include "engine/command.h"
 #include "engine/schedule.h"
 #include "engine/workflow.h"
+#include "penstock/schedule.hpp"
 
 namespace penstock::broker {
 class Broker;
 }
 
 namespace penstock::detail {
+
+// Nothing for the zero time.
+[[nodiscard]] inline std::optional<TimePoint> moment(Time time) {
+  if (time == Time{}) return {};
+  return TimePoint(std::chrono::microseconds(micros(time)));
+}
 
 // What all messages of one publish have in common.
 struct Publishing {
@@ -131,6 +138,7 @@ class Backend {
   [[nodiscard]] virtual Result<void> remove_schedule(std::string_view name) = 0;
   [[nodiscard]] virtual Result<void> pause_schedule(std::string_view name, bool paused) = 0;
   [[nodiscard]] virtual Result<PublishAnswer> trigger_schedule(std::string_view name) = 0;
+  [[nodiscard]] virtual Result<std::vector<ScheduleStatus>> schedules() = 0;
 
   using Options = std::vector<std::pair<std::string, std::string>>;
   [[nodiscard]] virtual Result<void> declare(std::string_view queue, const Options& options) = 0;
@@ -165,6 +173,8 @@ class PublishHooks {
                                                               std::size_t count) = 0;
   virtual void after(const Publishing& publishing, std::span<const std::string_view> bodies,
                      const Ids& ids) = 0;
+  // A schedule was put, which will publish to this queue.
+  virtual void scheduled(std::string_view queue) = 0;
   // A workflow came in, by itself or in the place of a task.
   virtual void submitted(const engine::WorkflowInput& workflow) = 0;
 };

@@ -9,6 +9,7 @@
 #include "os/real_clock.h"
 #include "task/backend.h"
 #include "task/operation.h"
+#include "task/schedule.h"
 
 namespace penstock::detail {
 namespace {
@@ -136,6 +137,7 @@ class Embedded final : public Backend {
   Result<void> remove_schedule(std::string_view name) override;
   Result<void> pause_schedule(std::string_view name, bool paused) override;
   Result<PublishAnswer> trigger_schedule(std::string_view name) override;
+  Result<std::vector<ScheduleStatus>> schedules() override;
   Result<void> declare(std::string_view queue, const Options& options) override;
   Result<std::uint64_t> remove(std::string_view queue) override;
   Result<std::uint64_t> purge(std::string_view queue) override;
@@ -334,6 +336,7 @@ Result<bool> Embedded::put_schedule(const Scheduling& scheduling) {
   spec.missed = scheduling.missed;
   spec.overlap = scheduling.overlap;
   spec.paused = scheduling.paused;
+  if (hooks_ != nullptr) hooks_->scheduled(publishing.queue);
   return ask_for<bool, broker::Done>(
       [&](Broker& broker, broker::Tag tag) { broker.put_schedule(session_, tag, spec); },
       [](const broker::Done& done) { return done.created; });
@@ -355,6 +358,20 @@ Result<PublishAnswer> Embedded::trigger_schedule(std::string_view name) {
   return ask<PublishAnswer>(
       [&](Broker& broker, broker::Tag tag) { broker.trigger_schedule(session_, tag, name); },
       to_publish_answer);
+}
+
+Result<std::vector<ScheduleStatus>> Embedded::schedules() {
+  Result<std::vector<ScheduleStatus>> all = closed();
+  on_broker([&](Broker& broker) {
+    const auto found = broker.schedules(session_);
+    if (!found) {
+      all = fail(found.error());
+      return;
+    }
+    all.emplace();
+    for (const auto* schedule : *found) all->push_back(schedule_status(*schedule));
+  });
+  return all;
 }
 
 Result<void> Embedded::declare(std::string_view queue, const Options& options) {

@@ -35,11 +35,6 @@ JobState detail::to_job_state(engine::TaskState state) {
 
 namespace {
 
-std::optional<TimePoint> to_optional(Time time) {
-  if (time == Time{}) return {};
-  return detail::to_time_point(time);
-}
-
 // The error of the newest entry; empty when there is none.
 std::string last_error(std::string_view history) {
   if (history.empty()) return {};
@@ -120,10 +115,10 @@ JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {
   job.name = owned.name;
   job.queue = owned.queue;
   job.attempts = status.attempts;
-  job.enqueued_at = to_optional(status.enqueued_at);
-  job.started_at = to_optional(status.started_at);
-  job.finished_at = to_optional(status.finished_at);
-  job.next_attempt_at = to_optional(status.next_attempt_at);
+  job.enqueued_at = detail::moment(status.enqueued_at);
+  job.started_at = detail::moment(status.started_at);
+  job.finished_at = detail::moment(status.finished_at);
+  job.next_attempt_at = detail::moment(status.next_attempt_at);
   job.result = owned.result;
   job.history = owned.history;
   job.error = owned.error.empty() ? last_error(owned.history) : owned.error;

@@ -14,6 +14,7 @@
 #include "client/api.h"
 #include "os/real_clock.h"
 #include "task/backend.h"
+#include "task/schedule.h"
 #include "task/workflow.h"
 #include "wire/resp/packed.h"
 
@@ -274,6 +275,7 @@ class Remote final : public Backend {
     return done(ask(paused ? client::pause_schedule(name) : client::resume_schedule(name)));
   }
   Result<PublishAnswer> trigger_schedule(std::string_view name) override;
+  Result<std::vector<ScheduleStatus>> schedules() override;
   Result<void> declare(std::string_view queue, const Options& options) override;
   Result<std::uint64_t> remove(std::string_view queue) override {
     return ask(client::remove_queue(queue));
@@ -419,6 +421,14 @@ Result<PublishAnswer> Remote::trigger_schedule(std::string_view name) {
   if (answer.error().refusal)
     return PublishAnswer(std::unexpected(to_refused(*answer.error().refusal)));
   return failed(answer);
+}
+
+Result<std::vector<ScheduleStatus>> Remote::schedules() {
+  auto answer = ask(client::schedules());
+  if (!answer) return fail(std::move(answer.error()));
+  std::vector<ScheduleStatus> all;
+  for (auto& schedule : *answer) all.push_back(schedule_status(std::move(schedule)));
+  return all;
 }
 
 Result<void> Remote::declare(std::string_view queue, const Options& options) {

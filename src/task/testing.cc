@@ -94,6 +94,7 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
                                         std::size_t count) override;
   void after(const detail::Publishing& publishing, std::span<const std::string_view> bodies,
              const detail::Ids& ids) override;
+  void scheduled(std::string_view queue) override { need_queue(queue); }
   void submitted(const engine::WorkflowInput& workflow) override {
     for (const auto& one : workflow.nodes) need_queue(one.queue);
   }

@@ -3,8 +3,7 @@
 #include <penstock/testing.hpp>
 #include <stdexcept>
 
-#include "server/server.h"
-#include "test/task/embedded_fixture.h"
+#include "test/task/server_fixture.h"
 
 namespace penstock::testing {
 namespace {
@@ -149,31 +148,7 @@ TEST(WorkflowEmbedded, AChordOfManyRunsOnThreads) {
   EXPECT_EQ(app.start(chord(map(add, arguments), step(sum))).get(kLong), 4000);
 }
 
-class WorkflowRemote : public ::testing::Test {
- protected:
-  void SetUp() override {
-    server::Settings settings;
-    settings.data = directory_.path().string();
-    settings.listen = {{net::Address::Kind::ip, "127.0.0.1", 0}};
-    settings.grace = 1s;
-    auto server = server::Server::start(settings);
-    ASSERT_TRUE(server) << server.error().message;
-    server_ = std::move(*server);
-    thread_ = std::thread([this] { server_->run(); });
-    app_.emplace(
-        App::connect("penstock://127.0.0.1:" + std::to_string(server_->addresses().front().port)));
-  }
-  void TearDown() override {
-    app_.reset();
-    server_->stop();
-    thread_.join();
-  }
-
-  TemporaryDirectory directory_;
-  std::unique_ptr<server::Server> server_;
-  std::thread thread_;
-  std::optional<App> app_;
-};
+using WorkflowRemote = ServerTest;
 
 TEST_F(WorkflowRemote, ItIsTheSameByAServer) {
   app_->add(add, sum, fails, note, name, countdown);
