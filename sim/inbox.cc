@@ -35,6 +35,7 @@ struct Keep {
     answer.kind = Answer::Kind::error;
     answer.reason = e.message;
     answer.code = e.code;
+    answer.id = e.id;
   }
   void operator()(const broker::Delivered& d) const {
     answer.kind = Answer::Kind::delivered;

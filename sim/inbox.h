@@ -40,6 +40,7 @@ struct Answer {
   std::uint32_t lost = 0;        // of a settle
   std::string reason;            // of a refusal; the text of an error
   ErrorCode code{};
+  MessageId id{};  // of an error
   Duration retry_after{0};
   std::vector<Message> messages;
   engine::TaskState task = engine::TaskState::unknown;

@@ -6,6 +6,7 @@
 
 #include "sim/clients.h"
 #include "sim/flows.h"
+#include "sim/limits.h"
 #include "sim/schedules.h"
 
 namespace penstock::sim {
@@ -71,6 +72,7 @@ class World {
         disk_(std::make_unique<SimDisk>(store_)),
         clients_(options, random_, clock_, trace_, counters_),
         schedules_(options.seed, clock_, trace_),
+        limits_(options.seed, clock_, trace_),
         flows_(options, random_, clock_, trace_, counters_) {
     trace_.listener = std::move(listener);
   }
@@ -99,6 +101,7 @@ class World {
     disk_->faults = {};
     clients_.declare_queues();
     schedules_.put_all();
+    limits_.declare_queue();
     flows_.declare_queue();
     for (std::uint32_t step = 0; step < options_.steps; ++step) {
       ++counters_.steps;
@@ -123,6 +126,7 @@ class World {
     restart();
     schedules_.drain();
     hear();
+    limits_.drain();
     flows_.drain();
     clients_.drain();
     broker_->check();
@@ -165,6 +169,7 @@ class World {
         else
           clients_.act();
         schedules_.act();
+        limits_.act();
         if (random_.one_in(2)) broker_->turn();
         hear();
     }
@@ -172,10 +177,12 @@ class World {
 
   void hear() {
     clients_.hear();
+    limits_.hear();
     flows_.hear();
   }
   void crashed() {
     clients_.crashed();
+    limits_.crashed();
     flows_.crashed();
   }
 
@@ -293,6 +300,7 @@ class World {
     clients_.disk_may_be_full = flows_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
     clients_.connect(*broker_);
     schedules_.connect(*broker_);
+    limits_.connect(*broker_);
     flows_.connect(*broker_);
     broker_->check();
   }
@@ -307,6 +315,7 @@ class World {
   std::unique_ptr<broker::Broker> broker_;
   Clients clients_;
   Schedules schedules_;
+  Limits limits_;
   Flows flows_;
   journal::Batch* in_flight_ = nullptr;
 };

@@ -76,6 +76,8 @@ constexpr Kind kKinds[] = {
     {EventKind::workflow_cancelled, check_event<WorkflowCancelledEvent>},
     {EventKind::workflow_resumed, check_event<WorkflowResumedEvent>},
     {EventKind::workflow_gone, check_event<WorkflowGoneEvent>},
+    {EventKind::group_set, check_event<GroupSetEvent>},
+    {EventKind::group_gone, check_event<GroupGoneEvent>},
 };
 // One more stands for the kinds that are none.
 constexpr std::uint32_t kChoices = std::size(kKinds) + 1;

@@ -5,6 +5,7 @@
 //     InvalidInput   a name, an option or a value breaks a documented rule (also: too large)
 //     NotFound       no such queue, task or message; or its result is forgotten
 //     Conflict       the data directory is in use, or a name means two things
+//       Duplicate    another task has its unique key; id() names it
 //     Refused        a queue is full; says when to come back
 //     Timeout        the time given is up; the task goes on
 //     LeaseLost      the message belongs to someone else now
@@ -65,6 +66,14 @@ class NotFound : public Exception {
 class Conflict : public Exception {
  public:
   using Exception::Exception;
+};
+class Duplicate : public Conflict {
+ public:
+  Duplicate(const std::string& message, std::uint64_t id) : Conflict(message), id_(id) {}
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
+
+ private:
+  std::uint64_t id_;
 };
 class Timeout : public Exception {
  public:

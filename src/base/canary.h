@@ -19,17 +19,19 @@ enum class Canary : std::uint8_t {
   double_settle,        // a lease that ran out still settles
   forget_live_record,   // a checkpoint leaves out a record that still counts
   lose_dedup_key,       // a checkpoint leaves out the idempotency keys
+  lose_unique_key,      // a checkpoint leaves out the keys of limits
 };
 
-inline constexpr std::array<std::string_view, 9> kCanaryNames{"none",
-                                                              "reply_before_sync",
-                                                              "skip_directory_sync",
-                                                              "skip_recovery_sync",
-                                                              "accept_stale_record",
-                                                              "drop_reservation",
-                                                              "double_settle",
-                                                              "forget_live_record",
-                                                              "lose_dedup_key"};
+inline constexpr std::array<std::string_view, 10> kCanaryNames{"none",
+                                                               "reply_before_sync",
+                                                               "skip_directory_sync",
+                                                               "skip_recovery_sync",
+                                                               "accept_stale_record",
+                                                               "drop_reservation",
+                                                               "double_settle",
+                                                               "forget_live_record",
+                                                               "lose_dedup_key",
+                                                               "lose_unique_key"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;

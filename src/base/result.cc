@@ -18,6 +18,8 @@ std::string_view name_of(ErrorCode code) {
       return "denied";
     case ErrorCode::locked:
       return "locked";
+    case ErrorCode::duplicate:
+      return "duplicate";
     case ErrorCode::closed:
       return "closed";
     case ErrorCode::timeout:

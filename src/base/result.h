@@ -7,6 +7,8 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ids.h"
+
 namespace penstock {
 
 enum class ErrorCode : unsigned char {
@@ -17,6 +19,7 @@ enum class ErrorCode : unsigned char {
   busy,         // refused for now: come back later
   denied,       // not allowed
   locked,       // in use by somebody else who has it for themselves
+  duplicate,    // another one has its unique key; Error::id names it
   closed,       // the other side or the object is closed
   timeout,      // the deadline passed
   io,           // the operating system said no
@@ -31,6 +34,7 @@ struct Error {
   ErrorCode code = ErrorCode::invalid;
   std::string message;
   std::string hint{};  // what to do next; empty when the message says it
+  MessageId id{};      // of a duplicate: the one that is there
 
   // The same error, one step up: "<context>: <message>".
   [[nodiscard]] Error at(std::string_view context) && {

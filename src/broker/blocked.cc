@@ -9,7 +9,7 @@ bool BlockedPublishes::hold(SessionId session, Tag tag, const engine::Publish& p
   std::uint64_t bytes = sizeof(Held);
   for (const auto& message : publish.messages)
     bytes += sizeof message + message.body.size() + message.headers.size() + message.key.size() +
-             message.group.size();
+             message.group.size() + message.limit.key.size();
   if (bytes > max_bytes_ - bytes_) return false;
   Held held;
   held.session = session;
@@ -28,6 +28,7 @@ bool BlockedPublishes::hold(SessionId session, Tag tag, const engine::Publish& p
     message.headers = keep(message.headers);
     message.key = as_text(keep(as_bytes(message.key)));
     message.group = as_text(keep(as_bytes(message.group)));
+    message.limit.key = as_text(keep(as_bytes(message.limit.key)));
   }
   bytes_ += bytes;
   queues_[std::string(publish.queue)].push_back(std::move(held));

@@ -142,8 +142,11 @@ class Broker {
   void purge(SessionId, Tag, std::string_view queue);  // Done: ready and scheduled ones
   void redrive(SessionId, Tag, std::string_view queue, std::uint32_t max);  // dead letters go back
   void queue(SessionId, Tag, std::string_view queue);  // Queues (one) | Error not_found
-  void queues(SessionId, Tag);                         // Queues
-  void browse(SessionId, Tag, std::string_view queue, std::uint32_t limit);  // Browsed
+  // "weight", "rate" and "limit" of one group of a queue: Done{created} | Error
+  void set_group(SessionId, Tag, std::string_view queue, std::string_view group, OptionPatch patch);
+  void reset_group(SessionId, Tag, std::string_view queue, std::string_view group);  // Done
+  void queues(SessionId, Tag);                                                       // Queues
+  void browse(SessionId, Tag, std::string_view queue, std::uint32_t limit);          // Browsed
 
   // Virtual hosts, exchanges and bindings; Done | Error
   void declare_host(SessionId, Tag, std::string_view name);
@@ -168,6 +171,8 @@ class Broker {
   // Known now, as with topology(): one of them, with what it publishes; all that the session sees.
   [[nodiscard]] Result<const engine::Schedule*> schedule(SessionId, std::string_view name) const;
   [[nodiscard]] Result<std::vector<const engine::Schedule*>> schedules(SessionId) const;
+  // The groups of a queue for which something is set; known now, as with topology().
+  [[nodiscard]] Result<std::vector<GroupStatus>> groups(SessionId, std::string_view queue) const;
   // What is known now. What is told of it goes out behind a barrier().
   [[nodiscard]] const engine::Topology& topology() const;
   // Whether the session may use it; not_found | locked. Known now, as with topology().

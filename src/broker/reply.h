@@ -100,6 +100,13 @@ struct Tasks {
   std::span<const TaskStatus> tasks;
 };
 
+// What is set for one group of a queue, and how it stands.
+struct GroupStatus {
+  std::string_view name;
+  engine::GroupSetting setting;
+  std::uint64_t ready = 0, held = 0;  // held: leased, or waiting for another attempt
+};
+
 struct Queues {
   std::span<const engine::QueueStatistics> queues;
 };

@@ -76,6 +76,7 @@ int exit_code_of(const Error& error) {
       return kExitNotFound;
     case ErrorCode::conflict:
     case ErrorCode::locked:
+    case ErrorCode::duplicate:
     case ErrorCode::busy:
       return kExitRefused;
     case ErrorCode::closed:

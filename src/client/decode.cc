@@ -332,6 +332,12 @@ Failure failure_of(std::string_view error_reply) {
   std::string_view text = error_reply.substr(std::min(error_reply.size(), code.size() + 1));
   if (code == "BUSY") return refusal_of(text);
   if (code == "LOST") return {{ErrorCode::conflict, std::string(text)}};
+  if (code == "DUPLICATE") {
+    const auto id = parse_u64(take_field(text, "id"));
+    Error error{ErrorCode::duplicate, std::string(text)};
+    error.id = MessageId(id.value_or(0));
+    return {std::move(error)};
+  }
   if (code == "CONFLICT") return {{ErrorCode::conflict, std::string(text)}};
   if (code == "NOTFOUND") return {{ErrorCode::not_found, std::string(text)}};
   if (code == "NOPERM" || code == "NOAUTH") return {{ErrorCode::denied, std::string(text)}};

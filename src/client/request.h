@@ -29,6 +29,7 @@ struct Refusal {
 //              with an idempotency key.
 //   timeout    no reply by the deadline of this call; as with closed, it may have been carried out.
 //   conflict   the lease is lost: it ran out, and its message belongs to someone else now.
+//   duplicate  another message has its unique key; error.id names it.
 //   not_found  no such queue, task or message.
 //   invalid    the server did not understand, and says what.
 struct Failure {

@@ -3,7 +3,8 @@
 // Layout: version; counters and secret; policies; queues; idempotency keys; results; for each
 // message that is no longer as its publish record says, what it has come to; virtual hosts,
 // exchanges and bindings; users and their permissions; workflows and their steps' results;
-// schedules; of what attempts of messages failed.
+// schedules; of what attempts of messages failed; keys of unique, debounced and throttled messages;
+// what was set for groups.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -69,6 +70,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
   encode_workflows(out);
   schedules.encode(out);
   encode_causes(out);
+  encode_limits(out);
 }
 
 // Of messages that are told of above: they were delivered.
@@ -103,7 +105,8 @@ bool State::restore_causes(Cursor& in) {
 
 void State::encode_keys(Encoder& out) const {
   const auto is_kept = [](const DedupEntry& entry) {
-    return entry.key && entry.queue.value < kTransientQueue && !CANARY(lose_dedup_key);
+    return entry.key && entry.rule == KeyRule::none && entry.queue.value < kTransientQueue &&
+           !CANARY(lose_dedup_key);
   };
   std::uint64_t count = 0;
   for (std::uint32_t slot = 1; slot < keys.end(); ++slot) count += is_kept(keys[slot]);
@@ -280,6 +283,9 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
   // And those from before causes were counted.
   if (version != kVersionBeforeExchanges && !in.finished() && !restore_causes(in))
     return damaged("causes of failures");
+  // And here those from before keys could be held.
+  if (version != kVersionBeforeExchanges && !in.finished() && !restore_limits(in))
+    return damaged("limits");
   if (!in.finished()) return damaged("last bytes");
   return {};
 }
@@ -435,6 +441,9 @@ Result<void> State::restore_done() {
     return fail(ErrorCode::corrupt,
                 fmt::format("the checkpoint tells of message {}, and no segment has it",
                             overrides_.begin()->first));
+  if (!link_keys())
+    return fail(ErrorCode::corrupt,
+                "the checkpoint tells of a unique key whose message is not there");
   if (const auto id = workflows.step_without(index))
     return fail(ErrorCode::corrupt,
                 fmt::format("step {} of a workflow should run, and no segment has it", id.value));

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "engine/key_limit.h"
 #include "engine/options.h"
 
 namespace penstock::engine {
@@ -34,6 +35,7 @@ struct MessageInput {
   bool soonest_expiry = false;  // of expires_at and the queue's ttl; else expires_at decides
   std::string_view key;         // idempotency key; empty = none
   std::string_view group;       // empty = none
+  KeyLimit limit;               // unique, debounced or throttled by a key
   Policy policy;
 };
 

@@ -92,6 +92,9 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
       case TimerKind::schedule_due:
         on_schedule_due(now, payload);
         break;
+      case TimerKind::group_rate:
+        on_group_rate(now, payload);
+        break;
     }
   }
   return state_.wheel.next() <= now;

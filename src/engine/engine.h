@@ -28,6 +28,7 @@ struct EngineOptions {
   std::uint32_t max_workflow_steps = 1'000'000;    // of all workflows, ended ones included
   std::uint64_t max_workflow_value = 64ull << 20;  // that one step is given
   std::uint32_t max_schedules = 10'000;
+  std::uint32_t max_group_settings = 100'000;  // of all queues
   Duration default_result_ttl = std::chrono::hours(1);
   const FieldReader* fields = nullptr;  // for headers exchanges; null: no message has any fields
 };
@@ -137,6 +138,11 @@ class Engine {
   [[nodiscard]] Result<const Queue*> shown_queue(std::string_view name);
   [[nodiscard]] Result<const Queue*> read_queue(std::string_view name);
   [[nodiscard]] Result<std::uint64_t> redrive(Time now, std::string_view name, std::uint32_t max);
+  // What is set for one group: "weight", "rate" and "limit", as far as they are named. True: there
+  // was nothing set for it before.
+  [[nodiscard]] Result<bool> set_group(std::string_view queue, std::string_view group,
+                                       OptionPatch patch);
+  [[nodiscard]] Result<void> reset_group(std::string_view queue, std::string_view group);
   [[nodiscard]] bool is_transient(std::string_view name) {
     const Queue* queue = state_.find_queue(name);
     return queue != nullptr && queue->transient();
@@ -214,6 +220,13 @@ class Engine {
     std::uint64_t keys = 0;
     bool waiting = false;  // some of it competes for a consumer at once
   };
+  // What a message's KeyLimit says about it.
+  struct Verdict {
+    MessageId known{};     // it is not published: this one is there
+    MessageId replaced{};  // ends with its coming
+    KeyHold hold;          // the key that it takes
+    Time due{};
+  };
   struct WaitingTake {
     SessionId session;
     std::uint64_t tag = 0;
@@ -270,14 +283,38 @@ class Engine {
   [[nodiscard]] Result<Queue*> queue_for(Time now, std::string_view name);
   [[nodiscard]] std::optional<Error> invalid(const MessageInput& input) const;
   [[nodiscard]] std::optional<Refusal> refusal(Time now, const Plan& plan);
+  // Nothing: all of it may come in; verdicts_ has one for each message with a KeyLimit.
+  [[nodiscard]] std::optional<PublishAnswer> plan(Time now, std::span<const Publish> publishes);
+  [[nodiscard]] std::optional<PublishAnswer> plan(Time now, Queue& queue,
+                                                  const MessageInput& input);
+  [[nodiscard]] std::optional<PublishAnswer> refuse_what_has_no_room(
+      Time now, std::span<const Publish> publishes);
+  // Its id; nothing: it adds none, and `known` is there.
+  [[nodiscard]] std::optional<MessageId> write_new(Time now, Queue& queue,
+                                                   const MessageInput& input, MessageId& known);
   Plan& plan_for(Queue& queue);
   void plan_for(Queue& queue, const MessageInput& input);
   void make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes);
   MessageId write_message(Time now, Queue& queue, const MessageInput& input, const KeyHash& key,
-                          bool held = false);
+                          bool held = false, const KeyHold* hold = nullptr);
   void bury_refused(Time now, const Queue& queue, std::span<const Publish> publishes);
   [[nodiscard]] Result<std::uint16_t> policy_number(const Policy& policy);
-  [[nodiscard]] KeyHash hash_key(QueueId queue, std::string_view key) const;
+  [[nodiscard]] KeyHash hash_key(QueueId queue, std::string_view key,
+                                 KeyRule rule = KeyRule::none) const;
+  // key_limits.cc
+  using Judged = std::variant<Verdict, Refusal, Error>;
+  [[nodiscard]] Judged judge(Time now, Queue& queue, const MessageInput& input);
+  [[nodiscard]] Judged judge_unique(Queue& queue, const KeyLimit& limit, Verdict verdict,
+                                    std::uint32_t known);
+  [[nodiscard]] Judged judge_throttle(Time now, Queue& queue, const KeyLimit& limit,
+                                      Verdict verdict, std::uint32_t known);
+  void judge_debounce(Time now, const KeyLimit& limit, Verdict& verdict, std::uint32_t known);
+  [[nodiscard]] bool waits(MessageId id) const;
+  [[nodiscard]] std::uint64_t bytes_to_end(MessageId id) const;
+  void end_replaced(Time now, Queue& queue, MessageId id);
+  // groups.cc
+  void spend_token(Time now, Queue& queue, std::uint32_t group);
+  void on_group_rate(Time now, std::uint32_t group);
   // take.cc
   // How many bytes it gathered.
   std::uint64_t collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);
@@ -432,6 +469,13 @@ class Engine {
   std::vector<std::string_view> targets_;
   std::vector<std::uint32_t> touched_;
   std::vector<Plan> plans_;  // what a publish would add to each queue
+  // Of the publish that is being decided: verdicts in the order of its messages, the keys that they
+  // take, and what ending those takes that are replaced.
+  std::vector<Verdict> verdicts_;
+  std::size_t next_verdict_ = 0;
+  std::unordered_set<std::uint64_t> limit_keys_;
+  std::uint64_t replaced_bytes_ = 0;
+  std::uint32_t replaced_ = 0;
   Bytes head_, body_, history_;
   IdList ids_;
 };

@@ -55,7 +55,30 @@ enum PublishFlags : std::uint8_t {
   kKey = 16,
   kGroup = 32,
   kHeld = 64,
+  kHold = 128,
 };
+
+void put(Encoder& out, const KeyHold& hold) {
+  out.integer(static_cast<std::uint8_t>(hold.rule)).integer(hold.key.low).integer(hold.key.high);
+  put(out, hold.until);
+  put(out, hold.since);
+  out.varint(hold.most);
+}
+KeyHold hold(Cursor& in) {
+  KeyHold value;
+  value.rule = enumeration(in, KeyRule::unique_start, KeyRule::throttle);
+  value.key.low = in.integer<std::uint64_t>();
+  value.key.high = in.integer<std::uint64_t>();
+  value.until = time(in);
+  value.since = time(in);
+  value.most = in.varint_of<std::uint32_t>();
+  const bool counts = value.rule == KeyRule::throttle;
+  const bool lasts = value.rule <= KeyRule::unique_done;
+  if (!value.key || (value.most > 0) != counts || value.most > kThrottleMost ||
+      (value.until == Time{}) != lasts)
+    in.spoil();
+  return value;
+}
 
 void put(Encoder& out, const flow::Backoff& backoff) {
   out.integer(static_cast<std::uint8_t>(backoff.kind))
@@ -237,6 +260,7 @@ void encode(Bytes& head, const PublishEvent& event) {
   if (event.key) flags |= kKey;
   if (!event.group.empty()) flags |= kGroup;
   if (event.held) flags |= kHeld;
+  if (event.hold.rule != KeyRule::none) flags |= kHold;
   out.varint(event.id.value).varint(event.queue.value);
   put(out, event.at);
   out.integer(flags).integer(event.priority);
@@ -248,6 +272,7 @@ void encode(Bytes& head, const PublishEvent& event) {
     put(out, event.dedup_until);
   }
   if (flags & kGroup) out.text(event.group);
+  if (flags & kHold) put(out, event.hold);
 }
 bool decode(ByteView head, PublishEvent& event, IdList&) {
   Cursor in(head);
@@ -267,6 +292,7 @@ bool decode(ByteView head, PublishEvent& event, IdList&) {
     event.dedup_until = time(in);
   }
   if (flags & kGroup) event.group = in.text();
+  if (flags & kHold) event.hold = hold(in);
   return in.ok() && event.id && event.priority <= kPriorityMax;
 }
 
@@ -344,7 +370,7 @@ void encode(Bytes& head, const SettleEvent& event) {
 }
 bool decode(ByteView head, SettleEvent& event, IdList& ids) {
   Cursor in(head);
-  event.reason = enumeration(in, SettleReason::acked, SettleReason::discarded);
+  event.reason = enumeration(in, SettleReason::acked, SettleReason::replaced);
   event.at = time(in);
   id_list(in, ids);
   event.ids = ids;

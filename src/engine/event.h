@@ -59,6 +59,8 @@ enum class EventKind : std::uint8_t {
   workflow_cancelled = 34,
   workflow_resumed = 35,
   workflow_gone = 36,  // and what its steps left
+  group_set = 37,      // the weight, rate and limit of one group of a queue
+  group_gone = 38,     // what was set for it
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -87,6 +89,15 @@ struct PolicyEvent {
   Policy policy;
 };
 
+// A message takes the key of its KeyLimit.
+struct KeyHold {
+  KeyRule rule = KeyRule::none;
+  KeyHash key;
+  Time until{};            // zero: until the message is taken or ends
+  Time since{};            // of a debounce: when the first came; of a throttle: this one's moment
+  std::uint32_t most = 0;  // of a throttle: moments that count
+};
+
 // The body is: varint length of the headers, headers, payload.
 struct PublishEvent {
   MessageId id;
@@ -101,6 +112,7 @@ struct PublishEvent {
   KeyHash key;
   Time dedup_until{};
   std::string_view group;
+  KeyHold hold;
 };
 
 struct LeaseEvent {
@@ -147,7 +159,7 @@ struct GiveBackEvent {
   Cause cause = Cause::none;  // counted
 };
 
-enum class SettleReason : std::uint8_t { acked = 1, expired, dropped, discarded };
+enum class SettleReason : std::uint8_t { acked = 1, expired, dropped, discarded, replaced };
 
 struct SettleEvent {
   SettleReason reason = SettleReason::acked;
@@ -292,6 +304,17 @@ struct WorkflowGoneEvent {
   MessageId id;
 };
 
+struct GroupSetEvent {
+  QueueId queue;
+  std::string_view name;
+  GroupSetting setting;  // all of it
+};
+
+struct GroupGoneEvent {
+  QueueId queue;
+  std::string_view name;
+};
+
 // Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older
 // version could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
@@ -329,6 +352,8 @@ void encode(Bytes& head, const WorkflowNodesEvent&);
 void encode(Bytes& head, const WorkflowCancelledEvent&);
 void encode(Bytes& head, const WorkflowResumedEvent&);
 void encode(Bytes& head, const WorkflowGoneEvent&);
+void encode(Bytes& head, const GroupSetEvent&);
+void encode(Bytes& head, const GroupGoneEvent&);
 
 using IdList = std::vector<MessageId>;
 // More go into further events, so that a head stays small.
@@ -368,6 +393,8 @@ inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, WorkflowCancelledEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, WorkflowResumedEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, WorkflowGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, GroupSetEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, GroupGoneEvent&, IdList& ids);
 
 // Parts of events that a checkpoint has too.
 [[nodiscard]] MoveReason dying_reason(bool dying, unsigned reason);
@@ -380,6 +407,8 @@ void encode_binding(Encoder& out, const BindingSpec& binding);
 // Options as name and value texts, so that a log outlives the table's changes.
 void encode_options(Encoder& out, const QueueOptions& options);
 [[nodiscard]] bool decode_options(Cursor& in, QueueOptions& options);
+void encode_group_setting(Encoder& out, const GroupSetting& setting);
+[[nodiscard]] bool decode_group_setting(Cursor& in, GroupSetting& setting);
 void encode_policy(Encoder& out, const Policy& policy);
 [[nodiscard]] bool decode_policy(Cursor& in, Policy& policy);
 
@@ -524,6 +553,14 @@ constexpr EventKind kind_of<WorkflowResumedEvent>() {
 template <>
 constexpr EventKind kind_of<WorkflowGoneEvent>() {
   return EventKind::workflow_gone;
+}
+template <>
+constexpr EventKind kind_of<GroupSetEvent>() {
+  return EventKind::group_set;
+}
+template <>
+constexpr EventKind kind_of<GroupGoneEvent>() {
+  return EventKind::group_gone;
 }
 
 }  // namespace penstock::engine

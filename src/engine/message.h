@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/ids.h"
@@ -49,6 +50,7 @@ struct Extra {
   std::uint16_t uncounted = 0;          // deliveries that are no attempts
   CauseCounts causes;                   // of its attempts
   QueueId origin{};                     // of a dead letter: where it came from
+  std::uint32_t key = 0;                // the dedup entry that ends with it, or at its start
   bool moved = false;                   // its queue is not the one it was published to
   MoveReason dying = MoveReason::none;  // of a dying one: of what
   std::unique_ptr<Progress> progress;
@@ -72,10 +74,16 @@ struct List {
 struct Group {
   std::string name;
   List waiting;               // ready messages, in order
-  std::uint32_t members = 0;  // messages in any state
+  std::uint32_t members = 0;  // messages in any state; none: kept for its rate's sake
   std::uint32_t held = 0;
-  std::uint32_t next = 0, prev = 0;  // in its queue's ring of groups that may deliver
-  std::uint8_t ring = kNoRing;       // the priority whose ring it is in
+  std::uint32_t next = 0, prev = 0;       // in its queue's ring of groups that may deliver
+  std::uint8_t ring = kNoRing;            // the priority whose ring it is in
+  bool throttled = false;                 // its rate does not allow another delivery yet
+  std::uint32_t served = 0;               // of its weight, since its turn came
+  std::uint32_t queue = 0;                // queue slot
+  std::uint32_t timer = 0;                // of its rate
+  Time full_at{};                         // all tokens of its rate are back
+  const GroupSetting* setting = nullptr;  // in its queue's table
   static constexpr std::uint8_t kNoRing = 255;
 };
 
@@ -92,12 +100,28 @@ struct StoredResult {
   bool pinned = false;  // a workflow needs it; then it has no timer and no age
 };
 
+// A key that was taken: an idempotency key (rule none), or that of a KeyLimit.
 struct DedupEntry {
   KeyHash key;
-  MessageId id;
+  MessageId id;  // who has it; of a throttle: who came last
   QueueId queue;
   std::uint32_t timer = 0;
-  Time until{};
+  Time until{};  // zero: until its message is taken or ends
+  KeyRule rule = KeyRule::none;
+  struct Pace {
+    Time first{};               // of a debounce: when the first of those came
+    std::vector<Time> moments;  // of a throttle: the last ones that came in, in order
+  };
+  std::unique_ptr<Pace> pace;
+
+  // It ends with a message, not at a time.
+  [[nodiscard]] bool is_held() const {
+    return rule == KeyRule::unique_start || rule == KeyRule::unique_done;
+  }
+  // How much it counts against the bound of keys.
+  [[nodiscard]] std::uint32_t weight() const {
+    return pace && pace->moments.size() > 1 ? static_cast<std::uint32_t>(pace->moments.size()) : 1;
+  }
 };
 
 // Linked-list work on any slab whose objects have `next` and `prev`.

@@ -85,12 +85,24 @@ Result<void> set_dead_letter(QueueOptions& options, std::string_view text) {
   return {};
 }
 
-Result<void> set_rate(QueueOptions& options, std::string_view text) {
+Result<double> rate(std::string_view text, double most) {
   double value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (problem != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= 1e9))
-    return fail(ErrorCode::invalid, "not a number from 0 to 1e9");
-  options.rate = value;
+  if (problem != std::errc{} || end != text.data() + text.size() || !(value >= 0 && value <= most))
+    return fail(ErrorCode::invalid, fmt::format("not a number from 0 to {:.0e}", most));
+  return value;
+}
+
+Result<void> set_rate(QueueOptions& options, std::string_view text) {
+  auto value = rate(text, 1e9);
+  if (!value) return fail(value.error());
+  options.rate = *value;
+  return {};
+}
+Result<void> set_group_rate(QueueOptions& options, std::string_view text) {
+  auto value = rate(text, kGroupRateMax);
+  if (!value) return fail(value.error());
+  options.group_rate = *value;
   return {};
 }
 
@@ -176,6 +188,8 @@ constexpr OptionField kFields[] = {
      [](const Q& o) { return fmt::format("{}", o.rate); }},
     {"group_limit", "count", "concurrent leases per group key; 0 = no limit",
      set_count<&Q::group_limit>, get_count<&Q::group_limit>},
+    {"group_rate", "number", "most deliveries per second and group key; 0 = no limit",
+     set_group_rate, [](const Q& o) { return fmt::format("{}", o.group_rate); }},
     {"paused", "boolean", "hold deliveries; publishes still come in", set_boolean<&Q::paused>,
      get_boolean<&Q::paused>},
     {"max_priority", "count", "higher priorities count as this one; at most 15", set_max_priority,
@@ -221,6 +235,35 @@ Result<void> set_option(QueueOptions& options, std::string_view name, std::strin
   for (const auto& field : kFields) known.append(known.empty() ? "" : ", ").append(field.name);
   return fail(ErrorCode::invalid, fmt::format("there is no queue option {}", quoted(name)),
               "the options are " + known);
+}
+
+Result<void> set_group_field(GroupSetting& setting, std::string_view name, std::string_view value) {
+  const bool take_back = value == "default";
+  const auto wrong = [&](std::string_view why) {
+    return fail(ErrorCode::invalid, fmt::format("{} of a group: {}: {}", name, quoted(value), why));
+  };
+  if (name == "rate") {
+    if (take_back) return setting.rate.reset(), Result<void>{};
+    auto given = rate(value, kGroupRateMax);
+    if (!given) return wrong(given.error().message);
+    setting.rate = *given;
+    return {};
+  }
+  if (name != "weight" && name != "limit")
+    return fail(ErrorCode::invalid, fmt::format("a group has no {}", quoted(name)),
+                "it has weight, rate and limit");
+  const auto given = take_back ? Result<std::uint64_t>(1) : parse_u64(value);
+  if (!given) return wrong(given.error().message);
+  if (name == "weight") {
+    if (*given < 1 || *given > kGroupWeightMax)
+      return wrong(fmt::format("it is 1 to {}", kGroupWeightMax));
+    setting.weight = static_cast<std::uint32_t>(*given);
+    return {};
+  }
+  if (*given > std::numeric_limits<std::uint32_t>::max()) return wrong("too large");
+  setting.limit = static_cast<std::uint32_t>(*given);
+  if (take_back) setting.limit.reset();
+  return {};
 }
 
 Result<flow::Backoff> parse_backoff(std::string_view text) {

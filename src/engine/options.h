@@ -2,6 +2,7 @@
 // documents it.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,7 @@ struct QueueOptions {
   Duration lease = std::chrono::seconds(30);
   double rate = 0;                // deliveries per second; 0 = no limit
   std::uint32_t group_limit = 1;  // concurrent leases per group; 0 = no limit
+  double group_rate = 0;          // deliveries per second and group; 0 = no limit
   bool paused = false;
   std::uint8_t max_priority = 9;  // higher ones count as this; 0 = in the order of coming
   bool single_active_consumer = false;
@@ -61,6 +63,22 @@ struct QueueOptions {
 
   bool operator==(const QueueOptions&) const = default;
 };
+
+inline constexpr double kGroupRateMax = 1e6;
+inline constexpr std::uint32_t kGroupWeightMax = 1000;
+
+// What was set for one group of a queue; what is not, is as the queue's options say.
+struct GroupSetting {
+  std::uint32_t weight = 1;            // deliveries each time that its turn comes
+  std::optional<double> rate;          // deliveries per second; 0 = no limit
+  std::optional<std::uint32_t> limit;  // concurrent leases; 0 = no limit
+
+  bool operator==(const GroupSetting&) const = default;
+};
+
+// "weight", "rate" or "limit"; the value "default" takes back what was set.
+[[nodiscard]] Result<void> set_group_field(GroupSetting& setting, std::string_view name,
+                                           std::string_view value);
 
 // One option as every front knows it: JSON field, RESP argument, `queue set name=value`.
 struct OptionField {

@@ -17,6 +17,8 @@ namespace {
 constexpr Duration kFarthest = std::chrono::hours(24 * 366 * 30);
 constexpr std::size_t kLongestKey = 1024;
 constexpr std::size_t kMostPolicies = 10'000;
+constexpr std::uint64_t kHeadBytes = 512;  // more than a head without its group
+constexpr Duration kJournalRetry = std::chrono::milliseconds(20);
 
 std::string_view name_of(flow::Bound bound) {
   switch (bound) {
@@ -73,11 +75,15 @@ std::optional<Error> Engine::invalid(const MessageInput& input) const {
     return Error{ErrorCode::too_large, "an idempotency key has at most 1024 bytes", {}};
   if (!input.group.empty())
     if (auto valid = valid_name(input.group, "group"); !valid) return valid.error();
+  if (auto valid = check(input.limit); !valid) return valid.error();
   return std::nullopt;
 }
 
-KeyHash Engine::hash_key(QueueId queue, std::string_view key) const {
-  const auto salt = static_cast<std::uint64_t>(queue.value) * 0x9e3779b97f4a7c15;
+// The three kinds of limits and idempotency keys do not know each other's keys.
+KeyHash Engine::hash_key(QueueId queue, std::string_view key, KeyRule rule) const {
+  std::uint64_t kind = 0;
+  if (rule != KeyRule::none) kind = rule <= KeyRule::unique_for ? 1 : static_cast<unsigned>(rule);
+  const auto salt = (kind << 32 | queue.value) * 0x9e3779b97f4a7c15;
   const auto* secret = state_.secret;
   KeyHash hash{siphash(secret[0] ^ salt, secret[1], as_bytes(key)),
                siphash(secret[2] ^ salt, secret[3], as_bytes(key))};
@@ -145,61 +151,133 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   if (chosen == Chosen::by_name)
     for (const auto& publish : publishes)
       if (auto allowed = may_publish(publish.queue); !allowed) return allowed.error();
-  auto& plans = plans_;
-  plans.clear();
+  if (auto refused = plan(now, publishes)) return std::move(*refused);
+  std::uint32_t duplicates = 0;
+  for (const auto& plan : plans_) make_room(now, *plan.queue, plan.count, plan.bytes);
+  for (const auto& publish : publishes) {
+    Queue& queue = *state_.find_queue(publish.queue);
+    std::uint32_t repeated = 0;
+    for (const auto& input : publish.messages) {
+      MessageId known;
+      const auto id = write_new(now, queue, input, known);
+      ids.push_back(id.value_or(known));
+      if (!id) ++repeated;
+    }
+    const auto added = publish.messages.size() - repeated;
+    duplicates += repeated;
+    if (queue.options.stream) trim_stream(now, queue);
+    queue.counters.published += added;
+    queue.counters.duplicates += repeated;
+    queue.meter.arrived(now, added);
+    changed(now, queue);
+  }
+  return duplicates;
+}
+
+std::optional<MessageId> Engine::write_new(Time now, Queue& queue, const MessageInput& input,
+                                           MessageId& known) {
+  KeyHash key;
+  const bool limited = input.limit.rule != KeyRule::none;
+  const Verdict verdict = limited ? verdicts_[next_verdict_++] : Verdict{};
+  if (!input.key.empty()) {
+    key = hash_key(queue.id, input.key);
+    if (const auto slot = state_.find_key(key); slot != 0) {
+      known = state_.keys[slot].id;
+      return std::nullopt;
+    }
+    if (queue.options.dedup_window.count() == 0) key = {};
+  }
+  if (!limited) return write_message(now, queue, input, key);
+  if (verdict.known) {
+    known = verdict.known;
+    return std::nullopt;
+  }
+  if (verdict.replaced) end_replaced(now, queue, verdict.replaced);
+  MessageInput later = input;
+  later.not_before = std::max(input.not_before, verdict.due);
+  return write_message(now, queue, later, key, false, &verdict.hold);
+}
+
+// What it would add to each queue; nothing of it is done before all of it is known to be right.
+std::optional<Engine::PublishAnswer> Engine::plan(Time now, std::span<const Publish> publishes) {
+  plans_.clear();
+  verdicts_.clear();
+  next_verdict_ = 0;
+  limit_keys_.clear();
+  replaced_bytes_ = replaced_ = 0;
   for (const auto& publish : publishes)
     for (const auto& input : publish.messages)
       if (auto error = invalid(input)) return *error;
   for (const auto& publish : publishes) {
     auto queue = queue_for(now, publish.queue);
     if (!queue) return queue.error();
-    Plan* plan = &plan_for(**queue);
-    for (const auto& input : publish.messages) {
-      if (!input.key.empty()) {
-        if (state_.find_key(hash_key((*queue)->id, input.key)) != 0)
-          continue;  // a duplicate adds nothing
-        ++plan->keys;
-      }
-      if (input.not_before - now > kFarthest)
-        return Error{ErrorCode::invalid, "delayed by more than 30 years", {}};
-      ++plan->count;
-      plan->bytes += stored_bytes(input);
-      plan->waiting |= input.not_before <= now;
+    (void)plan_for(**queue);
+    for (const auto& input : publish.messages)
+      if (auto refused = plan(now, **queue, input)) return refused;
+  }
+  return refuse_what_has_no_room(now, publishes);
+}
+
+std::optional<Engine::PublishAnswer> Engine::plan(Time now, Queue& queue,
+                                                  const MessageInput& input) {
+  const bool limited = input.limit.rule != KeyRule::none;
+  const bool repeats = !input.key.empty() && state_.find_key(hash_key(queue.id, input.key)) != 0;
+  if (repeats) {
+    if (limited) verdicts_.emplace_back();
+    return std::nullopt;  // a duplicate adds nothing
+  }
+  if (input.not_before - now > kFarthest)
+    return Error{ErrorCode::invalid, "delayed by more than 30 years", {}};
+  Plan& plan = plan_for(queue);
+  auto bytes = stored_bytes(input);
+  std::uint64_t count = 1;
+  Time due = input.not_before;
+  if (limited) {
+    auto judged = judge(now, queue, input);
+    if (auto* error = std::get_if<Error>(&judged)) return std::move(*error);
+    if (auto* refused = std::get_if<Refusal>(&judged)) return std::move(*refused);
+    const auto& verdict = verdicts_.emplace_back(std::get<Verdict>(judged));
+    if (verdict.known) return std::nullopt;
+    if (const auto replaced = state_.find(verdict.replaced); replaced != 0) {
+      count = 0;
+      bytes -= std::min<std::uint64_t>(bytes, state_.messages[replaced].bytes);
+      replaced_bytes_ += bytes_to_end(verdict.replaced);
+      ++replaced_;
+    }
+    due = std::max(due, verdict.due);
+    ++plan.keys;
+  }
+  if (!input.key.empty()) ++plan.keys;
+  plan.count += count;
+  plan.bytes += bytes;
+  plan.waiting |= due <= now && count > 0;
+  return std::nullopt;
+}
+
+std::optional<Engine::PublishAnswer> Engine::refuse_what_has_no_room(
+    Time now, std::span<const Publish> publishes) {
+  std::uint64_t bytes = replaced_bytes_;
+  std::uint64_t count = replaced_;
+  for (const auto& plan : plans_) {
+    bytes += plan.bytes;
+    count += plan.count;
+    if (plan.count + plan.bytes + plan.keys == 0) continue;
+    if (auto refused = refusal(now, plan)) {
+      if (plan.queue->options.overflow == Overflow::reject_dead_letter)
+        bury_refused(now, *plan.queue, publishes);
+      return std::move(*refused);
     }
   }
-  for (const auto& plan : plans)
-    if (plan.count > 0)
-      if (auto refused = refusal(now, plan)) {
-        if (plan.queue->options.overflow == Overflow::reject_dead_letter)
-          bury_refused(now, *plan.queue, publishes);
-        return *refused;
-      }
-  std::uint32_t duplicates = 0;
-  for (const auto& plan : plans) make_room(now, *plan.queue, plan.count, plan.bytes);
-  for (const auto& publish : publishes) {
-    Queue& queue = *state_.find_queue(publish.queue);
-    std::uint64_t added = 0;
-    for (const auto& input : publish.messages) {
-      KeyHash key;
-      if (!input.key.empty()) {
-        key = hash_key(queue.id, input.key);
-        if (const auto known = state_.find_key(key); known != 0) {
-          ids.push_back(state_.keys[known].id);
-          ++duplicates;
-          continue;
-        }
-        if (queue.options.dedup_window.count() == 0) key = {};
-      }
-      ids.push_back(write_message(now, queue, input, key));
-      ++added;
-    }
-    if (queue.options.stream) trim_stream(now, queue);
-    queue.counters.published += added;
-    queue.counters.duplicates += publish.messages.size() - added;
-    queue.meter.arrived(now, added);
-    changed(now, queue);
-  }
-  return duplicates;
+  if (replaced_ == 0) return std::nullopt;
+  // Those that are replaced end in the same commit, and their ends tell what came of them.
+  for (const auto& publish : publishes)
+    for (const auto& input : publish.messages) bytes += input.headers.size() + input.body.size();
+  if (storage_->has_room(bytes + count * kHeadBytes, static_cast<std::uint32_t>(count + replaced_)))
+    return std::nullopt;
+  return Refusal{.queue = plans_.front().queue->name,
+                 .reason = "journal",
+                 .message = "the disk is behind with what came in",
+                 .retry_after = kJournalRetry};
 }
 
 Engine::Plan& Engine::plan_for(Queue& queue) {
@@ -215,7 +293,7 @@ void Engine::plan_for(Queue& queue, const MessageInput& input) {
 }
 
 MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& input,
-                                const KeyHash& key, bool held) {
+                                const KeyHash& key, bool held, const KeyHold* hold) {
   PublishEvent event;
   event.id = MessageId(queue.transient() ? state_.next_transient_message : state_.next_message);
   event.queue = queue.id;
@@ -233,6 +311,7 @@ MessageId Engine::write_message(Time now, Queue& queue, const MessageInput& inpu
   event.key = key;
   if (key) event.dedup_until = now + queue.options.dedup_window;
   event.group = input.group;
+  if (hold != nullptr) event.hold = *hold;
   if (queue.options.stream) {
     // All that is kept of a stream is an order.
     event.priority = 0;
@@ -272,6 +351,7 @@ void Engine::bury_refused(Time now, const Queue& queue, std::span<const Publish>
     for (auto input : publish.messages) {
       const Bytes headers(input.headers.begin(), input.headers.end());
       input.key = {};
+      input.limit = {};
       input.expires_at = {};
       if (publish_dead_letter(now, queue, input, headers, MoveReason::overflow))
         ++state_.find_queue(queue.id)->counters.dead_lettered;

@@ -36,14 +36,24 @@ struct Queue {
     }
   };
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> groups;
+  std::unordered_map<std::string, GroupSetting, TextHash, std::equal_to<>> group_settings;
+  std::uint32_t idle_groups = 0;  // without members, until all tokens of their rates are back
 
   std::uint64_t first_offset = 0;  // of a stream: the offset of the oldest message
   std::uint64_t ready_count = 0, leased_count = 0, scheduled_count = 0;
   std::uint64_t bytes = 0;
-  std::uint32_t dedup_keys = 0;
+  std::uint32_t dedup_keys = 0;  // by their weights
   [[nodiscard]] bool transient() const { return !options.durable; }
   [[nodiscard]] std::uint64_t length() const {
     return ready_count + leased_count + scheduled_count;
+  }
+  [[nodiscard]] std::uint32_t limit_of(const Group& group) const {
+    return group.setting != nullptr && group.setting->limit ? *group.setting->limit
+                                                            : options.group_limit;
+  }
+  [[nodiscard]] double rate_of(const Group& group) const {
+    return group.setting != nullptr && group.setting->rate ? *group.setting->rate
+                                                           : options.group_rate;
   }
 
   // While the process lives only.

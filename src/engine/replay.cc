@@ -84,6 +84,8 @@ constexpr auto kReplays = [] {
   set(EventKind::workflow_cancelled, plain<WorkflowCancelledEvent>);
   set(EventKind::workflow_resumed, plain<WorkflowResumedEvent>);
   set(EventKind::workflow_gone, plain<WorkflowGoneEvent>);
+  set(EventKind::group_set, plain<GroupSetEvent>);
+  set(EventKind::group_gone, plain<GroupGoneEvent>);
   return replays;
 }();
 

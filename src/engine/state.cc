@@ -42,7 +42,8 @@ void State::apply(const GenesisEvent& event) {
 
 void State::apply(const QueueSetEvent& event) {
   if (Queue* known = find_queue(event.id)) {
-    const bool regroup = known->options.group_limit != event.options.group_limit;
+    const bool regroup = known->options.group_limit != event.options.group_limit ||
+                         known->options.group_rate != event.options.group_rate;
     known->options = event.options;
     mark(*known);
     if (regroup) review_groups(*known);
@@ -80,6 +81,7 @@ void State::apply(const QueueGoneEvent& event) {
   queue_ids_.erase(event.id.value);
   for (const auto timer : {queues[slot]->rate_timer, queues[slot]->expiry_timer})
     if (timer != 0) wheel.cancel(timer);
+  forget_groups(*queues[slot]);
   queues[slot].reset();
   free_queues_.push_back(slot);
 }
@@ -95,7 +97,9 @@ std::uint32_t State::apply(const PublishEvent& event, LogPosition position,
                            std::uint32_t body_bytes) {
   const auto slot = insert(event, position, body_bytes);
   if (slot == 0) return 0;
-  if (event.key) add_key(event.key, event.id, queue_at(messages[slot].queue), event.dedup_until);
+  Queue& queue = queue_at(messages[slot].queue);
+  if (event.key) add_key(event.key, event.id, queue, event.dedup_until);
+  if (event.hold.rule != KeyRule::none) take_key(event.hold, slot);
   if (event.held)
     hold(slot);
   else
@@ -199,6 +203,9 @@ void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bo
   lease.connection_bound = connection_bound;
   if (deadline != Time{}) lease.timer = wheel.set(deadline, TimerKind::message_due, slot);
   hold_group(slot, true);
+  if (message.extra != 0 && extras[message.extra].key != 0 &&
+      keys[extras[message.extra].key].rule == KeyRule::unique_start)
+    release_key(slot);
 }
 
 void State::apply(const LeaseEvent& event) {
@@ -334,6 +341,7 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   Extra& extra = extra_of(slot);
   const std::string group = extra.group == 0 ? std::string() : groups[extra.group].name;
   leave_group(slot);
+  release_key(slot);
   if (extra.expiry_timer != 0) wheel.cancel(extra.expiry_timer);
   extra.expiry_timer = 0;
   extra.expires_at = {};
@@ -395,6 +403,7 @@ void State::remove(std::uint32_t slot) {
   queue_at(message.queue).bytes -= message.bytes;
   if (message.extra != 0) {
     leave_group(slot);
+    release_key(slot);
     Extra& extra = extras[message.extra];
     if (extra.expiry_timer != 0) wheel.cancel(extra.expiry_timer);
     if (extra.history && storage_ != nullptr) storage_->release(extra.history, extra.history_bytes);
@@ -443,88 +452,6 @@ void State::detach(std::uint32_t slot) {
   hold_group(slot, false);
 }
 
-// ---- groups
-
-void State::join_group(std::uint32_t slot, std::string_view name) {
-  Queue& queue = queue_at(messages[slot].queue);
-  auto found = queue.groups.find(name);
-  if (found == queue.groups.end()) {
-    found = queue.groups.emplace(std::string(name), groups.take()).first;
-    groups[found->second].name = name;
-  }
-  extra_of(slot).group = found->second;
-  ++groups[found->second].members;
-}
-
-void State::leave_group(std::uint32_t slot) {
-  const Message& message = messages[slot];
-  if (message.extra == 0 || extras[message.extra].group == 0) return;
-  const auto number = std::exchange(extras[message.extra].group, 0);
-  Group& group = groups[number];
-  if (--group.members > 0) return;
-  Queue& queue = queue_at(message.queue);
-  CHECK(group.waiting.count == 0 && group.held == 0 && group.ring == Group::kNoRing);
-  queue.groups.erase(queue.groups.find(group.name));
-  group = {};
-  groups.give_back(number);
-}
-
-void State::hold_group(std::uint32_t slot, bool hold) {
-  Message& message = messages[slot];
-  if (message.extra == 0 || extras[message.extra].group == 0 || message.holds_group == hold) return;
-  message.holds_group = hold;
-  const auto group = extras[message.extra].group;
-  groups[group].held += hold ? 1u : ~0u;
-  review_group(queue_at(message.queue), group);
-}
-
-// A group stands in the ring of its first message's priority while it may deliver.
-void State::review_group(Queue& queue, std::uint32_t number) {
-  Group& group = groups[number];
-  const auto limit = queue.options.group_limit;
-  const bool may = group.waiting.head != 0 && (limit == 0 || group.held < limit);
-  const auto ring =
-      may ? static_cast<std::uint8_t>(messages[group.waiting.head].priority) : Group::kNoRing;
-  if (ring == group.ring) return;
-  if (group.ring != Group::kNoRing) {
-    unlink(groups, queue.rings[group.ring], number);
-    review_priority(queue, group.ring);
-  }
-  group.ring = ring;
-  if (ring == Group::kNoRing) return;
-  push_back(groups, queue.rings[ring], number);
-  review_priority(queue, ring);
-  mark(queue);
-}
-
-void State::review_groups(Queue& queue) {
-  for (const auto& [name, number] : queue.groups) review_group(queue, number);
-}
-
-void State::review_priority(Queue& queue, unsigned priority) {
-  const auto bit = static_cast<std::uint16_t>(1u << priority);
-  if (queue.ready[priority].head != 0 || queue.rings[priority].head != 0)
-    queue.takeable = static_cast<std::uint16_t>(queue.takeable | bit);
-  else
-    queue.takeable = static_cast<std::uint16_t>(queue.takeable & ~bit);
-}
-
-std::uint32_t State::next_takeable(Queue& queue) {
-  if (queue.takeable == 0) return 0;
-  const auto priority = static_cast<unsigned>(31 - __builtin_clz(queue.takeable));
-  List& ring = queue.rings[priority];
-  const List& ready = queue.ready[priority];
-  const bool from_ring = ring.head != 0 && (ready.head == 0 || queue.ring_turn);
-  queue.ring_turn = !queue.ring_turn;
-  if (!from_ring) return ready.head;
-  // The group goes to the end of the ring: keys take turns, however much each of them has waiting.
-  const auto number = ring.head;
-  const auto slot = groups[number].waiting.head;
-  unlink(groups, ring, number);
-  push_back(groups, ring, number);
-  return slot;
-}
-
 // ---- odds and ends
 
 Extra& State::extra_of(std::uint32_t slot) {
@@ -554,32 +481,10 @@ void State::set_history(std::uint32_t slot, LogPosition position, std::uint32_t 
   extra.history_bytes = bytes;
 }
 
-std::uint32_t State::find_key(const KeyHash& key) const {
-  const auto found = key_index_.find(key);
-  return found == key_index_.end() ? 0 : found->second;
-}
-
-void State::add_key(const KeyHash& key, MessageId id, Queue& queue, Time until) {
-  if (const auto old = find_key(key); old != 0) forget_key(old);
-  const auto slot = keys.take();
-  keys[slot] = {key, id, queue.id, wheel.set(until, TimerKind::dedup_expires, slot), until};
-  key_index_[key] = slot;
-  ++queue.dedup_keys;
-}
-
-void State::forget_key(std::uint32_t slot) {
-  DedupEntry& entry = keys[slot];
-  if (Queue* queue = find_queue(entry.queue)) --queue->dedup_keys;
-  if (entry.timer != 0) wheel.cancel(entry.timer);
-  key_index_.erase(entry.key);
-  entry = {};
-  keys.give_back(slot);
-}
-
 std::uint64_t State::bytes() const {
   return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() +
          wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +
-         key_index_.size() * 56 + workflows.bytes() + schedules.bytes();
+         key_index_.size() * 56 + group_settings * 128ull + workflows.bytes() + schedules.bytes();
 }
 
 }  // namespace penstock::engine

@@ -27,6 +27,9 @@ namespace penstock::engine {
 inline constexpr std::uint64_t kTransientMessage = 1ull << 62;
 inline constexpr std::uint32_t kTransientQueue = 1u << 31;
 
+// Groups of a queue whose rate is remembered though they have no messages.
+inline constexpr std::uint32_t kIdleGroupsMax = 100'000;
+
 struct StateLimits {
   std::uint64_t max_results = 1'000'000;
 };
@@ -85,6 +88,8 @@ class State {
   void apply(const WorkflowCancelledEvent&);
   void apply(const WorkflowResumedEvent&);
   void apply(const WorkflowGoneEvent&);
+  void apply(const GroupSetEvent&);
+  void apply(const GroupGoneEvent&);
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);
@@ -98,8 +103,11 @@ class State {
   [[nodiscard]] std::uint32_t next_takeable(Queue& queue);
   void forget_result(std::uint32_t slot);
   void forget_key(std::uint32_t slot);
-  // After the group limit changed: which groups may deliver.
+  // After a limit or rate of all groups changed: which of them may deliver.
   void review_groups(Queue& queue);
+  // Its rate has no token for it, or has one again.
+  void throttle_group(std::uint32_t number, bool throttled);
+  void forget_group(Queue& queue, std::uint32_t number);
 
   // Who holds a lease; not journalled: after a restart nobody does, and only the deadline counts.
   void own(std::uint32_t slot, SessionId owner);
@@ -129,6 +137,8 @@ class State {
   [[nodiscard]] std::uint32_t attempts_of(const Message& message) const;
   // It waits for its turn in a workflow.
   [[nodiscard]] bool is_held(const Message& message) const;
+  // For its next message, as far as its limit and rate are concerned.
+  [[nodiscard]] bool may_deliver(const Queue& queue, const Group& group) const;
   // Both of its ends outlive the process.
   [[nodiscard]] bool is_durable(const Binding& binding) const;
 
@@ -168,6 +178,7 @@ class State {
   };
   std::vector<Stirred> stirred;
   std::vector<MessageId> ended_workflows;
+  std::uint32_t group_settings = 0;  // of all queues
   std::uint64_t next_message = 1;
   std::uint32_t next_queue = 1;
   // Of what lives in memory only; given out anew by each process.
@@ -182,15 +193,22 @@ class State {
 
   void encode_topology(Encoder& out) const;
   void encode_keys(Encoder& out) const;
+  void encode_limits(Encoder& out) const;
   void encode_results(Encoder& out) const;
   void encode_changed(Encoder& out, const Message& message) const;
   // One of each that a checkpoint tells of; false: no checkpoint of ours says that.
   [[nodiscard]] bool restore_queue(Cursor& in);
   [[nodiscard]] bool restore_key(Cursor& in);
+  [[nodiscard]] bool restore_limits(Cursor& in);
+  [[nodiscard]] bool restore_limit(Cursor& in);
+  [[nodiscard]] bool restore_group(Cursor& in);
+  [[nodiscard]] bool link_keys();
   [[nodiscard]] bool restore_result(Cursor& in);
   [[nodiscard]] bool restore_override(Cursor& in);
   [[nodiscard]] bool has_proper_id(const Message& message) const;
   void check_results() const;
+  void check_keys() const;
+  void check_groups(const Queue& queue) const;
   [[nodiscard]] bool restore_topology(Cursor& in);
   void encode_causes(Encoder& out) const;
   [[nodiscard]] bool restore_causes(Cursor& in);
@@ -208,12 +226,19 @@ class State {
   void wake_waiting(MessageId id);
   void leave_group(std::uint32_t slot);
   void hold_group(std::uint32_t slot, bool hold);
+  void forget_groups(Queue& queue);
+  void begin_anew(Queue& queue, std::uint32_t number);
+  void review_setting(Queue& queue, std::string_view name, const GroupSetting* setting);
+  [[nodiscard]] static std::uint32_t weight_of(const Group& group);
   void review_group(Queue& queue, std::uint32_t group);
   void review_priority(Queue& queue, unsigned priority);
   void arm_expiry(std::uint32_t slot, Time when);
   void join_group(std::uint32_t slot, std::string_view name);
   void set_history(std::uint32_t slot, LogPosition position, std::uint32_t bytes);
-  void add_key(const KeyHash& key, MessageId id, Queue& queue, Time until);
+  std::uint32_t add_key(const KeyHash& key, MessageId id, Queue& queue, Time until);
+  void take_key(const KeyHold& hold, std::uint32_t message);
+  void release_key(std::uint32_t message);
+  static void note_pace(DedupEntry::Pace& pace, const KeyHold& hold);
   std::uint32_t add_result(const StoredResult& result, Time expires_at);
   // workflow_state.cc
   void hold(std::uint32_t slot);

@@ -23,6 +23,7 @@ void State::check() const {
   CHECK(access.fits(topology.hosts())), schedules.check();
   std::vector<Tally> tallies(queues.size());
   std::vector<std::uint32_t> members(groups.end()), held(groups.end());
+  std::uint64_t settings = 0;
   std::uint64_t live = 0;
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot) {
     const Message& message = messages[slot];
@@ -77,15 +78,28 @@ void State::check() const {
       const Group& group = groups[number];
       CHECK(group.name == name && group.members == members[number] && group.held == held[number]);
       for (auto at = group.waiting.head; at != 0; at = messages[at].next) ++listed;
-      const auto limit = queue.options.group_limit;
-      const bool may = group.waiting.head != 0 && (limit == 0 || group.held < limit);
-      CHECK(may == (group.ring != Group::kNoRing));
     }
     CHECK(listed == queue.ready_count);
+    check_groups(queue);
+    settings += queue.group_settings.size();
   }
   check_results();
   workflows.check();
-  CHECK(key_index_.size() == keys.size());
+  check_keys();
+  CHECK(settings == group_settings);
+}
+
+void State::check_groups(const Queue& queue) const {
+  std::uint32_t idle = 0;
+  for (const auto& [name, number] : queue.groups) {
+    const Group& group = groups[number];
+    CHECK(may_deliver(queue, group) == (group.ring != Group::kNoRing));
+    CHECK(group.queue == queue.slot && (!group.throttled || group.timer != 0));
+    const auto setting = queue.group_settings.find(name);
+    CHECK(group.setting == (setting == queue.group_settings.end() ? nullptr : &setting->second));
+    if (group.members == 0) CHECK(group.timer != 0), ++idle;
+  }
+  CHECK(idle == queue.idle_groups && idle <= kIdleGroupsMax);
 }
 
 void State::check_results() const {

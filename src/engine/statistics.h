@@ -28,9 +28,12 @@ struct QueueStatistics {
   std::uint64_t returned = 0;  // leases that ran out or whose connection ended
   std::uint64_t expired = 0, dropped = 0, dead_lettered = 0, purged = 0, redriven = 0;
   std::uint64_t refused_length = 0, refused_bytes = 0, refused_wait = 0, refused_dedup = 0;
+  std::uint64_t refused_unique = 0, refused_throttle = 0;
+  std::uint64_t replaced = 0;             // by one with the same unique or debounce key
   std::uint64_t dead_letter_refused = 0;  // dead letters that found no room and will be tried again
   [[nodiscard]] std::uint64_t refused() const {
-    return refused_length + refused_bytes + refused_wait + refused_dedup;
+    return refused_length + refused_bytes + refused_wait + refused_dedup + refused_unique +
+           refused_throttle;
   }
 };
 

@@ -95,7 +95,10 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     leased.deadline = event.deadline;
     if (const auto* extra = state_.find_extra(message)) {
       leased.expires_at = extra->expires_at;
-      if (extra->group != 0) leased.group = state_.groups[extra->group].name;
+      if (extra->group != 0) {
+        leased.group = state_.groups[extra->group].name;
+        spend_token(now, queue, extra->group);
+      }
     }
     ++queue.counters.delivered;
   }

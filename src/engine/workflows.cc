@@ -44,6 +44,8 @@ std::optional<Error> Engine::invalid(const WorkflowInput& input) {
     if (!one.message.task) return invalid_workflow("a step of a workflow is a task");
     if (!one.message.key.empty())
       return invalid_workflow("a step of a workflow has no idempotency key");
+    if (one.message.limit.rule != KeyRule::none)
+      return invalid_workflow("a step of a workflow is not unique, debounced or throttled");
     if (one.node.delay.count() < 0 || one.node.delay > kLongestDelay)
       return invalid_workflow("a step is delayed by 0 to 40 days");
     if (one.node.takes_input && !as_text(one.message.body).starts_with(kPayloadBegin))

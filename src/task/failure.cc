@@ -110,6 +110,8 @@ void throw_error(const Error& error) {
     case ErrorCode::conflict:
     case ErrorCode::locked:
       throw Conflict(error.message, error.hint);
+    case ErrorCode::duplicate:
+      throw Duplicate(error.message, error.id.value);
     case ErrorCode::timeout:
       throw Timeout(error.message, error.hint);
     case ErrorCode::busy:

@@ -243,6 +243,8 @@ engine::QueueStatistics to_statistics(const client::QueueStatistics& from) {
       {"refused_bytes", &made.refused_bytes},
       {"refused_wait", &made.refused_wait},
       {"refused_dedup", &made.refused_dedup},
+      {"refused_unique", &made.refused_unique},
+      {"refused_throttle", &made.refused_throttle},
   };
   for (const auto& [name, value] : from.counters)
     for (const auto& [known, field] : counters)

@@ -27,6 +27,8 @@ const std::set<std::string> kOfOneself = {"cancel_take",     "add_credit",    "a
 // What the others ask; covered by their tests, and by the commands that use them.
 const std::set<std::string> kQuestions = {"may", "may_enter", "may_as", "sees", "log_in"};
 
+constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
+
 class World;
 
 struct Case {
@@ -70,6 +72,7 @@ class World final : public AccessTest {
     task.task = true;
     task_id = MessageId(send("q", {task}).ids[0]);
     broker->put_schedule(session, ++tag, scheduled("s"));
+    broker->set_group(session, ++tag, "q", "g", kWeight);
     broker->settle_down();
     engine::WorkflowNodeInput step;
     step.queue = "q";
@@ -331,12 +334,22 @@ std::vector<Case> cases_of_schedules() {
   };
 }
 
+// ---- groups
+std::vector<Case> cases_of_groups() {
+  using enum Right;
+  return {
+      {"set_group", "", {{configure, "q"}}, ASK(set_group(m.who(), t, "q", "g", kWeight))},
+      {"reset_group", "", {{configure, "q"}}, ASK(reset_group(m.who(), t, "q", "g"))},
+  };
+}
+
 // ---- what takes another right, or none
 std::vector<Case> other_cases() {
   using enum Case::Else;
   return {
       {"queue", "", {}, ASK(queue(m.who(), t, "q")), enters},
       {"check_queue", "", {}, RUN(m.answer_of(m.broker->check_queue(m.who(), "q"))), enters},
+      {"groups", "", {}, RUN(m.answer_of(m.broker->groups(m.who(), "q"))), enters},
       {"queues", "", {}, ASK(queues(m.who(), t)), logged_in},
       {"schedules", "", {}, RUN(m.answer_of(m.broker->schedules(m.who()))), logged_in},
       {"workflows", "", {}, ASK(workflows(m.who(), t, {}, 10)), logged_in},
@@ -361,7 +374,7 @@ std::vector<Case> other_cases() {
 
 std::vector<Case> cases() {
   auto all = cases_of_messages();
-  for (auto&& more : {cases_of_topology(), cases_of_schedules(), other_cases()})
+  for (auto&& more : {cases_of_topology(), cases_of_schedules(), cases_of_groups(), other_cases()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }

@@ -304,6 +304,11 @@ TEST_F(CheckpointTest, BytesBehindTheEndAreRefused) {
   EXPECT_EQ(restore(), "");
   parts.users.push_back(std::byte{0});  // no schedules
   parts.users.push_back(std::byte{0});  // no causes of failures
+  EXPECT_EQ(restore(), "");
+  parts.users.push_back(std::byte{0});  // no keys of limits
+  EXPECT_EQ(restore(), "the checkpoint's limits make no sense");
+  parts.users.push_back(std::byte{0});  // no groups
+  EXPECT_EQ(restore(), "");
   parts.users.push_back(std::byte{0});
   EXPECT_EQ(restore(), "the checkpoint's last bytes make no sense");
 }

@@ -329,6 +329,7 @@ Fault Session::fault_of(const Error& error) {
         return ReplyCode::resource_locked;
       case ErrorCode::invalid:
       case ErrorCode::conflict:
+      case ErrorCode::duplicate:
       case ErrorCode::too_large:
         return ReplyCode::precondition_failed;
       case ErrorCode::busy:

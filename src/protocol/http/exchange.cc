@@ -22,6 +22,7 @@ int status_of(ErrorCode code) {
       return 404;
     case ErrorCode::conflict:
     case ErrorCode::locked:
+    case ErrorCode::duplicate:
       return 409;
     case ErrorCode::too_large:
       return 413;
@@ -50,6 +51,7 @@ int rabbitmq_status_of(ErrorCode code) {
       return 401;
     case ErrorCode::conflict:
     case ErrorCode::locked:
+    case ErrorCode::duplicate:
     case ErrorCode::too_large:
     case ErrorCode::unsupported:
       return 400;
@@ -203,7 +205,7 @@ void Exchange::answer_nothing(int status) {
 }
 
 void Exchange::write_error(int status, std::string_view code, std::string_view message,
-                           std::string_view hint) {
+                           std::string_view hint, MessageId id) {
   JsonText json(text());
   if (management_) {
     json.begin_object().key("error").string(rabbitmq_error(status));
@@ -213,13 +215,14 @@ void Exchange::write_error(int status, std::string_view code, std::string_view m
   }
   json.begin_object().key("error").begin_object();
   json.key("code").string(code).key("message").string(message).key("hint").string(hint);
+  if (id) json.key("id").id(id);
   json.end_object().end_object();
 }
 
 int Exchange::write_error(const Error& error) {
   const int status = management_ ? rabbitmq_status_of(error.code) : status_of(error.code);
   if (status == 503) add_field("Retry-After", "1");
-  write_error(status, name_of(error.code), error.message, error.hint);
+  write_error(status, name_of(error.code), error.message, error.hint, error.id);
   return status;
 }
 

@@ -147,7 +147,7 @@ class Exchange {
   // Writes the error to text(); the status to send it with.
   [[nodiscard]] int write_error(const Error& error);
   void write_error(int status, std::string_view code, std::string_view message,
-                   std::string_view hint);
+                   std::string_view hint, MessageId id = {});
   // Status line and the fields that all answers have.
   [[nodiscard]] wire::http::ResponseWriter begin_answer(int status);
   void end_answer();

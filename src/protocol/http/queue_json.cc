@@ -28,6 +28,10 @@ constexpr QueueCounter kCounters[] = {
     {"refused_bytes", "publishes refused by max_bytes", &Q::refused_bytes},
     {"refused_wait", "publishes refused by max_wait", &Q::refused_wait},
     {"refused_dedup", "publishes refused because the dedup window is full", &Q::refused_dedup},
+    {"refused_unique", "publishes refused because another message has their unique key",
+     &Q::refused_unique},
+    {"refused_throttle", "publishes refused by their throttle", &Q::refused_throttle},
+    {"replaced", "messages that one with the same key took the place of", &Q::replaced},
     {"dead_letter_refused", "dead letters that found no room and will be tried again",
      &Q::dead_letter_refused},
 };

@@ -121,6 +121,9 @@ constexpr QueueCounter kQueueCounters[] = {
     {"refused_bytes", &engine::QueueStatistics::refused_bytes},
     {"refused_wait", &engine::QueueStatistics::refused_wait},
     {"refused_dedup", &engine::QueueStatistics::refused_dedup},
+    {"refused_unique", &engine::QueueStatistics::refused_unique},
+    {"refused_throttle", &engine::QueueStatistics::refused_throttle},
+    {"replaced", &engine::QueueStatistics::replaced},
     {"dead_letter_refused", &engine::QueueStatistics::dead_letter_refused},
 };
 
@@ -160,6 +163,8 @@ std::string_view code_of(ErrorCode code) {
       return "NOPERM ";
     case ErrorCode::conflict:
       return "CONFLICT ";
+    case ErrorCode::duplicate:
+      return "DUPLICATE ";
     default:
       return "ERR ";
   }
@@ -192,6 +197,7 @@ void write_task(ReplyWriter& to, const broker::TaskStatus& task) {
 
 std::string error_text(const Error& error) {
   std::string text(code_of(error.code));
+  if (error.id) text.append("id=").append(std::to_string(error.id.value)).append(" ");
   text += error.message;
   if (!error.hint.empty()) text.append("; ").append(error.hint);
   return text;

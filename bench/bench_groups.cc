@@ -1,0 +1,219 @@
+// What keys cost: the same work without groups, with one, and with ten thousand in use.
+//
+// Each round does all of them, one after the other, and gives each one's throughput as a share of
+// the first one's; the medians of the rounds are printed. Time is the processor's, so that what
+// else the machine does counts for little. First the engine alone, which is where the keys are;
+// then the broker on a real disk, which is what a client sees.
+#include <ctime>
+#include <map>
+
+#include "bench/report.h"
+#include "broker/broker.h"
+#include "broker/driver.h"
+#include "engine/engine.h"
+#include "os/file.h"
+#include "os/real_clock.h"
+
+namespace penstock::bench {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kBatch = 256;
+constexpr std::size_t kBacklog = 20'480;  // two of each key, where there are ten thousand
+constexpr int kRounds = 15;
+
+struct Way {
+  std::string name;
+  std::size_t keys = 0;
+  std::vector<std::pair<std::string_view, std::string_view>> options;
+  bool weights = false;
+};
+
+std::vector<Way> ways() {
+  return {{"no keys", 0, {}},
+          {"one key", 1, {{"group_limit", "0"}}},
+          {"10,000 keys", 10'000, {{"group_limit", "0"}}},
+          {"10,000 keys, one at a time", 10'000, {{"group_limit", "1"}}},
+          {"10,000 keys, with weights", 10'000, {{"group_limit", "0"}}, true},
+          {"10,000 keys, with a rate", 10'000, {{"group_limit", "0"}, {"group_rate", "100000"}}}};
+}
+
+double processor_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+// Messages in turn of all keys.
+class Messages {
+ public:
+  explicit Messages(std::size_t keys) : body_(100, 'x') {
+    for (std::size_t n = 0; n < keys; ++n) keys_.push_back(fmt::format("customer-{}", n));
+  }
+  [[nodiscard]] std::span<const engine::MessageInput> next() {
+    for (auto& input : batch_) {
+      input.body = as_bytes(body_);
+      if (!keys_.empty()) input.group = keys_[at_++ % keys_.size()];
+    }
+    return batch_;
+  }
+  [[nodiscard]] const std::vector<std::string>& keys() const { return keys_; }
+
+ private:
+  std::string body_;
+  std::vector<std::string> keys_;
+  std::vector<engine::MessageInput> batch_{kBatch};
+  std::size_t at_ = 0;
+};
+
+// ---- the engine alone
+
+class Nowhere final : public engine::Storage {
+ public:
+  LogPosition append(std::uint8_t, ByteView, ByteView) override { return LogPosition(++at_); }
+  LogPosition keep(ByteView) override { return LogPosition(++at_); }
+  bool has_room(std::uint64_t, std::uint32_t) const override { return true; }
+  Result<ByteView> read_body(LogPosition) override { return ByteView(); }
+  void retain(LogPosition, std::uint64_t) override {}
+  void release(LogPosition, std::uint64_t) override {}
+
+ private:
+  std::uint64_t at_ = 0;
+};
+
+class EngineAlone {
+ public:
+  explicit EngineAlone(const Way& way) : messages_(way.keys), engine_(now_, {}, *random_) {
+    engine_.start(storage_, now_, true);
+    (void)engine_.declare(now_, "q", way.options).has_value();
+    static constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
+    if (way.weights)
+      for (std::size_t n = 0; n < messages_.keys().size(); n += 2)
+        (void)engine_.set_group("q", messages_.keys()[n], kWeight).has_value();
+    for (std::size_t n = 0; n < kBacklog; n += kBatch) publish();
+  }
+  // Publishes, takes and acknowledges so many; messages per second.
+  double run(std::size_t count) {
+    const double start = processor_seconds();
+    for (std::size_t n = 0; n < count; n += kBatch) {
+      publish();
+      work();
+    }
+    return static_cast<double>(count) / (processor_seconds() - start);
+  }
+
+ private:
+  void publish() {
+    ids_.clear();
+    const engine::Publish publish{"q", messages_.next()};
+    (void)engine_.publish(now_, {&publish, 1}, ids_);
+  }
+  void work() {
+    now_ += 1ms;
+    (void)engine_.fire_timers(now_, 100'000);
+    engine::Take take;
+    take.queues = {"q"};
+    take.max = kBatch;
+    (void)engine_.take(now_, SessionId(1), 1, take);
+    leases_.clear();
+    for (const auto& effect : engine_.effects())
+      if (const auto* got = std::get_if<engine::TakeAnswer>(&effect))
+        for (const auto& message : got->messages) leases_.push_back(message.lease);
+    engine_.effects().clear();
+    engine::Settle settle;
+    settle.leases = leases_;
+    (void)engine_.settle(now_, settle);
+    engine_.effects().clear();
+  }
+
+  std::unique_ptr<Random> random_ = make_real_random();
+  Time now_ = time_from_micros(1'700'000'000'000'000);
+  Messages messages_;
+  Nowhere storage_;
+  engine::Engine engine_;
+  engine::IdList ids_;
+  std::vector<engine::LeaseToken> leases_;
+};
+
+// ---- the broker on a disk
+
+class OnDisk final : public broker::ReplySink {
+ public:
+  explicit OnDisk(const Way& way)
+      : messages_(way.keys),
+        folder_(fmt::format("groups-{}", ++made_)),
+        directory_(open_directory(folder_.path()).value()) {
+    broker_ = broker::Broker::open(*directory_, *clock_, *random_, {}).value();
+    session_ = broker_->open_session(*this);
+    broker_->declare(session_, 1, "q", way.options);
+    static constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
+    if (way.weights)
+      for (std::size_t n = 0; n < messages_.keys().size(); n += 2)
+        broker_->set_group(session_, 1, "q", messages_.keys()[n], kWeight);
+    for (std::size_t n = 0; n < kBacklog; n += kBatch) publish();
+    broker_->settle_down();
+  }
+  double run(std::size_t count) {
+    const double start = processor_seconds();
+    for (std::size_t n = 0; n < count; n += kBatch) {
+      publish();
+      engine::Take take;
+      take.queues = {"q"};
+      take.max = kBatch;
+      broker_->take(session_, 2, take);
+      broker_->settle_down();
+      engine::Settle settle;
+      settle.leases = leases_;
+      broker_->settle(session_, 3, settle);
+      broker_->settle_down();
+      broker_->maintain();
+    }
+    return static_cast<double>(count) / (processor_seconds() - start);
+  }
+  void on_reply(broker::Tag, const broker::Reply& reply) override {
+    const auto* got = std::get_if<broker::Delivered>(&reply);
+    if (got == nullptr) return;
+    leases_.clear();
+    for (const auto& message : got->messages) leases_.push_back(message.lease);
+  }
+
+ private:
+  void publish() { broker_->publish(session_, 1, engine::Publish{"q", messages_.next()}); }
+
+  inline static int made_ = 0;
+  Messages messages_;
+  TemporaryFolder folder_;
+  std::unique_ptr<Clock> clock_ = make_real_clock();
+  std::unique_ptr<Random> random_ = make_real_random();
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<broker::Broker> broker_;
+  SessionId session_;
+  std::vector<engine::LeaseToken> leases_;
+};
+
+template <class Subject>
+void compare(const std::string& what, std::size_t count) {
+  const auto all = ways();
+  std::vector<std::unique_ptr<Subject>> subjects;
+  for (const auto& way : all) subjects.push_back(std::make_unique<Subject>(way));
+  std::map<std::size_t, std::vector<double>> rates, shares;
+  for (int round = -1; round < kRounds; ++round) {
+    std::vector<double> now;
+    for (auto& subject : subjects) now.push_back(subject->run(count));
+    if (round < 0) continue;  // to warm up
+    for (std::size_t n = 0; n < now.size(); ++n) {
+      rates[n].push_back(now[n]);
+      shares[n].push_back(now[n] / now.front());
+    }
+  }
+  for (std::size_t n = 0; n < all.size(); ++n)
+    line(fmt::format("{}: {}", what, all[n].name), per_second(percentile(rates[n], 0.5)),
+         fmt::format("{:.0f} % of no keys", 100 * percentile(shares[n], 0.5)));
+}
+
+}  // namespace
+}  // namespace penstock::bench
+
+int main() {
+  penstock::bench::compare<penstock::bench::EngineAlone>("engine alone", 100 * 1024);
+  penstock::bench::compare<penstock::bench::OnDisk>("broker on a disk", 40 * 1024);
+}

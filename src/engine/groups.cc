@@ -1,0 +1,105 @@
+// Groups: what is set for one of them, and how fast each may go.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "engine/engine.h"
+
+namespace penstock::engine {
+namespace {
+
+constexpr std::size_t kGroupSettingsMax = 10'000;  // of one queue
+
+constexpr double kLongestStep = 1e15;  // thirty years
+
+// A bucket that holds a tenth of a second's worth, and at least one. It is full at a time; for each
+// token that is missing, that lies one step further ahead.
+struct Bucket {
+  explicit Bucket(double rate)
+      : step(static_cast<std::int64_t>(std::ceil(std::min(1e6 / rate, kLongestStep)))),
+        slack(static_cast<std::int64_t>((std::max(1.0, rate / 10) - 1) * 1e6 / rate)) {}
+  [[nodiscard]] Time next(Time full_at) const { return full_at - slack; }
+
+  Duration step;
+  Duration slack;  // of all tokens but one
+};
+
+}  // namespace
+
+Result<bool> Engine::set_group(std::string_view queue_name, std::string_view group,
+                               OptionPatch patch) {
+  if (auto allowed = may(Right::configure, Resource::queue, queue_name); !allowed)
+    return fail(allowed.error());
+  auto queue = shown_queue(queue_name);
+  if (!queue) return fail(queue.error());
+  if (auto valid = valid_name(group, "group"); !valid) return fail(valid.error());
+  const auto& settings = (*queue)->group_settings;
+  const auto known = settings.find(group);
+  const bool is_new = known == settings.end();
+  GroupSetEvent event{(*queue)->id, group, is_new ? GroupSetting{} : known->second};
+  for (const auto& [name, value] : patch)
+    if (auto set = set_group_field(event.setting, name, value); !set) return fail(set.error());
+  if (!is_new && known->second == event.setting) return false;
+  if (is_new && (settings.size() >= kGroupSettingsMax ||
+                 state_.group_settings >= options_.max_group_settings))
+    return fail(ErrorCode::too_large,
+                fmt::format("{} groups of queue {} have settings of their own, {} of all queues",
+                            settings.size(), queue_name, state_.group_settings),
+                fmt::format("reset some: at most {} of a queue and {} of all may",
+                            kGroupSettingsMax, options_.max_group_settings));
+  write(**queue, event);
+  state_.apply(event);
+  return is_new;
+}
+
+Result<void> Engine::reset_group(std::string_view queue_name, std::string_view group) {
+  if (auto allowed = may(Right::configure, Resource::queue, queue_name); !allowed)
+    return fail(allowed.error());
+  auto queue = shown_queue(queue_name);
+  if (!queue) return fail(queue.error());
+  if (!(*queue)->group_settings.contains(group))
+    return fail(ErrorCode::not_found,
+                fmt::format("nothing is set for group {} of queue {}", quoted(group), queue_name));
+  const GroupGoneEvent event{(*queue)->id, group};
+  write(**queue, event);
+  state_.apply(event);
+  return {};
+}
+
+// One of its messages was delivered.
+void Engine::spend_token(Time now, Queue& queue, std::uint32_t number) {
+  Group& group = state_.groups[number];
+  const double rate = queue.rate_of(group);
+  if (rate <= 0) return;
+  const Bucket bucket(rate);
+  group.full_at = std::max(group.full_at, now) + bucket.step;
+  const bool empty = bucket.next(group.full_at) > now;
+  if (empty && group.timer != 0) {
+    state_.wheel.cancel(group.timer);
+    group.timer = 0;
+  }
+  if (group.timer == 0)
+    group.timer = state_.wheel.set(empty ? bucket.next(group.full_at) : group.full_at,
+                                   TimerKind::group_rate, number);
+  if (empty) state_.throttle_group(number, true);
+}
+
+void Engine::on_group_rate(Time now, std::uint32_t number) {
+  Group& group = state_.groups[number];
+  Queue& queue = state_.queue_at(group.queue);
+  group.timer = 0;
+  const double rate = queue.rate_of(group);
+  if (rate <= 0) group.full_at = now;
+  // Its rate may be another by now.
+  if (rate > 0 && Bucket(rate).next(group.full_at) > now)
+    group.timer = state_.wheel.set(Bucket(rate).next(group.full_at), TimerKind::group_rate, number);
+  else if (group.full_at > now)
+    group.timer = state_.wheel.set(group.full_at, TimerKind::group_rate, number);
+  if (group.throttled && (rate <= 0 || Bucket(rate).next(group.full_at) <= now))
+    state_.throttle_group(number, false);
+  if (group.members == 0 && group.timer == 0) state_.forget_group(queue, number);
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,176 @@
+// Groups: messages of one key, in order, as many at a time and as fast as its limit and rate say;
+// and whose turn it is.
+#include <utility>
+
+#include "engine/state.h"
+
+namespace penstock::engine {
+
+void State::join_group(std::uint32_t slot, std::string_view name) {
+  Queue& queue = queue_at(messages[slot].queue);
+  auto found = queue.groups.find(name);
+  if (found == queue.groups.end()) {
+    found = queue.groups.emplace(std::string(name), groups.take()).first;
+    Group& made = groups[found->second];
+    made.name = name;
+    made.queue = queue.slot;
+    const auto setting = queue.group_settings.find(name);
+    if (setting != queue.group_settings.end()) made.setting = &setting->second;
+  } else if (groups[found->second].members == 0) {
+    --queue.idle_groups;
+  }
+  extra_of(slot).group = found->second;
+  ++groups[found->second].members;
+}
+
+void State::leave_group(std::uint32_t slot) {
+  const Message& message = messages[slot];
+  if (message.extra == 0 || extras[message.extra].group == 0) return;
+  const auto number = std::exchange(extras[message.extra].group, 0);
+  Group& group = groups[number];
+  if (--group.members > 0) return;
+  Queue& queue = queue_at(message.queue);
+  CHECK(group.waiting.count == 0 && group.held == 0 && group.ring == Group::kNoRing);
+  ++queue.idle_groups;
+  // Its rate is remembered until all of its tokens are back, as far as there is room for that.
+  if (group.timer == 0 || queue.idle_groups > kIdleGroupsMax) forget_group(queue, number);
+}
+
+// One without members.
+void State::forget_group(Queue& queue, std::uint32_t number) {
+  Group& group = groups[number];
+  CHECK(group.members == 0 && queue.idle_groups > 0);
+  --queue.idle_groups;
+  if (group.timer != 0) wheel.cancel(group.timer);
+  queue.groups.erase(queue.groups.find(group.name));
+  group = {};
+  groups.give_back(number);
+}
+
+// Of a queue that goes, and has no messages any more.
+void State::forget_groups(Queue& queue) {
+  while (!queue.groups.empty()) forget_group(queue, queue.groups.begin()->second);
+  group_settings -= static_cast<std::uint32_t>(queue.group_settings.size());
+}
+
+void State::hold_group(std::uint32_t slot, bool hold) {
+  Message& message = messages[slot];
+  if (message.extra == 0 || extras[message.extra].group == 0 || message.holds_group == hold) return;
+  message.holds_group = hold;
+  const auto group = extras[message.extra].group;
+  groups[group].held += hold ? 1u : ~0u;
+  review_group(queue_at(message.queue), group);
+}
+
+bool State::may_deliver(const Queue& queue, const Group& group) const {
+  const auto limit = queue.limit_of(group);
+  return group.waiting.head != 0 && !group.throttled && (limit == 0 || group.held < limit);
+}
+
+// A group stands in the ring of its first message's priority while it may deliver. One that left it
+// in the middle of its turn, because of its limit or its rate, comes back to the head.
+void State::review_group(Queue& queue, std::uint32_t number) {
+  Group& group = groups[number];
+  const bool may = may_deliver(queue, group);
+  const auto ring =
+      may ? static_cast<std::uint8_t>(messages[group.waiting.head].priority) : Group::kNoRing;
+  if (ring == group.ring) return;
+  if (group.ring != Group::kNoRing) {
+    unlink(groups, queue.rings[group.ring], number);
+    review_priority(queue, group.ring);
+  }
+  group.ring = ring;
+  if (ring == Group::kNoRing) return;
+  insert_before(groups, queue.rings[ring], number, group.served > 0 ? queue.rings[ring].head : 0);
+  review_priority(queue, ring);
+  mark(queue);
+}
+
+void State::review_groups(Queue& queue) {
+  std::vector<std::uint32_t> numbers;
+  for (const auto& [name, number] : queue.groups) numbers.push_back(number);
+  for (const auto number : numbers) begin_anew(queue, number);
+}
+
+// With another limit or rate.
+void State::begin_anew(Queue& queue, std::uint32_t number) {
+  Group& group = groups[number];
+  if (group.members == 0) return forget_group(queue, number);
+  if (group.timer != 0) wheel.cancel(group.timer);
+  group.timer = group.served = 0;
+  group.full_at = {};
+  group.throttled = false;
+  review_group(queue, number);
+}
+
+void State::throttle_group(std::uint32_t number, bool throttled) {
+  Group& group = groups[number];
+  group.throttled = throttled;
+  review_group(queue_at(group.queue), number);
+}
+
+// ---- what was set for them
+
+std::uint32_t State::weight_of(const Group& group) {
+  return group.setting == nullptr ? 1 : group.setting->weight;
+}
+
+void State::apply(const GroupSetEvent& event) {
+  Queue* queue = find_queue(event.queue);
+  if (queue == nullptr) return;
+  auto found = queue->group_settings.find(event.name);
+  if (found == queue->group_settings.end()) {
+    found = queue->group_settings.emplace(std::string(event.name), event.setting).first;
+    ++group_settings;
+  }
+  found->second = event.setting;
+  review_setting(*queue, event.name, &found->second);
+}
+
+void State::apply(const GroupGoneEvent& event) {
+  Queue* queue = find_queue(event.queue);
+  const auto name = std::string(event.name);
+  if (queue == nullptr || !queue->group_settings.contains(name)) return;
+  review_setting(*queue, name, nullptr);
+  queue->group_settings.erase(name);
+  --group_settings;
+}
+
+void State::review_setting(Queue& queue, std::string_view name, const GroupSetting* setting) {
+  const auto found = queue.groups.find(name);
+  if (found == queue.groups.end()) return;
+  groups[found->second].setting = setting;
+  begin_anew(queue, found->second);
+}
+
+// ---- whose turn it is
+
+void State::review_priority(Queue& queue, unsigned priority) {
+  const auto bit = static_cast<std::uint16_t>(1u << priority);
+  if (queue.ready[priority].head != 0 || queue.rings[priority].head != 0)
+    queue.takeable = static_cast<std::uint16_t>(queue.takeable | bit);
+  else
+    queue.takeable = static_cast<std::uint16_t>(queue.takeable & ~bit);
+}
+
+std::uint32_t State::next_takeable(Queue& queue) {
+  if (queue.takeable == 0) return 0;
+  const auto priority = static_cast<unsigned>(31 - __builtin_clz(queue.takeable));
+  List& ring = queue.rings[priority];
+  const List& ready = queue.ready[priority];
+  const bool from_ring = ring.head != 0 && (ready.head == 0 || queue.ring_turn);
+  queue.ring_turn = !queue.ring_turn;
+  if (!from_ring) return ready.head;
+  // Keys take turns, however much each of them has waiting: a group that had as many as it weighs
+  // goes to the end of the ring.
+  const auto number = ring.head;
+  Group& group = groups[number];
+  const auto slot = group.waiting.head;
+  if (++group.served < weight_of(group)) return slot;
+  group.served = 0;
+  unlink(groups, ring, number);
+  push_back(groups, ring, number);
+  return slot;
+}
+
+}  // namespace penstock::engine

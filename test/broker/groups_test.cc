@@ -1,0 +1,182 @@
+// Rates, limits and weights of groups.
+#include <map>
+
+#include "test/broker/fixture.h"
+
+namespace penstock::broker {
+namespace {
+
+class GroupsTest : public BrokerTest {
+ protected:
+  void send_to(std::string_view group, int count) {
+    for (int n = 0; n < count; ++n) {
+      auto message = input(group);
+      message.group = group;
+      ASSERT_EQ(send("q", {message}).kind, "published");
+    }
+  }
+  Got set(std::string_view group,
+          std::vector<std::pair<std::string_view, std::string_view>> patch) {
+    broker->set_group(session, ++tag, "q", group, patch);
+    auto got = wait(tag);
+    broker->check();
+    return got;
+  }
+  // Who was delivered to, in order; each is settled at once.
+  std::string order(int count) {
+    std::string text;
+    for (int n = 0; n < count; ++n) {
+      const auto got = take("q");
+      if (got.messages.empty()) break;
+      text += got.messages[0].body;
+      settle({got.messages[0].lease});
+    }
+    broker->check();
+    return text;
+  }
+};
+
+TEST_F(GroupsTest, EachGroupGoesAsFastAsItsRateSays) {
+  declare("q", {{"group_rate", "2"}, {"group_limit", "0"}});
+  send_to("a", 4);
+  send_to("b", 2);
+  EXPECT_EQ(order(9), "ab");
+  advance(499ms);
+  EXPECT_EQ(order(9), "");
+  advance(1ms);
+  EXPECT_EQ(order(9), "ab");
+  advance(500ms);
+  EXPECT_EQ(order(9), "a");
+  advance(10s);
+  EXPECT_EQ(order(9), "a") << "none is saved up while nothing waits";
+}
+
+TEST_F(GroupsTest, WhoWaitsIsServedWhenATokenComesBack) {
+  declare("q", {{"group_rate", "2"}});
+  send_to("a", 2);
+  EXPECT_EQ(order(1), "a");
+  const auto waiting = take_tag("q", 1, 10s);
+  EXPECT_FALSE(answered(waiting));
+  advance(500ms);
+  EXPECT_EQ(bodies(wait(waiting)), std::vector<std::string>{"a"});
+}
+
+TEST_F(GroupsTest, ARateIsRememberedWhileTheGroupIsEmptyAndNotForEver) {
+  declare("q", {{"group_rate", "1"}});
+  send_to("a", 1);
+  EXPECT_EQ(order(2), "a");
+  advance(600ms);
+  send_to("a", 1);
+  EXPECT_EQ(order(2), "");
+  advance(400ms);
+  EXPECT_EQ(order(2), "a");
+  advance(1h);
+  broker->check();
+  send_to("a", 1);
+  EXPECT_EQ(order(1), "a");
+}
+
+TEST_F(GroupsTest, AFastRateHoldsOverASecond) {
+  declare("q", {{"group_rate", "500"}, {"group_limit", "0"}});
+  send_to("a", 700);
+  std::size_t delivered = 0;
+  for (int ms = 0; ms < 1000; ++ms) {
+    const auto got = take("q", 1000, 1h);
+    delivered += got.messages.size();
+    advance(1ms);
+  }
+  EXPECT_GE(delivered, 500u);
+  EXPECT_LE(delivered, 550u) << "500 and a bucket of 50";
+}
+
+TEST_F(GroupsTest, WeightsShareWhatIsDelivered) {
+  declare("q", {{"group_limit", "0"}});
+  set("a", {{"weight", "3"}});
+  for (const auto* group : {"a", "b", "c"}) send_to(group, 9);
+  const auto text = order(20);
+  EXPECT_EQ(std::ranges::count(text, 'a'), 9);
+  EXPECT_EQ(text.substr(0, 10), "aaabcaaabc");
+  EXPECT_EQ(order(20).size(), 7u) << "what one does not use goes to the others";
+}
+
+TEST_F(GroupsTest, WeightsHoldWhereEachGroupHasOneAtATime) {
+  declare("q", {});
+  set("a", {{"weight", "3"}});
+  for (const auto* group : {"a", "b", "c"}) send_to(group, 12);
+  std::map<char, int> counts;
+  for (const char c : order(20)) ++counts[c];
+  EXPECT_EQ(counts['a'], 12);
+  EXPECT_EQ(counts['b'], 4);
+  EXPECT_EQ(counts['c'], 4);
+}
+
+TEST_F(GroupsTest, AGroupHasItsOwnLimitAndRateAndKeepsThemAfterACrash) {
+  declare("q", {{"group_rate", "1"}});
+  EXPECT_TRUE(set("a", {{"limit", "2"}, {"rate", "0"}}).created);
+  EXPECT_FALSE(set("a", {{"limit", "2"}}).created);
+  options.checkpoint_bytes = 1;
+  crash();
+  broker->maintain();
+  broker->settle_down();
+  crash();
+  send_to("a", 3);
+  send_to("b", 2);
+  auto got = take("q", 10);
+  EXPECT_EQ(bodies(got), (std::vector<std::string>{"a", "b", "a"}));
+  broker->check();
+  const auto groups = broker->groups(session, "q");
+  ASSERT_TRUE(groups && groups->size() == 1);
+  EXPECT_EQ(groups->front().name, "a");
+  EXPECT_EQ(groups->front().setting.limit, 2u);
+  EXPECT_EQ(groups->front().held, 2u);
+  EXPECT_EQ(groups->front().ready, 1u);
+  broker->reset_group(session, ++tag, "q", "a");
+  EXPECT_EQ(wait(tag).kind, "done");
+  broker->check();
+  broker->reset_group(session, ++tag, "q", "a");
+  EXPECT_EQ(wait(tag).error.code, ErrorCode::not_found);
+  for (const auto& message : got.messages) settle({message.lease});
+  EXPECT_EQ(bodies(take("q", 10)), std::vector<std::string>{"a"});
+  crash();
+  EXPECT_TRUE(broker->groups(session, "q")->empty());
+}
+
+TEST_F(GroupsTest, ANewRateHoldsAtOnce) {
+  declare("q", {{"group_rate", "0.001"}});
+  send_to("a", 3);
+  EXPECT_EQ(order(3), "a");
+  set("a", {{"rate", "0"}});
+  EXPECT_EQ(order(3), "aa");
+  send_to("b", 3);
+  EXPECT_EQ(order(3), "b");
+  declare("q", {{"group_rate", "0"}});
+  broker->check();
+  EXPECT_EQ(order(3), "bb");
+}
+
+TEST_F(GroupsTest, WhatCannotBeSetIsRefused) {
+  declare("q", {});
+  EXPECT_EQ(set("a", {{"weight", "0"}}).error.message, "weight of a group: \"0\": it is 1 to 1000");
+  EXPECT_EQ(set("a", {{"colour", "red"}}).error.message, "a group has no \"colour\"");
+  EXPECT_EQ(set("a", {{"rate", "-1"}}).error.code, ErrorCode::invalid);
+  EXPECT_EQ(set("", {{"weight", "2"}}).error.code, ErrorCode::invalid);
+  broker->set_group(session, ++tag, "nowhere", "a", {});
+  EXPECT_EQ(wait(tag).error.code, ErrorCode::not_found);
+}
+
+TEST_F(GroupsTest, AQueueThatGoesTakesItsGroupsAlong) {
+  declare("q", {{"group_rate", "0.1"}});
+  set("a", {{"weight", "2"}});
+  send_to("a", 2);
+  EXPECT_EQ(order(1), "a");
+  broker->remove(session, ++tag, "q");
+  EXPECT_EQ(wait(tag).kind, "done");
+  broker->check();
+  advance(1h);
+  broker->check();
+  declare("q", {});
+  EXPECT_TRUE(broker->groups(session, "q")->empty());
+}
+
+}  // namespace
+}  // namespace penstock::broker
