@@ -229,7 +229,8 @@ void Clients::settle() {
                   : luck < 15 ? Outcome::nack
                   : luck < 16 ? Outcome::requeue
                   : luck < 18 ? Outcome::reject
-                              : Outcome::give_back;
+                  : luck < 19 ? Outcome::give_back
+                              : Outcome::decline;
   constexpr engine::Cause kCauses[] = {engine::Cause::raised, engine::Cause::killed};
   if (asked.outcome == Outcome::nack) asked.cause = kCauses[random_.below(2)];
   asked.lease_live = message.live_until > clock_.now() && message.ends_asked == 0 &&

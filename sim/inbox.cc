@@ -71,6 +71,14 @@ struct Keep {
     answer.kind = Answer::Kind::done;
     answer.count = d.count;
   }
+  void operator()(const engine::Redriven& r) const {
+    answer.kind = Answer::Kind::done;
+    answer.count = r.moved;
+  }
+  // Asked by others: `workers` has a session of its own.
+  void operator()(const broker::TaskLog&) const {}
+  void operator()(const engine::WorkerTold&) const {}
+  void operator()(const engine::WorkersOrdered&) const {}
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "sim/flows.h"
 #include "sim/limits.h"
 #include "sim/schedules.h"
+#include "sim/workers.h"
 
 namespace penstock::sim {
 
@@ -73,6 +74,7 @@ class World {
         clients_(options, random_, clock_, trace_, counters_),
         schedules_(options.seed, clock_, trace_),
         limits_(options.seed, clock_, trace_),
+        workers_(options.seed, clock_, trace_),
         flows_(options, random_, clock_, trace_, counters_) {
     trace_.listener = std::move(listener);
   }
@@ -170,6 +172,7 @@ class World {
           clients_.act();
         schedules_.act();
         limits_.act();
+        workers_.act();
         if (random_.one_in(2)) broker_->turn();
         hear();
     }
@@ -301,6 +304,7 @@ class World {
     clients_.connect(*broker_);
     schedules_.connect(*broker_);
     limits_.connect(*broker_);
+    workers_.connect(*broker_);
     flows_.connect(*broker_);
     broker_->check();
   }
@@ -316,6 +320,7 @@ class World {
   Clients clients_;
   Schedules schedules_;
   Limits limits_;
+  Workers workers_;
   Flows flows_;
   journal::Batch* in_flight_ = nullptr;
 };

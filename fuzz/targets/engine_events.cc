@@ -78,6 +78,8 @@ constexpr Kind kKinds[] = {
     {EventKind::workflow_gone, check_event<WorkflowGoneEvent>},
     {EventKind::group_set, check_event<GroupSetEvent>},
     {EventKind::group_gone, check_event<GroupGoneEvent>},
+    {EventKind::worker_ordered, check_event<WorkerOrderedEvent>},
+    {EventKind::worker_order_gone, check_event<WorkerOrderGoneEvent>},
 };
 // One more stands for the kinds that are none.
 constexpr std::uint32_t kChoices = std::size(kKinds) + 1;

@@ -18,6 +18,7 @@ void Broker::Impl::withhold(Pending& pending) {
     take->left = 0;
   } else if (std::holds_alternative<OwnedBrowse>(reply) ||
              std::holds_alternative<OwnedTask>(reply) ||
+             std::holds_alternative<OwnedTaskLog>(reply) ||
              std::holds_alternative<OwnedQueues>(reply)) {
     reply = Error{ErrorCode::denied, "the rights to see this were taken away", "log in again"};
   }

@@ -16,7 +16,8 @@ namespace {
 constexpr std::uint64_t kSessionCopiedBytes = 1ull << 20;
 
 bool is_asked(const PendingReply& reply) {
-  return std::holds_alternative<AskedBrowse>(reply) || std::holds_alternative<AskedTask>(reply);
+  return std::holds_alternative<AskedBrowse>(reply) || std::holds_alternative<AskedTask>(reply) ||
+         std::holds_alternative<AskedLog>(reply);
 }
 
 }  // namespace
@@ -24,6 +25,7 @@ bool is_asked(const PendingReply& reply) {
 std::uint64_t copied_bytes(const PendingReply& reply) {
   if (const auto* browse = std::get_if<OwnedBrowse>(&reply)) return browse->bytes;
   if (const auto* task = std::get_if<OwnedTask>(&reply)) return task->bytes();
+  if (const auto* log = std::get_if<OwnedTaskLog>(&reply)) return log->bytes;
   return 0;
 }
 
@@ -53,6 +55,10 @@ void Broker::Impl::copy(SessionId session, Tag tag, const PendingReply& asked) {
     if (auto allowed = engine_.may_see_task(task->id); !allowed)
       return answer(session, tag, std::move(allowed.error()));
     answer(session, tag, task_status(task->id));
+  } else if (const auto* log = std::get_if<AskedLog>(&asked)) {
+    if (auto allowed = engine_.may_see_task(log->id); !allowed)
+      return answer(session, tag, std::move(allowed.error()));
+    answer(session, tag, task_log(log->id, log->after));
   } else {
     const auto& [name, limit] = std::get<AskedBrowse>(asked);
     auto queue = engine_.read_queue(name);

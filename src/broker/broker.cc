@@ -347,11 +347,14 @@ Broker::Statistics Broker::statistics() const {
   s.transient_bytes = impl_->storage_->kept_bytes();
   s.replies_waiting = impl_->pending_.size() + impl_->held_replies_;
   s.denied = impl_->engine_.denied();
+  s.workers = impl_->engine_.workers().all().size();
+  s.declined = impl_->engine_.declined();
+  s.log_bytes = impl_->engine_.logs().bytes();
   return s;
 }
 
 void Broker::check() const {
-  impl_->engine_.state().check();
+  impl_->engine_.check_all();
 }
 const journal::OpenReport& Broker::open_report() const {
   return impl_->journal_->report();

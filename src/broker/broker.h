@@ -21,6 +21,7 @@
 #include "engine/access.h"
 #include "engine/schedule.h"
 #include "engine/topology.h"
+#include "engine/worker.h"
 #include "engine/workflow.h"
 #include "journal/journal.h"
 
@@ -141,6 +142,9 @@ class Broker {
   void remove(SessionId, Tag, std::string_view queue, engine::RemoveIf condition = {});
   void purge(SessionId, Tag, std::string_view queue);  // Done: ready and scheduled ones
   void redrive(SessionId, Tag, std::string_view queue, std::uint32_t max);  // dead letters go back
+  // Those that fit, of a bounded number in the order of their ids: Redriven | Error
+  void redrive_some(SessionId, Tag, std::string_view queue, const engine::Redrive& which);
+  void retry_task(SessionId, Tag, MessageId id);       // a dead letter: Done{1} | Error not_found
   void queue(SessionId, Tag, std::string_view queue);  // Queues (one) | Error not_found
   // "weight", "rate" and "limit" of one group of a queue: Done{created} | Error
   void set_group(SessionId, Tag, std::string_view queue, std::string_view group, OptionPatch patch);
@@ -185,6 +189,22 @@ class Broker {
   // A task's status; with `wait_until` the answer comes when it ended, or then at the latest.
   void task(SessionId, Tag, MessageId id, Time wait_until);  // TaskStatus
   void cancel_task(SessionId, Tag, MessageId id);            // Done{1} | Error not_found
+
+  // What a running task says: Settled. And what it said beyond the line `after`, by `wait_until` at
+  // the latest: TaskLog
+  void log_task(SessionId, Tag, const engine::LeaseToken&, std::span<const std::string_view> lines);
+  void task_log(SessionId, Tag, MessageId id, std::uint64_t after, Time wait_until);
+
+  // Workers: a session's says who it is, then again and again what it does: WorkerTold | Error
+  void announce_worker(SessionId, Tag, engine::WorkerSpec);
+  void beat_worker(SessionId, Tag, engine::WorkerBeat);
+  // To those that are there, and those that come: WorkersOrdered | Error
+  void order_workers(SessionId, Tag, const engine::WorkerOrderSpec&);
+  void remove_worker_order(SessionId, Tag, std::uint64_t number);  // Done{1} | Error not_found
+  // Known now, as with topology(): those of which the session sees a queue, by name; all orders.
+  [[nodiscard]] Result<std::vector<const engine::Worker*>> workers(SessionId) const;
+  [[nodiscard]] Result<std::vector<const engine::WorkerOrder*>> worker_orders(SessionId) const;
+  [[nodiscard]] engine::WorkerTold told(const engine::Worker& worker) const;  // by all orders
 
   // Workflows. Their ids are those of tasks: task() tells how far one is and waits for its end, and
   // cancel_task() cancels all of it.
@@ -232,6 +252,9 @@ class Broker {
     std::uint64_t damaged_reads = 0;        // of records whose checksum did not hold
     std::uint64_t checkpoints_put_off = 0;  // for want of disk
     std::uint64_t denied = 0;               // commands of those who may not
+    std::uint64_t workers = 0;              // that announced themselves
+    std::uint64_t declined = 0;             // tasks that a worker could not run
+    std::uint64_t log_bytes = 0;            // of what tasks said
   };
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] const journal::OpenReport& open_report() const;

@@ -62,6 +62,8 @@ class Broker::Impl {
   [[nodiscard]] static PendingReply refused(engine::Refusal refusal);
   void task(SessionId session, Tag tag, MessageId id, Time wait_until);
   [[nodiscard]] OwnedTask task_status(MessageId id);
+  // workers.cc
+  [[nodiscard]] PendingReply task_log(MessageId id, std::uint64_t after);
   // workflows.cc
   void submit(SessionId session, Tag tag, const engine::WorkflowInput& workflow);
   [[nodiscard]] std::optional<PendingReply> no_room_for(const engine::WorkflowInput& workflow);

@@ -192,6 +192,10 @@ OwnedTask Broker::Impl::task_status(MessageId id) {
     task.status.next_attempt_at = state.wheel.when(message.link);
   if (const auto* extra = state.find_extra(message)) {
     if (extra->progress) task.status.progress = *extra->progress;
+    if (extra->declined && message.state != engine::MessageState::leased) {
+      task.declined = extra->declined->why;
+      task.status.declined_count = extra->declined->count;
+    }
     if (extra->history)
       if (auto history = storage_->read_body(extra->history)) task.history = text_of(*history);
   }

@@ -32,9 +32,9 @@ struct OwnedBrowse {
 
 struct OwnedTask {
   TaskStatus status;
-  std::string name, queue, result, error, history, workflow;
+  std::string name, queue, result, error, history, workflow, declined;
   [[nodiscard]] std::uint64_t bytes() const {
-    return result.size() + error.size() + history.size() + workflow.size();
+    return result.size() + error.size() + history.size() + workflow.size() + declined.size();
   }
   // What it tells, in views of this.
   [[nodiscard]] TaskStatus view() const {
@@ -45,12 +45,20 @@ struct OwnedTask {
     told.error = error;
     told.history = history;
     told.workflow = workflow;
+    told.declined = declined;
     return told;
   }
 };
 
 struct OwnedTasks {
   std::vector<OwnedTask> tasks;
+};
+
+struct OwnedTaskLog {
+  MessageId id;
+  std::vector<engine::LogLine> lines;
+  bool ended = false;
+  std::uint64_t bytes = 0;  // of them, about
 };
 
 struct OwnedQueues {
@@ -65,10 +73,16 @@ struct AskedBrowse {
 struct AskedTask {
   MessageId id;
 };
+struct AskedLog {
+  MessageId id;
+  std::uint64_t after = 0;
+};
 
-using PendingReply = std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled,
-                                  OwnedBrowse, OwnedTask, OwnedTasks, OwnedQueues, Done,
-                                  engine::Happened, engine::SessionEnded, AskedBrowse, AskedTask>;
+using PendingReply =
+    std::variant<OwnedPublished, Refused, Error, engine::TakeAnswer, Settled, OwnedBrowse,
+                 OwnedTask, OwnedTasks, OwnedQueues, Done, OwnedTaskLog, engine::WorkerTold,
+                 engine::WorkersOrdered, engine::Redriven, engine::Happened, engine::SessionEnded,
+                 AskedBrowse, AskedTask, AskedLog>;
 
 // Of bodies, in what a reply owns.
 [[nodiscard]] std::uint64_t copied_bytes(const PendingReply& reply);

@@ -11,6 +11,8 @@
 #include "engine/command.h"
 #include "engine/effect.h"
 #include "engine/statistics.h"
+#include "engine/task_log.h"
+#include "engine/worker.h"
 
 namespace penstock::broker {
 
@@ -90,6 +92,9 @@ struct TaskStatus {
   std::string_view history;  // JSON, as in BrowsedMessage
   engine::Progress progress;
   bool cancel_requested = false;
+  // Why it waits longer than it would have to: what the worker said that could not run it.
+  std::string_view declined;
+  std::uint32_t declined_count = 0;
   // Of a workflow: JSON {"state","on_failure","steps","done","failed","active","tree"}; `result` is
   // its value, or of one that failed the error of the step that did.
   std::string_view workflow;
@@ -107,6 +112,13 @@ struct GroupStatus {
   std::uint64_t ready = 0, held = 0;  // held: leased, or waiting for another attempt
 };
 
+// What a task said, behind the line that was asked for.
+struct TaskLog {
+  MessageId id;
+  std::span<const engine::LogLine> lines;
+  bool ended = false;  // the task has, and says no more
+};
+
 struct Queues {
   std::span<const engine::QueueStatistics> queues;
 };
@@ -117,7 +129,8 @@ struct Done {
   bool created = false;
 };
 
-using Reply = std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus,
-                           Tasks, Queues, Done>;
+using Reply =
+    std::variant<Published, Refused, Error, Delivered, Settled, Browsed, TaskStatus, Tasks, Queues,
+                 Done, TaskLog, engine::WorkerTold, engine::WorkersOrdered, engine::Redriven>;
 
 }  // namespace penstock::broker

@@ -48,7 +48,10 @@ void Broker::Impl::settle_effects() {
         const auto session = over->session;
         answer(session, 0, std::move(*over));
       } else if (const auto* watch = std::get_if<engine::WatchAnswer>(&effect)) {
-        ask(watch->session, watch->tag, AskedTask{watch->id});
+        if (watch->log_after)
+          ask(watch->session, watch->tag, AskedLog{watch->id, *watch->log_after});
+        else
+          ask(watch->session, watch->tag, AskedTask{watch->id});
       } else if (const auto* room = std::get_if<engine::RoomMade>(&effect)) {
         if (const auto* queue = engine_.state().find_queue(room->queue)) retry_blocked(queue->name);
         engine_.wake_schedules(room->queue);
@@ -160,6 +163,8 @@ std::uint64_t Broker::Impl::hand_over(Pending& pending) {
           std::vector<TaskStatus> tasks;
           for (const auto& task : reply.tasks) tasks.push_back(task.view());
           sink.on_reply(tag, Tasks{tasks});
+        } else if constexpr (std::is_same_v<T, OwnedTaskLog>) {
+          sink.on_reply(tag, TaskLog{reply.id, reply.lines, reply.ended});
         } else if constexpr (std::is_same_v<T, OwnedQueues>) {
           sink.on_reply(tag, Queues{reply.queues});
         } else if constexpr (requires { Reply(std::move(reply)); }) {

@@ -71,6 +71,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
   schedules.encode(out);
   encode_causes(out);
   encode_limits(out);
+  worker_orders.encode(out);
 }
 
 // Of messages that are told of above: they were delivered.
@@ -286,6 +287,9 @@ Result<void> State::restore_checkpoint(ByteView bytes) {
   // And here those from before keys could be held.
   if (version != kVersionBeforeExchanges && !in.finished() && !restore_limits(in))
     return damaged("limits");
+  // And here those from before there were orders to workers.
+  if (version != kVersionBeforeExchanges && !in.finished() && !worker_orders.restore(in))
+    return damaged("orders to workers");
   if (!in.finished()) return damaged("last bytes");
   return {};
 }

@@ -95,7 +95,22 @@ enum class Outcome : std::uint8_t {
   nack,       // try again, after `delay` or the backoff
   reject,     // never again: to the dead letters
   give_back,  // not tried at all: ready again at once, the attempt does not count
-  requeue     // ready again at once, in its place; the attempt counts
+  requeue,    // ready again at once, in its place; the attempt counts
+  decline     // a task that this worker cannot run: later, for another; the attempt does not count
+};
+
+// Which of a queue's dead letters go back.
+struct Redrive {
+  std::uint32_t max = 0;        // 0: all
+  std::string_view error = {};  // in the text of the last failure; empty: any
+  std::string_view task = {};   // its name; empty: any, and plain messages
+  MessageId after = {};         // those beyond it only
+};
+
+// What that came to: those beyond `next` were not looked at yet; none: that was all.
+struct Redriven {
+  std::uint64_t moved = 0;
+  MessageId next{};
 };
 
 // A queue is removed only if that is so.

@@ -1,6 +1,7 @@
 // What the engine wants told to the outside, once everything decided so far is durable.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -57,11 +58,12 @@ struct SessionEnded {
   std::string reason;
 };
 
-// A task that somebody waits for has ended, or the wait has.
+// A task that somebody waits for has ended, or the wait has; or it said something more.
 struct WatchAnswer {
   SessionId session;
   std::uint64_t tag = 0;
   MessageId id;
+  std::optional<std::uint64_t> log_after{};  // who waits wants its log, behind that line
 };
 
 // Room was made in a queue for which publishes are held back.

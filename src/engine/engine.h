@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
@@ -17,6 +18,8 @@
 #include "engine/effect.h"
 #include "engine/state.h"
 #include "engine/statistics.h"
+#include "engine/task_log.h"
+#include "engine/worker_list.h"
 
 namespace penstock::engine {
 
@@ -143,6 +146,11 @@ class Engine {
   [[nodiscard]] Result<bool> set_group(std::string_view queue, std::string_view group,
                                        OptionPatch patch);
   [[nodiscard]] Result<void> reset_group(std::string_view queue, std::string_view group);
+  // Looks into a bounded number of messages at a time, in the order of their ids.
+  [[nodiscard]] Result<Redriven> redrive_some(Time now, std::string_view name,
+                                              const Redrive& which);
+  // One dead letter. Error::not_found | conflict: it is none, or its queue is full or gone.
+  [[nodiscard]] Result<void> retry_task(Time now, MessageId id);
   [[nodiscard]] bool is_transient(std::string_view name) {
     const Queue* queue = state_.find_queue(name);
     return queue != nullptr && queue->transient();
@@ -190,6 +198,22 @@ class Engine {
   // There is room in this queue: one of those that were refused for want of it tries again.
   void wake_schedules(QueueId queue);
 
+  // ---- workers (workers.cc)
+  [[nodiscard]] Result<WorkerTold> announce_worker(Time now, SessionId session, WorkerSpec spec);
+  // Error::not_found: nobody announced itself on this session.
+  [[nodiscard]] Result<WorkerTold> beat_worker(Time now, SessionId session, WorkerBeat beat);
+  [[nodiscard]] Result<WorkersOrdered> order_workers(Time now, const WorkerOrderSpec& order);
+  [[nodiscard]] Result<void> remove_worker_order(std::uint64_t number);
+  [[nodiscard]] const WorkerList& workers() const { return workers_; }
+  [[nodiscard]] std::uint64_t declined() const { return declined_count_; }
+  // What running tasks say.
+  [[nodiscard]] ExtendAnswer log_task(Time now, const LeaseToken& lease,
+                                      std::span<const std::string_view> lines);
+  // Answered when there is a line beyond `after`, when the task has ended, or then.
+  void watch_log(Time now, SessionId session, std::uint64_t tag, MessageId id, std::uint64_t after,
+                 Time until);
+  [[nodiscard]] const TaskLogs& logs() const { return logs_; }
+
   // ---- cleaning (relocate.cc): writes what a record carries anew if it is still needed from
   // there, so that its segment can go. True when something was written.
   [[nodiscard]] Result<bool> relocate(std::uint8_t kind, ByteView head, LogPosition position);
@@ -197,6 +221,9 @@ class Engine {
   // Fires up to `budget` timers that are due; true when more are.
   [[nodiscard]] bool fire_timers(Time now, std::uint32_t budget);
   [[nodiscard]] Time next_timer() const { return state_.wheel.next(); }
+
+  // The law of the whole; slow, for tests and the simulator.
+  void check_all() const;
 
   [[nodiscard]] std::vector<Effect>& effects() { return effects_; }
   [[nodiscard]] State& state() { return state_; }
@@ -244,6 +271,7 @@ class Engine {
     std::uint64_t tag = 0;
     MessageId id;
     std::uint32_t timer = 0;
+    std::optional<std::uint64_t> log_after;  // it waits for lines beyond that one
   };
 
   template <class Event>
@@ -335,7 +363,21 @@ class Engine {
   [[nodiscard]] std::uint32_t next_consumer(Queue& queue, std::uint64_t& sharing);
   Queue* drop_consumer(Time now, std::uint32_t slot);
   void end_consumers(Time now, Queue& queue);
+  // workers.cc
+  void decline(Time now, std::uint32_t slot, std::string_view why);
+  void wake_declined(Time now, const Worker& worker);
+  [[nodiscard]] std::uint32_t next_taker(const Queue& queue) const;
+  void wake_log_watchers(MessageId id);
   // queues.cc
+  struct DeadLetters {
+    Queue* queue = nullptr;  // where they are
+    QueueId origin;          // none: of any
+  };
+  [[nodiscard]] Result<DeadLetters> dead_letters_of(std::string_view name);
+  [[nodiscard]] bool is_dead_letter(const Message& message, QueueId origin) const;
+  [[nodiscard]] Result<void> may_redrive(std::span<const std::uint32_t> slots);
+  [[nodiscard]] bool move_back(Time now, std::uint32_t slot);
+  [[nodiscard]] bool fits(const Message& message, const Redrive& which);
   [[nodiscard]] Result<bool> declare_unasked(Time now, std::string_view name, OptionPatch patch,
                                              SessionId owner);
   void touch(Time now, Queue& queue);
@@ -404,6 +446,8 @@ class Engine {
   void cancel_tasks(Time now, const Queue& queue, bool leased_too, std::string_view why);
   [[nodiscard]] TaskState state_of_workflow(MessageId id) const;
   void wake_watchers(MessageId id);
+  void add_watch(SessionId session, std::uint64_t tag, MessageId id, Time until,
+                 std::optional<std::uint64_t> log_after);
   void expire_watch(std::uint32_t slot);
   // timers.cc
   void on_message_due(Time now, std::uint32_t slot);
@@ -447,6 +491,10 @@ class Engine {
   std::unordered_map<SessionId, Principal> principals_;
   const Principal* actor_ = nullptr;  // null: the engine itself, or the program that it is part of
   std::uint64_t denied_ = 0;
+  WorkerList workers_;
+  TaskLogs logs_;
+  std::set<MessageId> declined_;  // held back, and for whom is known
+  std::uint64_t declined_count_ = 0;
   Slab<Consumer, 6> consumers_;
   std::unordered_map<SessionId, std::unordered_map<std::uint64_t, std::uint32_t>>
       session_consumers_;

@@ -109,6 +109,8 @@ std::string_view name_of(ReturnReason reason) {
       return "given_back";
     case ReturnReason::rejected:
       return "rejected";
+    case ReturnReason::declined:
+      return "declined";
   }
   return "";
 }
@@ -349,7 +351,7 @@ MoveReason dying_reason(bool dying, unsigned reason) {
 
 bool decode(ByteView head, GiveBackEvent& event, IdList& ids) {
   Cursor in(head);
-  event.reason = enumeration(in, ReturnReason::nack, ReturnReason::rejected);
+  event.reason = enumeration(in, ReturnReason::nack, ReturnReason::declined);
   event.at = time(in);
   event.due = time(in);
   const auto flags = in.integer<std::uint8_t>();

@@ -18,6 +18,7 @@
 #include "engine/command.h"
 #include "engine/schedule.h"
 #include "engine/topology.h"
+#include "engine/worker.h"
 #include "engine/workflow.h"
 
 namespace penstock::engine {
@@ -61,6 +62,8 @@ enum class EventKind : std::uint8_t {
   workflow_gone = 36,  // and what its steps left
   group_set = 37,      // the weight, rate and limit of one group of a queue
   group_gone = 38,     // what was set for it
+  worker_ordered = 42,
+  worker_order_gone = 43,
 };
 
 // 128 bits of a keyed hash of (queue, idempotency key).
@@ -133,7 +136,8 @@ enum class ReturnReason : std::uint8_t {
   lease_expired,
   connection_closed,
   given_back,
-  rejected
+  rejected,
+  declined
 };
 [[nodiscard]] std::string_view name_of(ReturnReason reason);
 
@@ -315,6 +319,21 @@ struct GroupGoneEvent {
   std::string_view name;
 };
 
+// What it makes needless goes with it (worker_orders.h).
+struct WorkerOrderedEvent {
+  std::uint64_t number = 0;
+  Time at;
+  OrderKind kind = OrderKind::quiet;
+  std::uint32_t slots = 0;
+  std::string_view name, queue, version;
+  std::span<const std::uint64_t> targets;  // of a stop
+  std::vector<std::uint64_t> decoded;      // of a decoded one: its targets live here
+};
+
+struct WorkerOrderGoneEvent {
+  std::uint64_t number = 0;
+};
+
 // Heads, to and from bytes. Decoders answer false for bytes that no encoder of this or an older
 // version could have made; the ids of a decoded event live in `ids`.
 void encode(Bytes& head, const GenesisEvent&);
@@ -354,6 +373,8 @@ void encode(Bytes& head, const WorkflowResumedEvent&);
 void encode(Bytes& head, const WorkflowGoneEvent&);
 void encode(Bytes& head, const GroupSetEvent&);
 void encode(Bytes& head, const GroupGoneEvent&);
+void encode(Bytes& head, const WorkerOrderedEvent&);
+void encode(Bytes& head, const WorkerOrderGoneEvent&);
 
 using IdList = std::vector<MessageId>;
 // More go into further events, so that a head stays small.
@@ -395,6 +416,8 @@ inline constexpr std::size_t kMostIdsInEvent = 4096;
 [[nodiscard]] bool decode(ByteView head, WorkflowGoneEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, GroupSetEvent&, IdList& ids);
 [[nodiscard]] bool decode(ByteView head, GroupGoneEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkerOrderedEvent&, IdList& ids);
+[[nodiscard]] bool decode(ByteView head, WorkerOrderGoneEvent&, IdList& ids);
 
 // Parts of events that a checkpoint has too.
 [[nodiscard]] MoveReason dying_reason(bool dying, unsigned reason);
@@ -561,6 +584,14 @@ constexpr EventKind kind_of<GroupSetEvent>() {
 template <>
 constexpr EventKind kind_of<GroupGoneEvent>() {
   return EventKind::group_gone;
+}
+template <>
+constexpr EventKind kind_of<WorkerOrderedEvent>() {
+  return EventKind::worker_ordered;
+}
+template <>
+constexpr EventKind kind_of<WorkerOrderGoneEvent>() {
+  return EventKind::worker_order_gone;
 }
 
 }  // namespace penstock::engine

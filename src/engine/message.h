@@ -40,6 +40,14 @@ struct Message {
 };
 static_assert(sizeof(Message) == 56);
 
+// Of a task that a worker could not run. While the process lives only: its history has the first.
+struct Declined {
+  std::uint32_t count = 0;
+  SessionId by{};    // who had it last
+  std::string task;  // its name
+  std::string why;   // what that one said
+};
+
 // What few messages need.
 struct Extra {
   Time expires_at{};
@@ -54,6 +62,7 @@ struct Extra {
   bool moved = false;                   // its queue is not the one it was published to
   MoveReason dying = MoveReason::none;  // of a dying one: of what
   std::unique_ptr<Progress> progress;
+  std::unique_ptr<Declined> declined;
 };
 
 struct Lease {

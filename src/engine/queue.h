@@ -63,8 +63,9 @@ struct Queue {
   bool consumer_turn = false;            // consumers and waiting takes take turns
   bool has_exclusive_consumer = false;
   bool had_consumer = false;
-  bool making_room = false;  // its oldest are on their way out
-  Time used_at{};            // by a consumer, a declare or a get
+  bool had_declined = false;  // tasks that somebody could not run
+  bool making_room = false;   // its oldest are on their way out
+  Time used_at{};             // by a consumer, a declare or a get
   std::uint32_t expiry_timer = 0;
   std::list<std::uint32_t> waiting;  // takes, longest waiting first
   bool dirty = false;                // has something new for those who wait

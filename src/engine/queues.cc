@@ -194,55 +194,6 @@ Result<const Queue*> Engine::read_queue(std::string_view name) {
   return shown_queue(name);
 }
 
-Result<std::uint64_t> Engine::redrive(Time now, std::string_view name, std::uint32_t max) {
-  if (auto allowed = may(Right::read, Resource::queue, name); !allowed)
-    return fail(allowed.error());
-  Queue* queue = state_.find_queue(name);
-  if (queue == nullptr) return no_queue(name);
-  // `name` may be the dead-letter queue itself, or the queue whose dead letters are to come back.
-  Queue* dead = queue;
-  if (const auto target = dead_letter_name(queue->name, queue->options); !target.empty())
-    if (Queue* found = state_.find_queue(target)) dead = found;
-  if (dead != queue && !queue->options.dead_letter.empty())
-    if (auto allowed = may(Right::read, Resource::queue, dead->name); !allowed)
-      return fail(allowed.error());
-  const bool any_origin = dead == queue;
-  std::vector<std::uint32_t> slots;
-  for (const auto slot : browse(*dead, ~0u)) {
-    const Message& message = state_.messages[slot];
-    const auto* extra = state_.find_extra(message);
-    if (message.state != MessageState::ready || extra == nullptr || !extra->origin) continue;
-    if (any_origin || extra->origin == queue->id) slots.push_back(slot);
-    if (max != 0 && slots.size() == max) break;
-  }
-  QueueId allowed_origin;  // most come from the same queue
-  for (const auto slot : slots) {
-    const Queue* origin = state_.find_queue(state_.extras[state_.messages[slot].extra].origin);
-    if (origin == nullptr || origin->id == allowed_origin) continue;
-    if (auto allowed = may(Right::write, Resource::queue, origin->name); !allowed)
-      return fail(allowed.error());
-    allowed_origin = origin->id;
-  }
-  std::uint64_t moved = 0;
-  for (const auto slot : slots) {
-    const Message& message = state_.messages[slot];
-    Queue* origin = state_.find_queue(state_.extras[message.extra].origin);
-    if (origin == nullptr || origin->length() >= origin->options.max_length ||
-        origin->bytes + message.bytes > origin->options.max_bytes)
-      continue;
-    if (dead->transient() || origin->transient()) continue;  // copies went there: they stay
-    if (const auto result = state_.find_result(message.id); result != 0)
-      state_.forget_result(result);
-    const MoveEvent event{message.id, origin->id, MoveReason::redriven, now};
-    state_.apply(event, write(event), 0);
-    ++origin->counters.redriven;
-    changed(now, *origin);
-    ++moved;
-  }
-  changed(now, *dead);
-  return moved;
-}
-
 QueueStatistics Engine::statistics(Time now, const Queue& queue) const {
   QueueStatistics s = queue.counters;
   s.name = queue.name;

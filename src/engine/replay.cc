@@ -86,6 +86,8 @@ constexpr auto kReplays = [] {
   set(EventKind::workflow_gone, plain<WorkflowGoneEvent>);
   set(EventKind::group_set, plain<GroupSetEvent>);
   set(EventKind::group_gone, plain<GroupGoneEvent>);
+  set(EventKind::worker_ordered, plain<WorkerOrderedEvent>);
+  set(EventKind::worker_order_gone, plain<WorkerOrderGoneEvent>);
   return replays;
 }();
 

@@ -101,6 +101,9 @@ void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
         note_failed(queue, failure.cause);
         bury(now, slot, MoveReason::rejected, failure);
         break;
+      case Outcome::decline:
+        decline(now, slot, settle.error);
+        break;
       case Outcome::give_back: {
         if (state_.messages[slot].cancelled) {
           fail_delivery(now, slot, ReturnReason::given_back, {settle.error}, std::nullopt);

@@ -454,6 +454,14 @@ void State::detach(std::uint32_t slot) {
 
 // ---- odds and ends
 
+void State::hasten(std::uint32_t slot, Time when) {
+  Message& message = messages[slot];
+  if (message.state != MessageState::scheduled || message.link == 0) return;
+  if (wheel.when(message.link) <= when) return;
+  wheel.cancel(message.link);
+  message.link = wheel.set(when, TimerKind::message_due, slot);
+}
+
 Extra& State::extra_of(std::uint32_t slot) {
   Message& message = messages[slot];
   if (message.extra == 0) message.extra = extras.take();

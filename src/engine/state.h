@@ -19,6 +19,7 @@
 #include "engine/storage.h"
 #include "engine/timer_wheel.h"
 #include "engine/topology.h"
+#include "engine/worker_orders.h"
 #include "engine/workflow_tree.h"
 
 namespace penstock::engine {
@@ -90,6 +91,8 @@ class State {
   void apply(const WorkflowGoneEvent&);
   void apply(const GroupSetEvent&);
   void apply(const GroupGoneEvent&);
+  void apply(const WorkerOrderedEvent& event) { worker_orders.add(event); }
+  void apply(const WorkerOrderGoneEvent& event) { worker_orders.remove(event.number); }
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);
@@ -113,6 +116,9 @@ class State {
   void own(std::uint32_t slot, SessionId owner);
   // When to look at a schedule again; nothing: not until something changes.
   void arm(Schedule& schedule, std::optional<Time> when);
+
+  // A scheduled message is ready earlier; it need not survive.
+  void hasten(std::uint32_t slot, Time when);
 
   // Forgets a session; its leases have no owner any more.
   void disown(SessionId owner);
@@ -169,6 +175,7 @@ class State {
   Topology topology;
   Access access;
   Schedules schedules;
+  WorkerOrders worker_orders;
   WorkflowTree workflows;
   // Since the engine looked last: queues in which steps were released or held, and workflows that
   // have ended. Nothing is noted in recovery.

@@ -20,7 +20,7 @@ bool State::has_proper_id(const Message& message) const {
 }
 
 void State::check() const {
-  CHECK(access.fits(topology.hosts())), schedules.check();
+  CHECK(access.fits(topology.hosts())), schedules.check(), worker_orders.check();
   std::vector<Tally> tallies(queues.size());
   std::vector<std::uint32_t> members(groups.end()), held(groups.end());
   std::uint64_t settings = 0;

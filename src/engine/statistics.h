@@ -25,6 +25,7 @@ struct QueueStatistics {
   std::uint64_t published = 0, duplicates = 0, delivered = 0, acked = 0, nacked = 0, rejected = 0;
   // Attempts that failed, by cause.
   std::uint64_t raised = 0, timed_out = 0, worker_lost = 0, killed = 0, out_of_memory = 0;
+  std::uint64_t declined = 0;  // tasks that whoever took them could not run
   std::uint64_t returned = 0;  // leases that ran out or whose connection ended
   std::uint64_t expired = 0, dropped = 0, dead_lettered = 0, purged = 0, redriven = 0;
   std::uint64_t refused_length = 0, refused_bytes = 0, refused_wait = 0, refused_dedup = 0;

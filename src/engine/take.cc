@@ -148,7 +148,7 @@ void Engine::serve(Time now, Queue& queue) {
 
 bool Engine::serve_take(Time now, Queue& queue) {
   if (queue.waiting.empty()) return false;
-  const auto slot = queue.waiting.front();
+  const auto slot = next_taker(queue);
   std::vector<Leased> got;
   collect(now, queue, takes_[slot], got);
   if (got.empty()) return false;
@@ -189,6 +189,7 @@ void Engine::leave(Time now, SessionId session) {
   while (session_consumers_.contains(session))
     (void)cancel_consumer(now, session, session_consumers_[session].begin()->first);
   std::erase_if(pools_, [&](const auto& pool) { return pool.first.session == session; });
+  workers_.remove(session);
   std::vector<std::uint32_t> back;
   if (const auto owned = state_.owners.find(session); owned != state_.owners.end())
     for (auto lease = owned->second.head; lease != 0; lease = state_.leases[lease].next)

@@ -51,8 +51,14 @@ void Engine::watch_task(Time now, SessionId session, std::uint64_t tag, MessageI
     effects_.emplace_back(WatchAnswer{session, tag, id});
     return;
   }
+  add_watch(session, tag, id, until, std::nullopt);
+}
+
+void Engine::add_watch(SessionId session, std::uint64_t tag, MessageId id, Time until,
+                       std::optional<std::uint64_t> log_after) {
   const auto watch = watches_.take();
-  watches_[watch] = {session, tag, id, state_.wheel.set(until, TimerKind::watch_expires, watch)};
+  const auto timer = state_.wheel.set(until, TimerKind::watch_expires, watch);
+  watches_[watch] = {session, tag, id, timer, log_after};
   watches_by_id_.emplace(id.value, watch);
   session_watches_[session].insert(watch);
 }
@@ -72,7 +78,7 @@ void Engine::expire_watch(std::uint32_t slot) {
   }
   watches_[slot] = {};
   watches_.give_back(slot);
-  effects_.emplace_back(WatchAnswer{watch.session, watch.tag, watch.id});
+  effects_.emplace_back(WatchAnswer{watch.session, watch.tag, watch.id, watch.log_after});
 }
 
 void Engine::wake_watchers(MessageId id) {

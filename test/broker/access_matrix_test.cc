@@ -67,7 +67,9 @@ class World final : public AccessTest {
     const Input held[]{input("x")};
     broker->publish_wait(session, ++tag, {"full", held}, clock.now() + 1h);
     send("dying", "dead");
-    settle({take("dying").messages[0].lease}, engine::Outcome::reject);
+    const auto dying = take("dying").messages[0];
+    settle({dying.lease}, engine::Outcome::reject);
+    dead_id = MessageId(dying.id);
     Input task = input("[]");
     task.task = true;
     task_id = MessageId(send("q", {task}).ids[0]);
@@ -113,6 +115,13 @@ class World final : public AccessTest {
     spec.name = name;
     spec.when = "@daily";
     spec.queue = "q";
+    return spec;
+  }
+  static engine::WorkerSpec worker() {
+    engine::WorkerSpec spec;
+    spec.id = 1;
+    spec.name = "w";
+    spec.queues = {"q"};
     return spec;
   }
   Got do_declare(std::string_view queue, Patch patch = {}) {
@@ -224,7 +233,7 @@ class World final : public AccessTest {
   using AccessTest::as, AccessTest::broker, AccessTest::grant, AccessTest::guest,
       AccessTest::put_user, AccessTest::remove_user, AccessTest::session, AccessTest::tag;
   std::unique_ptr<Client> client;
-  MessageId task_id, workflow_id;
+  MessageId task_id, workflow_id, dead_id;
 
  private:
   void TestBody() override {}
@@ -343,6 +352,31 @@ std::vector<Case> cases_of_groups() {
   };
 }
 
+// ---- workers, and what is done about tasks that failed
+std::vector<Case> cases_of_workers() {
+  using enum Right;
+  return {
+      {"announce_worker", "", {{read, "q"}}, ASK(announce_worker(m.who(), t, World::worker()))},
+      {"task_log", "as who works", {{read, "q"}}, ASK(task_log(m.who(), t, m.task_id, 0, Time{}))},
+      {"task_log",
+       "as who submits",
+       {{write, "q"}},
+       ASK(task_log(m.who(), t, m.task_id, 0, Time{}))},
+      {"redrive_some",
+       "its own",
+       {{read, "dying"}, {read, "target"}, {write, "dying"}},
+       ASK(redrive_some(m.who(), t, "dying", {}))},
+      {"redrive_some",
+       "all dead letters",
+       {{read, "target"}, {write, "dying"}},
+       ASK(redrive_some(m.who(), t, "target", {}))},
+      {"retry_task",
+       "",
+       {{read, "target"}, {write, "dying"}},
+       ASK(retry_task(m.who(), t, m.dead_id))},
+  };
+}
+
 // ---- what takes another right, or none
 std::vector<Case> other_cases() {
   using enum Case::Else;
@@ -356,6 +390,12 @@ std::vector<Case> other_cases() {
       {"settle", "", {}, RUN(m.do_settle("")), logged_in},
       {"extend", "", {}, ASK(extend(m.who(), t, {}, 1s)), logged_in},
       {"progress", "", {}, ASK(progress(m.who(), t, {}, {})), logged_in},
+      {"log_task", "", {}, ASK(log_task(m.who(), t, {}, {})), logged_in},
+      {"beat_worker", "", {}, ASK(beat_worker(m.who(), t, {})), logged_in},
+      {"workers", "", {}, RUN(m.answer_of(m.broker->workers(m.who()))), logged_in},
+      {"worker_orders", "", {}, RUN(m.answer_of(m.broker->worker_orders(m.who()))), logged_in},
+      {"order_workers", "", {}, ASK(order_workers(m.who(), t, {})), administrator},
+      {"remove_worker_order", "", {}, ASK(remove_worker_order(m.who(), t, 1)), administrator},
       {"declare_host", "", {}, ASK(declare_host(m.who(), t, "h")), administrator},
       {"remove_host", "", {}, ASK(remove_host(m.who(), t, "h")), administrator},
       {"access", "", {}, RUN(m.answer_of(m.broker->access(m.who()))), administrator},
@@ -374,7 +414,8 @@ std::vector<Case> other_cases() {
 
 std::vector<Case> cases() {
   auto all = cases_of_messages();
-  for (auto&& more : {cases_of_topology(), cases_of_schedules(), cases_of_groups(), other_cases()})
+  for (auto&& more : {cases_of_topology(), cases_of_schedules(), cases_of_groups(),
+                      cases_of_workers(), other_cases()})
     all.insert(all.end(), more.begin(), more.end());
   return all;
 }

@@ -63,6 +63,10 @@ struct Got {
   engine::TaskState state = engine::TaskState::unknown;
   std::string name, result, history;
   std::vector<engine::QueueStatistics> queues;
+  std::string declined;  // of a task
+  std::vector<engine::LogLine> lines;
+  engine::WorkerTold told;
+  std::uint64_t number = 0;
 };
 
 class Sink final : public ReplySink {
@@ -122,6 +126,7 @@ class Sink final : public ReplySink {
     got.history = t.history;
     got.count = t.attempts;
     got.cancelled = t.cancel_requested;
+    got.declined = t.declined;
   }
   static void keep(Got& got, const Tasks& t) {
     got.kind = "tasks";
@@ -132,6 +137,16 @@ class Sink final : public ReplySink {
   }
   static void keep(Got& got, const Done& d) {
     got.kind = "done", got.count = d.count, got.created = d.created;
+  }
+  static void keep(Got& got, const TaskLog& l) {
+    got.kind = "log", got.lines.assign(l.lines.begin(), l.lines.end()), got.created = l.ended;
+  }
+  static void keep(Got& got, const engine::WorkerTold& t) { got.kind = "told", got.told = t; }
+  static void keep(Got& got, const engine::WorkersOrdered& o) {
+    got.kind = "ordered", got.count = o.workers, got.number = o.number;
+  }
+  static void keep(Got& got, const engine::Redriven& r) {
+    got.kind = "redriven", got.count = r.moved, got.number = r.next.value;
   }
 };
 

@@ -307,7 +307,8 @@ TEST_F(CheckpointTest, BytesBehindTheEndAreRefused) {
   EXPECT_EQ(restore(), "");
   parts.users.push_back(std::byte{0});  // no keys of limits
   EXPECT_EQ(restore(), "the checkpoint's limits make no sense");
-  parts.users.push_back(std::byte{0});  // no groups
+  parts.users.push_back(std::byte{0});       // no groups
+  Encoder(parts.users).varint(1).varint(0);  // no orders to workers
   EXPECT_EQ(restore(), "");
   parts.users.push_back(std::byte{0});
   EXPECT_EQ(restore(), "the checkpoint's last bytes make no sense");
@@ -336,6 +337,38 @@ TEST_F(CheckpointTest, ASchedulesHostIsThereAndItsRecordsAreWhole) {
                  0),
             "the checkpoint's schedules make no sense");
   EXPECT_EQ(with("tick", 1), "the checkpoint's schedules make no sense");
+}
+
+TEST_F(CheckpointTest, OrdersToWorkersAreWholeAndNumberedInOrder) {
+  const auto with = [&](std::initializer_list<std::uint64_t> numbers, std::uint64_t next,
+                        OrderKind kind = OrderKind::quiet, std::size_t cut = 0) {
+    const auto before = parts.users;
+    Encoder out(parts.users);
+    out.varint(0).varint(0).varint(0).varint(0).varint(0).varint(next).varint(numbers.size());
+    for (const auto number : numbers) {
+      WorkerOrderedEvent order;
+      order.number = number;
+      order.kind = kind;
+      const auto name = std::to_string(number % 3);
+      order.name = name;
+      Bytes head;
+      encode(head, order);
+      head.resize(head.size() - cut);
+      out.prefixed(head);
+    }
+    const auto said = restore();
+    parts.users = before;
+    return said;
+  };
+  const std::string bad = "the checkpoint's orders to workers make no sense";
+  EXPECT_EQ(with({1, 2, 9}, 10), "");
+  EXPECT_EQ(with({}, 0), bad) << "no number is 0";
+  EXPECT_EQ(with({2, 1}, 10), bad);
+  EXPECT_EQ(with({1, 2}, 2), bad) << "beyond the counter";
+  EXPECT_EQ(with({1, 4}, 10), bad) << "the later one left nothing of the earlier";
+  EXPECT_EQ(with({1}, 10, OrderKind::stop), bad) << "a stop for nobody";
+  EXPECT_EQ(with({1}, 10, OrderKind::resize), bad) << "to no size";
+  EXPECT_EQ(with({1}, 10, OrderKind::quiet, 1), bad);
 }
 
 // Each prefix ends in the middle of something, but the one that ends before the users.

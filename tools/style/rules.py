@@ -10,7 +10,8 @@ from dataclasses import dataclass
 # This is docs/ARCHITECTURE.md, "Layers and folders", made exact.
 VOCABULARY = ("engine/command.h", "engine/options.h", "engine/statistics.h", "engine/names.h",
               "engine/topology.h", "engine/access.h", "engine/route_header.h", "engine/deaths.h",
-              "engine/workflow.h", "engine/schedule.h", "engine/cause.h")
+              "engine/workflow.h", "engine/schedule.h", "engine/cause.h",
+              "engine/worker.h", "engine/task_log.h")
 LAYERS = {
     "base": (),
     "os": ("base",),
