@@ -241,6 +241,57 @@ Request<std::uint64_t> cancel_task(MessageId id) {
   return Words("TASK.CANCEL").number(id.value).request(read_count);
 }
 
+Request<std::uint64_t> decline_task(std::string_view lease, std::string_view why) {
+  return Words("TASK.DECLINE").add(lease).add(why).request(read_count);
+}
+Request<bool> log_task(std::string_view lease, std::span<const std::string> lines) {
+  Words words("TASK.LOG");
+  words.add(lease);
+  for (const auto& line : lines) words.add(line);
+  return words.request(read_flag);
+}
+Request<TaskLog> task_log(MessageId id, std::uint64_t after, Duration wait) {
+  return Words("TASK.LOGS")
+      .number(id.value)
+      .add("AFTER")
+      .number(after)
+      .option("WAIT", wait)
+      .request(read_task_log, wait);
+}
+Request<std::uint64_t> retry_task(MessageId id) {
+  return Words("TASK.RETRY").number(id.value).request(read_count);
+}
+Request<Redriven> redrive_some(std::string_view queue, const RedriveOptions& options) {
+  Words words("TASK.REDRIVE");
+  words.add(queue).option("ERROR", options.error).option("TASK", options.task);
+  if (options.max != 0) words.add("MAX").number(options.max);
+  if (options.after) words.add("AFTER").number(options.after.value);
+  return words.request(read_redriven);
+}
+
+Request<WorkerTold> announce_worker(std::string_view json) {
+  return Words("WORKER.ANNOUNCE").add(json).request(read_told);
+}
+Request<WorkerTold> beat_worker(std::string_view json) {
+  return Words("WORKER.BEAT").add(json).request(read_told);
+}
+Request<std::string> workers() {
+  return Words("WORKER.LIST").request(read_text);
+}
+Request<std::string> worker_orders() {
+  return Words("WORKER.ORDERS").request(read_text);
+}
+Request<WorkersOrdered> order_workers(const WorkerOrder& order) {
+  Words words("WORKER.ORDER");
+  words.add(order.order);
+  if (order.slots != 0) words.add("SLOTS").number(order.slots);
+  words.option("NAME", order.name).option("QUEUE", order.queue).option("VERSION", order.version);
+  return words.request(read_ordered);
+}
+Request<std::uint64_t> forget_worker_order(std::uint64_t number) {
+  return Words("WORKER.FORGET").number(number).request(read_count);
+}
+
 Request<MessageId> submit_workflow(std::string_view json) {
   return Words("WORKFLOW.SUBMIT").add(json).request(read_id);
 }

@@ -159,6 +159,8 @@ struct TaskStatus {
   std::string progress_text;
   bool cancel_requested = false;
   std::string workflow;  // of a workflow: JSON, its counts and its tree
+  std::string declined;  // what the worker said that could not run it
+  std::uint32_t declined_count = 0;
 
   [[nodiscard]] bool ended() const {
     return state == "done" || state == "failed" || state == "cancelled" || state == "expired";
@@ -167,6 +169,58 @@ struct TaskStatus {
 // With a wait the answer comes when the task ended, or then; use Client::call_waiting.
 [[nodiscard]] Request<TaskStatus> task(MessageId id, Duration wait = Duration(0));
 [[nodiscard]] Request<std::uint64_t> cancel_task(MessageId id);
+
+// This worker cannot run it; another may.
+[[nodiscard]] Request<std::uint64_t> decline_task(std::string_view lease, std::string_view why);
+// What it says; false when the task was cancelled: stop.
+[[nodiscard]] Request<bool> log_task(std::string_view lease, std::span<const std::string> lines);
+struct LogLine {
+  std::uint64_t number = 0;
+  std::uint32_t attempt = 0;
+  Time at{};
+  std::string text;
+};
+struct TaskLog {
+  std::vector<LogLine> lines;
+  bool ended = false;  // the task has
+};
+// Lines behind number `after`; with a wait, as task().
+[[nodiscard]] Request<TaskLog> task_log(MessageId id, std::uint64_t after = 0,
+                                        Duration wait = Duration(0));
+// A task that failed for good is tried anew.
+[[nodiscard]] Request<std::uint64_t> retry_task(MessageId id);
+struct RedriveOptions {
+  std::string error{}, task{};  // a part of its last error; its name
+  std::uint32_t max = 0;        // 0 = all
+  MessageId after{};
+};
+struct Redriven {
+  std::uint64_t moved = 0;
+  MessageId next{};  // AFTER which to go on; none: that was all
+};
+[[nodiscard]] Request<Redriven> redrive_some(std::string_view queue, const RedriveOptions& options);
+
+// ---- workers: JSON as docs/concepts/workers.md has it
+
+struct WorkerTold {
+  bool quiet = false, stop = false;
+  std::uint32_t slots = 0;  // 0: as it likes
+};
+[[nodiscard]] Request<WorkerTold> announce_worker(std::string_view json);
+[[nodiscard]] Request<WorkerTold> beat_worker(std::string_view json);
+[[nodiscard]] Request<std::string> workers();        // JSON
+[[nodiscard]] Request<std::string> worker_orders();  // JSON
+struct WorkerOrder {
+  std::string order;        // "quiet", "resume", "stop", "resize"
+  std::uint32_t slots = 0;  // of a resize
+  std::string name{}, queue{}, version{};
+};
+struct WorkersOrdered {
+  std::uint64_t number = 0;  // 0: a stop that nobody was there for
+  std::uint64_t workers = 0;
+};
+[[nodiscard]] Request<WorkersOrdered> order_workers(const WorkerOrder& order);
+[[nodiscard]] Request<std::uint64_t> forget_worker_order(std::uint64_t number);
 
 // ---- workflows: JSON as docs/concepts/workflows.md has it. task() and cancel_task() take their
 // ids.

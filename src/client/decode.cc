@@ -184,6 +184,53 @@ void read_field(TaskStatus& into, std::string_view name, Value& value) {
     into.cancel_requested = bool_of(value);
   else if (name == "workflow")
     into.workflow = std::move(value.text);
+  else if (name == "declined")
+    into.declined = std::move(value.text);
+  else if (name == "declined_count")
+    into.declined_count = small_of(value);
+}
+
+void read_field(LogLine& into, std::string_view name, Value& value) {
+  if (name == "number")
+    into.number = number_of(value);
+  else if (name == "attempt")
+    into.attempt = small_of(value);
+  else if (name == "at")
+    into.at = time_of(value);
+  else if (name == "text")
+    into.text = std::move(value.text);
+}
+
+void read_field(TaskLog& into, std::string_view name, Value& value) {
+  if (name == "ended") into.ended = bool_of(value);
+  if (name != "lines" || !is_list(value)) return;
+  for (auto& item : value.items) {
+    auto& line = into.lines.emplace_back();
+    for_each_field(item, [&](std::string_view field, Value& one) { read_field(line, field, one); });
+  }
+}
+
+void read_field(Redriven& into, std::string_view name, Value& value) {
+  if (name == "moved")
+    into.moved = number_of(value);
+  else if (name == "next")
+    into.next = id_of(value);
+}
+
+void read_field(WorkerTold& into, std::string_view name, Value& value) {
+  if (name == "quiet")
+    into.quiet = bool_of(value);
+  else if (name == "stop")
+    into.stop = bool_of(value);
+  else if (name == "slots")
+    into.slots = small_of(value);
+}
+
+void read_field(WorkersOrdered& into, std::string_view name, Value& value) {
+  if (name == "number")
+    into.number = number_of(value);
+  else if (name == "workers")
+    into.workers = number_of(value);
 }
 
 void read_counters(QueueStatistics& into, Value& map) {
@@ -387,6 +434,18 @@ Answer<TaskStatus> read_task_status(Reply& reply) {
 }
 Answer<std::vector<TaskStatus>> read_task_statuses(Reply& reply) {
   return read_maps<TaskStatus>(reply);
+}
+Answer<TaskLog> read_task_log(Reply& reply) {
+  return read_map<TaskLog>(reply);
+}
+Answer<Redriven> read_redriven(Reply& reply) {
+  return read_map<Redriven>(reply);
+}
+Answer<WorkerTold> read_told(Reply& reply) {
+  return read_map<WorkerTold>(reply);
+}
+Answer<WorkersOrdered> read_ordered(Reply& reply) {
+  return read_map<WorkersOrdered>(reply);
 }
 Answer<Extended> read_extended(Reply& reply) {
   return read_map<Extended>(reply);

@@ -26,6 +26,10 @@ namespace penstock::client {
 [[nodiscard]] Answer<std::vector<Schedule>> read_schedules(Reply& reply);
 [[nodiscard]] Answer<TaskStatus> read_task_status(Reply& reply);
 [[nodiscard]] Answer<std::vector<TaskStatus>> read_task_statuses(Reply& reply);
+[[nodiscard]] Answer<TaskLog> read_task_log(Reply& reply);
+[[nodiscard]] Answer<Redriven> read_redriven(Reply& reply);
+[[nodiscard]] Answer<WorkerTold> read_told(Reply& reply);
+[[nodiscard]] Answer<WorkersOrdered> read_ordered(Reply& reply);
 [[nodiscard]] Answer<QueueStatistics> read_queue(Reply& reply);
 [[nodiscard]] Answer<std::vector<QueueStatistics>> read_queues(Reply& reply);
 [[nodiscard]] Answer<std::vector<Browsed>> read_browsed(Reply& reply);

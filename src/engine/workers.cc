@@ -111,14 +111,15 @@ Result<void> Engine::remove_worker_order(std::uint64_t number) {
 void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
-  if (message.cancelled) return fail_delivery(now, slot, ReturnReason::declined, why, std::nullopt);
+  if (message.cancelled)
+    return fail_delivery(now, slot, ReturnReason::declined, {why}, std::nullopt);
   if (has_expired(now, message)) return expire(now, slot);
   const auto id = message.id;
   const auto* extra = state_.find_extra(message);
   const auto before = extra == nullptr || !extra->declined ? 0 : extra->declined->count;
   const auto by = state_.leases[message.link].owner;
   ByteView history;
-  if (before == 0) history = history_with(now, message, name_of(ReturnReason::declined), why);
+  if (before == 0) history = history_with(now, message, name_of(ReturnReason::declined), {why});
   const MessageId one[]{id};
   GiveBackEvent event{.reason = ReturnReason::declined, .at = now, .ids = one};
   event.uncounted = true;

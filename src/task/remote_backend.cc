@@ -141,8 +141,9 @@ Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement)
       case engine::Outcome::reject:
         return client::reject(lease, settlement.error, engine::name_of(settlement.cause));
       case engine::Outcome::give_back:
-      case engine::Outcome::decline:
         return client::give_back(lease);
+      case engine::Outcome::decline:
+        return client::decline_task(lease, settlement.error);
       case engine::Outcome::ack:
         break;
     }

@@ -30,11 +30,21 @@ void reject_lease(Exchange&);
 void give_back_lease(Exchange&);
 void extend_lease(Exchange&);
 void progress_lease(Exchange&);
+void decline_lease(Exchange&);
+void log_lease(Exchange&);
 
 // tasks.cc
 void post_task(Exchange&);
 void get_task(Exchange&);
 void delete_task(Exchange&);
+void get_task_log(Exchange&);
+void retry_task(Exchange&);
+
+// workers.cc
+void get_workers(Exchange&);
+void get_worker_orders(Exchange&);
+void post_worker_order(Exchange&);
+void delete_worker_order(Exchange&);
 
 // schedules.cc
 void put_schedule(Exchange&);

@@ -149,6 +149,29 @@ void reject_lease(Exchange& exchange) {
   settle_failed(exchange, engine::Outcome::reject);
 }
 
+void decline_lease(Exchange& exchange) {
+  settle_failed(exchange, engine::Outcome::decline);
+}
+
+void log_lease(Exchange& exchange) {
+  const auto lease = lease_of(exchange);
+  if (!lease) return;
+  const auto body = control_json(exchange);
+  if (!body) return exchange.answer_error(body.error());
+  wire::json::ObjectReader in(*body);
+  std::vector<std::string_view> lines;
+  if (const auto* array = in.array("lines"))
+    for (const auto& item : *array) {
+      if (const auto* text = item.if_string())
+        lines.emplace_back(text->data(), text->size());
+      else
+        in.refuse("lines", "hold texts");
+    }
+  if (const auto good = in.finish(); !good) return exchange.answer_error(good.error());
+  const auto tag = exchange.expect<on_extended>();
+  exchange.broker().log_task(exchange.session().id(), tag, *lease, lines);
+}
+
 void give_back_lease(Exchange& exchange) {
   const auto lease = lease_of(exchange);
   if (!lease) return;

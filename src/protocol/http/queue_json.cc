@@ -18,6 +18,7 @@ constexpr QueueCounter kCounters[] = {
     {"worker_lost", "attempts whose lease ran out, or whose connection ended", &Q::worker_lost},
     {"killed", "attempts that a signal or an exit ended", &Q::killed},
     {"out_of_memory", "attempts that ended for want of memory", &Q::out_of_memory},
+    {"declined", "tasks that whoever took them could not run", &Q::declined},
     {"returned", "leases that ran out, or whose connection ended", &Q::returned},
     {"expired", "messages whose time was over", &Q::expired},
     {"dropped", "messages discarded to make room", &Q::dropped},

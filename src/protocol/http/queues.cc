@@ -110,6 +110,14 @@ void on_redriven(Exchange& exchange, const broker::Done& done) {
   answer_count(exchange, "redriven", done.count);
 }
 
+void on_some_redriven(Exchange& exchange, const engine::Redriven& redriven) {
+  JsonText json(exchange.text());
+  json.begin_object().key("redriven").integer(redriven.moved);
+  if (redriven.next) json.key("next").id(redriven.next);
+  json.end_object();
+  exchange.answer_json(200);
+}
+
 void on_paused(Exchange& exchange, const broker::Done&) {
   JsonText json(exchange.text());
   json.begin_object().key("queue").string(exchange.parameter());
@@ -185,7 +193,19 @@ void redrive_queue(Exchange& exchange) {
   if (!body) return exchange.answer_error(body.error());
   wire::json::ObjectReader in(*body);
   const auto max = in.integer("max", 1, kRedriveMax, kRedriveMax);
+  engine::Redrive which{.max = static_cast<std::uint32_t>(max)};
+  which.error = in.text("error").value_or("");
+  which.task = in.text("task").value_or("");
+  const auto after = in.text("after");
   if (const auto good = in.finish(); !good) return exchange.answer_error(good.error());
+  if (after || !which.error.empty() || !which.task.empty()) {
+    const auto id = read_id(after.value_or("1"));
+    if (!id) return exchange.answer_error(id.error());
+    if (after) which.after = *id;
+    const auto some = exchange.expect<on_some_redriven>();
+    return exchange.broker().redrive_some(exchange.session().id(), some, exchange.parameter(),
+                                          which);
+  }
   const auto tag = exchange.expect<on_redriven>();
   exchange.broker().redrive(exchange.session().id(), tag, exchange.parameter(),
                             static_cast<std::uint32_t>(max));

@@ -86,7 +86,7 @@ struct RouteTable {
 [[nodiscard]] const RouteTable& native_routes();
 [[nodiscard]] const RouteTable& management_routes();
 
-inline constexpr std::size_t kRoutesMax = 128;  // in both tables
+inline constexpr std::size_t kRoutesMax = 192;  // in both tables
 // Every route, the native ones first.
 template <class Visit>
 void for_each_route(Visit visit) {

@@ -92,7 +92,12 @@ void on_status(Exchange& exchange, const broker::TaskStatus& status) {
   status.error.empty() ? json.null() : json.string(status.error);
   json.key("history").raw(status.history.empty() ? "[]" : status.history);
   write_progress(json.key("progress"), status.progress);
-  json.key("cancel_requested").boolean(status.cancel_requested).end_object();
+  json.key("cancel_requested").boolean(status.cancel_requested);
+  if (!status.declined.empty()) {
+    json.key("declined").string(status.declined);
+    json.key("declined_count").integer(status.declined_count);
+  }
+  json.end_object();
   exchange.answer_json(200);
 }
 
@@ -102,6 +107,31 @@ void on_cancelled(Exchange& exchange, const broker::Done& done) {
   json.begin_object().key("id").id(MessageId(exchange.number));
   json.key("cancelled").boolean(true).end_object();
   exchange.answer_json(200);
+}
+
+void on_retried(Exchange& exchange, const broker::Done&) {
+  JsonText(exchange.text()).begin_object().key("id").id(MessageId(exchange.number)).end_object();
+  exchange.answer_json(200);
+}
+
+void on_log(Exchange& exchange, const broker::TaskLog& log) {
+  JsonText json(exchange.text());
+  json.begin_object().key("id").id(log.id).key("lines").begin_array();
+  for (const auto& line : log.lines) {
+    json.begin_object().key("number").integer(line.number).key("attempt").integer(line.attempt);
+    json.key("at").time(line.at).key("text").string(line.text).end_object();
+  }
+  json.end_array().key("ended").boolean(log.ended).end_object();
+  exchange.answer_json(200);
+}
+
+// From the line in `?after=` on.
+void ask_log(Exchange& exchange, Time wait_until) {
+  const auto after = parse_u64(exchange.query("after").value_or("0"));
+  if (!after) return exchange.answer_error(after.error());
+  const auto tag = exchange.expect<on_log>();
+  exchange.broker().task_log(exchange.session().id(), tag, MessageId(exchange.number), *after,
+                             wait_until);
 }
 
 // Asks for the status now, whatever was asked before.
@@ -165,6 +195,21 @@ void get_task(Exchange& exchange) {
   if (*wait == Duration(0)) return ask_status(exchange, Time{});
   exchange.wait_long([](Exchange& waiting) { ask_status(waiting, Time{}); });
   ask_status(exchange, exchange.now() + *wait);
+}
+
+void get_task_log(Exchange& exchange) {
+  if (!read_task_id(exchange)) return;
+  const auto wait = wait_in_query(exchange);
+  if (!wait) return exchange.answer_error(wait.error());
+  if (*wait == Duration(0)) return ask_log(exchange, Time{});
+  exchange.wait_long([](Exchange& waiting) { ask_log(waiting, Time{}); });
+  ask_log(exchange, exchange.now() + *wait);
+}
+
+void retry_task(Exchange& exchange) {
+  if (!read_task_id(exchange)) return;
+  const auto tag = exchange.expect<on_retried>();
+  exchange.broker().retry_task(exchange.session().id(), tag, MessageId(exchange.number));
 }
 
 void delete_task(Exchange& exchange) {

@@ -76,6 +76,18 @@ Result<void> task_progress(Session& session, Args args);
 Result<void> task_extend(Session& session, Args args);
 Result<void> task_get(Session& session, Args args);
 Result<void> task_cancel(Session& session, Args args);
+// ---- workers.cc
+Result<void> task_decline(Session& session, Args args);
+Result<void> task_log(Session& session, Args args);
+Result<void> task_logs(Session& session, Args args);
+Result<void> task_retry(Session& session, Args args);
+Result<void> task_redrive(Session& session, Args args);
+Result<void> worker_announce(Session& session, Args args);
+Result<void> worker_beat(Session& session, Args args);
+Result<void> worker_list(Session& session, Args args);
+Result<void> worker_order(Session& session, Args args);
+Result<void> worker_orders(Session& session, Args args);
+Result<void> worker_forget(Session& session, Args args);
 // workflows.cc
 Result<void> task_replace(Session& session, Args args);
 Result<void> workflow_submit(Session& session, Args args);

@@ -105,6 +105,7 @@ constexpr QueueCounter kQueueCounters[] = {
     {"delivered", &engine::QueueStatistics::delivered},
     {"acked", &engine::QueueStatistics::acked},
     {"nacked", &engine::QueueStatistics::nacked},
+    {"declined", &engine::QueueStatistics::declined},
     {"rejected", &engine::QueueStatistics::rejected},
     {"raised", &engine::QueueStatistics::raised},
     {"timed_out", &engine::QueueStatistics::timed_out},
@@ -171,7 +172,7 @@ std::string_view code_of(ErrorCode code) {
 }
 
 void write_task(ReplyWriter& to, const broker::TaskStatus& task) {
-  to.map(task.workflow.empty() ? 14 : 15);
+  to.map(14u + (task.workflow.empty() ? 0 : 1) + (task.declined.empty() ? 0 : 2));
   id_field(to, task.id);
   field(to, "state", engine::name_of(task.state));
   field(to, "name", task.name);
@@ -191,6 +192,9 @@ void write_task(ReplyWriter& to, const broker::TaskStatus& task) {
   field(to, "text", task.progress.text);
   field(to, "cancel_requested", task.cancel_requested);
   if (!task.workflow.empty()) field(to, "workflow", task.workflow);
+  if (task.declined.empty()) return;
+  field(to, "declined", task.declined);
+  field(to, "declined_count", std::uint64_t{task.declined_count});
 }
 
 }  // namespace

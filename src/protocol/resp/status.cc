@@ -30,6 +30,9 @@ void add_broker(std::vector<Line>& lines, broker::Broker& broker) {
   add("replies_waiting", all.replies_waiting);
   add("replies_put_off", all.replies_put_off);
   add("denied", all.denied);
+  add("workers", all.workers);
+  add("declined", all.declined);
+  add("task_log_bytes", all.log_bytes);
 }
 
 void add_native(std::vector<Line>& lines, const Service::Statistics& all) {
