@@ -65,6 +65,13 @@ void add_send_options(Words& words, const SendOptions& options) {
   words.option("EXPIRES", options.expires);
   for (const auto& [name, value] : options.headers) words.add("HEADER").add(name).add(value);
   words.option("WAIT", options.wait);
+  if (!options.unique.empty())
+    words.add("UNIQUE").add(options.unique).add(options.until.empty() ? "done" : options.until);
+  if (!options.debounce.empty())
+    words.add("DEBOUNCE").add(options.debounce).add(format_duration(options.debounce_delay));
+  if (!options.throttle.empty())
+    words.add("THROTTLE").add(options.throttle).add(options.throttle_rate);
+  words.option("MAXWAIT", options.max_wait).option("ONCONFLICT", options.on_conflict);
 }
 
 std::string backoff_text(const flow::Backoff& backoff) {
@@ -368,6 +375,20 @@ Request<std::vector<QueueStatistics>> all_queue_statistics() {
 }
 Request<std::vector<std::string>> queue_names() {
   return Words("QUEUE.LIST").request(read_texts);
+}
+
+Request<std::uint64_t> set_group(std::string_view queue, std::string_view group,
+                                 std::span<const OptionText> settings) {
+  Words words("QUEUE.GROUP");
+  words.add(queue).add(group);
+  for (const auto& [name, value] : settings) words.add(name).add(value);
+  return words.request(read_count);
+}
+Request<bool> reset_group(std::string_view queue, std::string_view group) {
+  return Words("QUEUE.UNGROUP").add(queue).add(group).request(read_ok);
+}
+Request<std::vector<GroupStatus>> groups(std::string_view queue) {
+  return Words("QUEUE.GROUPS").add(queue).request(read_groups);
 }
 
 Request<std::vector<Browsed>> browse(std::string_view queue, std::uint32_t limit) {

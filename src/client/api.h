@@ -33,6 +33,12 @@ struct SendOptions {
   Duration expires{0};  // from now; 0 = as the queue says
   std::vector<Header> headers{};
   Duration wait{0};  // how long a full queue may hold the publish back
+  // One key of the three at most, and what is said of it; docs/concepts/control.md.
+  std::string unique{}, until{};  // "start", "done" (when empty) or a duration
+  std::string debounce{};
+  Duration debounce_delay{0}, max_wait{0};
+  std::string throttle{}, throttle_rate{};  // "10/1m"
+  std::string on_conflict{};                // "reject", "return", "replace", "delay"
 };
 
 [[nodiscard]] Request<MessageId> send(std::string_view queue, std::string_view body,
@@ -296,6 +302,17 @@ struct QueueStatistics {
 [[nodiscard]] Request<QueueStatistics> queue_statistics(std::string_view queue);
 [[nodiscard]] Request<std::vector<QueueStatistics>> all_queue_statistics();
 [[nodiscard]] Request<std::vector<std::string>> queue_names();
+
+// What is set for one group of a queue, and how it stands; a setting that is none is "default".
+struct GroupStatus {
+  std::string name, rate, limit;
+  std::uint64_t weight = 1, ready = 0, held = 0;
+};
+// "weight", "rate" and "limit", as far as they are named.
+[[nodiscard]] Request<std::uint64_t> set_group(std::string_view queue, std::string_view group,
+                                               std::span<const OptionText> settings);
+[[nodiscard]] Request<bool> reset_group(std::string_view queue, std::string_view group);
+[[nodiscard]] Request<std::vector<GroupStatus>> groups(std::string_view queue);
 
 struct Browsed {
   Message message;    // without a lease

@@ -233,6 +233,21 @@ void read_field(WorkersOrdered& into, std::string_view name, Value& value) {
     into.workers = number_of(value);
 }
 
+void read_field(GroupStatus& into, std::string_view name, Value& value) {
+  if (name == "name")
+    into.name = std::move(value.text);
+  else if (name == "rate")
+    into.rate = std::move(value.text);
+  else if (name == "limit")
+    into.limit = std::move(value.text);
+  else if (name == "weight")
+    into.weight = number_of(value);
+  else if (name == "ready")
+    into.ready = number_of(value);
+  else if (name == "held")
+    into.held = number_of(value);
+}
+
 void read_counters(QueueStatistics& into, Value& map) {
   for_each_field(map, [&](std::string_view name, Value& value) {
     into.counters.emplace_back(name, number_of(value));
@@ -419,6 +434,9 @@ Answer<std::vector<TakenTask>> read_tasks(Reply& reply) {
 }
 Answer<std::vector<Browsed>> read_browsed(Reply& reply) {
   return read_maps<Browsed>(reply);
+}
+Answer<std::vector<GroupStatus>> read_groups(Reply& reply) {
+  return read_maps<GroupStatus>(reply);
 }
 Answer<std::vector<QueueStatistics>> read_queues(Reply& reply) {
   return read_maps<QueueStatistics>(reply);

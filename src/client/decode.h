@@ -33,6 +33,7 @@ namespace penstock::client {
 [[nodiscard]] Answer<QueueStatistics> read_queue(Reply& reply);
 [[nodiscard]] Answer<std::vector<QueueStatistics>> read_queues(Reply& reply);
 [[nodiscard]] Answer<std::vector<Browsed>> read_browsed(Reply& reply);
+[[nodiscard]] Answer<std::vector<GroupStatus>> read_groups(Reply& reply);
 [[nodiscard]] Answer<std::vector<OptionText>> read_fields(Reply& reply);
 
 }  // namespace penstock::client

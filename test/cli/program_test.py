@@ -302,6 +302,40 @@ class Exec(ProgramTest):
         self.assertIn("penstock task show", errors)
 
 
+class Limits(ProgramTest):
+    def test_keys_rates_and_weights_outlive_the_server(self):
+        """A unique task, a debounce, a throttle and a group's share, with kill -9 in between."""
+        unique = ("run", "t", "1", "-q", "keys", "--no-wait", "--unique", "k")
+        first = self.penstock(*unique).strip()
+        bounced = ("run", "t", "-q", "bounce", "--no-wait", "--debounce", "k",
+                   "--debounce-delay", "1h", "--max-wait", "1d")
+        put_off = self.penstock(*bounced).strip()
+        throttled = ("send", "slow", "x", "--throttle", "k", "--rate", "1/1h")
+        self.penstock(*throttled)
+        self.penstock("queue", "set", "share", "group_rate=100")
+        self.penstock("queue", "group", "share", "big", "weight=3", "limit=2")
+        self.server.kill()
+        self.server.start()
+        self.assertIn(f"belongs to {first}", self.penstock(*unique, code=4)[1])
+        self.assertEqual(self.penstock(*unique, "--on-conflict", "return").strip(), first)
+        second = self.penstock(*unique, "--on-conflict", "replace").strip()
+        self.assertIn(f"replaced by {second}", self.penstock("task", "show", first, code=1)[0])
+        self.assertIn("throttle", self.penstock(*throttled, code=4)[1])
+        groups = self.json("queue", "groups", "share")
+        self.assertEqual([(g["name"], g["weight"], g["limit"]) for g in groups], [("big", 3, 2)])
+        last = self.penstock(*bounced).strip()
+        self.server.kill()
+        self.server.start()
+        self.assertIn(f"replaced by {last}", self.penstock("task", "show", put_off, code=1)[0])
+        self.assertEqual(self.json("task", "show", last)["state"], "scheduled")
+        self.worker("--queue", "keys", "--exec", "echo {0}")
+        self.assertEqual(self.json("task", "show", second, "--wait", "20s")["state"], "done")
+        third = self.penstock(*unique).strip()
+        self.assertNotEqual(third, second)
+        self.penstock("queue", "ungroup", "share", "big")
+        self.assertEqual(self.json("queue", "groups", "share"), [])
+
+
 class Crash(ProgramTest):
     def test_a_worker_goes_on_when_the_server_is_back(self):
         worker = self.worker("--queue", "crash", "--exec", "echo {0}", "--threads", 2)

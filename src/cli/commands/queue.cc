@@ -17,6 +17,7 @@ struct Options {
   std::string url;
   bool json = false;
   std::string queue;
+  std::string group;
   std::vector<std::string> settings;  // "name=value"
   std::uint32_t max = 0;
   std::uint32_t limit = 20;
@@ -45,19 +46,57 @@ int show(client::Client& client, const Options& options) {
   return write_out(text + table.text(terminal_width())), kExitOk;
 }
 
-int set(client::Client& client, const Options& options) {
+Result<std::vector<client::OptionText>> settings_of(const Options& options, const char* hint) {
   std::vector<client::OptionText> changes;
   for (const std::string& text : options.settings) {
     const auto equals = text.find('=');
-    if (equals == 0 || equals == std::string::npos) {
-      return report(Error{ErrorCode::invalid, "not a setting: " + penstock::quoted(text),
-                          "as in max_length=1000; `penstock queue show NAME` lists them"});
-    }
+    if (equals == 0 || equals == std::string::npos)
+      return fail(ErrorCode::invalid, "not a setting: " + penstock::quoted(text), hint);
     changes.emplace_back(text.substr(0, equals), text.substr(equals + 1));
   }
-  const auto done = client.call(client::declare(options.queue, changes));
+  return changes;
+}
+
+int set(client::Client& client, const Options& options) {
+  const auto changes =
+      settings_of(options, "as in max_length=1000; `penstock queue show NAME` lists them");
+  if (!changes) return report(changes.error());
+  const auto done = client.call(client::declare(options.queue, *changes));
   if (!done) return report_failure(done.error());
   return kExitOk;
+}
+
+int set_group(client::Client& client, const Options& options) {
+  const auto changes = settings_of(options, "as in weight=3 rate=5 limit=2, or rate=default");
+  if (!changes) return report(changes.error());
+  const auto done = client.call(client::set_group(options.queue, options.group, *changes));
+  return done ? kExitOk : report_failure(done.error());
+}
+
+int list_groups(client::Client& client, const Options& options) {
+  const auto groups = client.call(client::groups(options.queue));
+  if (!groups) return report_failure(groups.error());
+  if (options.json) {
+    boost::json::array array;
+    for (const auto& group : *groups)
+      array.push_back({{"name", group.name},
+                       {"weight", group.weight},
+                       {"rate", parsed_or_string(group.rate)},
+                       {"limit", parsed_or_string(group.limit)},
+                       {"ready", group.ready},
+                       {"held", group.held}});
+    return print_json(array), kExitOk;
+  }
+  Table table({{"GROUP"},
+               {"WEIGHT", Align::right},
+               {"RATE", Align::right},
+               {"LIMIT", Align::right},
+               {"READY", Align::right},
+               {"HELD", Align::right}});
+  for (const auto& group : *groups)
+    table.add({group.name, std::to_string(group.weight), group.rate, group.limit,
+               human_count(group.ready), human_count(group.held)});
+  return write_out(table.text(terminal_width())), kExitOk;
 }
 
 // Of a command that says how many messages it touched.
@@ -123,6 +162,20 @@ Action set_up_queue(CLI::App& app) {
       "penstock queue set mail max_wait=2s max_attempts=5", set)
       ->add_option("settings", options->settings, "option=value")
       ->type_name("NAME=VALUE");
+  CLI::App* group = add("group", "Set a group's share, deliveries per second and leases at a time",
+                        "penstock queue group mail customer-3 weight=3 rate=5 limit=2", set_group);
+  group->add_option("group", options->group, "the group")->required();
+  group->add_option("settings", options->settings, "weight=, rate=, limit=; `default` takes back")
+      ->type_name("NAME=VALUE")
+      ->required();
+  add("ungroup", "Let a group go by the queue's options again",
+      "penstock queue ungroup mail customer-3",
+      [](client::Client& client, const Options& o) {
+        return show_flag(client.call(client::reset_group(o.queue, o.group)));
+      })
+      ->add_option("group", options->group, "the group")
+      ->required();
+  add("groups", "The groups for which something is set", "penstock queue groups mail", list_groups);
   add("pause", "Deliver nothing until resumed", "penstock queue pause mail",
       [](client::Client& client, const Options& o) {
         return show_flag(client.call(client::pause(o.queue)));

@@ -16,12 +16,53 @@ void add_send_options(CLI::App& app, SendArguments& arguments) {
   app.add_option("--header", arguments.headers, "a header; may be given again")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--unique", arguments.unique, "one of this key at a time");
+  app.add_option("--until", arguments.until, "how long it is unique; `done` when not given")
+      ->type_name("start|done|DURATION");
+  app.add_option("--debounce", arguments.debounce, "the last of those of this key that come ...");
+  add_duration_option(app, "--debounce-delay", arguments.debounce_delay,
+                      "... within this time of each other");
+  add_duration_option(app, "--max-wait", arguments.max_wait,
+                      "a debounce puts nothing off for longer");
+  app.add_option("--throttle", arguments.throttle, "no more of this key ...");
+  app.add_option("--rate", arguments.rate, "... than so many in a period")->type_name("N/DURATION");
+  app.add_option("--on-conflict", arguments.on_conflict, "what becomes of one too many")
+      ->check(CLI::IsMember({"reject", "return", "replace", "delay"}));
   add_duration_option(app, "--patience", arguments.patience,
                       "how long to come back when the queue refuses");
 }
 
+namespace {
+
+Result<void> add_limit(const SendArguments& arguments, client::SendOptions& options) {
+  const auto refuse = [](std::string text) { return fail(ErrorCode::invalid, std::move(text)); };
+  if (!arguments.unique.empty() + !arguments.debounce.empty() + !arguments.throttle.empty() > 1)
+    return refuse("give one of --unique, --debounce and --throttle");
+  if (!arguments.until.empty() && arguments.unique.empty()) return refuse("--until needs --unique");
+  if (arguments.throttle.empty() != arguments.rate.empty())
+    return refuse("--throttle and --rate go together");
+  if (arguments.debounce.empty() != (arguments.debounce_delay == Duration(0)))
+    return refuse("--debounce and --debounce-delay go together");
+  if (arguments.max_wait != Duration(0) && arguments.debounce.empty())
+    return refuse("--max-wait needs --debounce");
+  if (!arguments.on_conflict.empty() && arguments.unique.empty() && arguments.throttle.empty())
+    return refuse("--on-conflict needs --unique or --throttle");
+  options.unique = arguments.unique;
+  options.until = arguments.until;
+  options.debounce = arguments.debounce;
+  options.debounce_delay = arguments.debounce_delay;
+  options.max_wait = arguments.max_wait;
+  options.throttle = arguments.throttle;
+  options.throttle_rate = arguments.rate;
+  options.on_conflict = arguments.on_conflict;
+  return {};
+}
+
+}  // namespace
+
 Result<client::SendOptions> send_options_of(const SendArguments& arguments) {
   client::SendOptions options;
+  if (auto added = add_limit(arguments, options); !added) return fail(added.error());
   options.delay = arguments.delay;
   options.key = arguments.key;
   options.group = arguments.group;

@@ -20,6 +20,8 @@ struct SendArguments {
   Duration expires{0};
   std::vector<std::string> headers;  // "name=value"
   Duration patience{0};
+  std::string unique, until, debounce, throttle, rate, on_conflict;
+  Duration debounce_delay{0}, max_wait{0};
 };
 
 void add_send_options(CLI::App& app, SendArguments& arguments);

@@ -7,8 +7,9 @@
 namespace penstock::protocol::http {
 namespace {
 
-constexpr std::string_view kLineFields[] = {"body", "body_base64", "headers", "key",    "delay",
-                                            "at",   "priority",    "group",   "expires"};
+constexpr std::string_view kLineFields[] = {"body",    "body_base64", "headers",  "key",
+                                            "delay",   "at",          "priority", "group",
+                                            "expires", "unique",      "debounce", "throttle"};
 // Of a line, all but the body.
 constexpr std::size_t kFieldBytesMax = 64u << 10;
 

@@ -46,6 +46,10 @@ void get_worker_orders(Exchange&);
 void post_worker_order(Exchange&);
 void delete_worker_order(Exchange&);
 
+// limits.cc
+void put_group(Exchange&);
+void get_groups(Exchange&);
+void delete_group(Exchange&);
 // schedules.cc
 void put_schedule(Exchange&);
 void get_schedule(Exchange&);

@@ -68,15 +68,40 @@ Result<void> set_group(PublishFields& into, std::string_view text) {
   return check_key(text);
 }
 
+template <std::optional<std::string_view> LimitFields::*Member>
+Result<void> set_limit_text(PublishFields& into, std::string_view text) {
+  into.message.limit.*Member = text;
+  return {};
+}
+
+template <std::optional<Duration> LimitFields::*Member>
+Result<void> set_limit_duration(PublishFields& into, std::string_view text) {
+  const auto duration = read_duration(text);
+  if (!duration) return fail(duration.error());
+  into.message.limit.*Member = *duration;
+  return {};
+}
+
 struct PublishField {
   std::string_view name;  // lower case
   Result<void> (*set)(PublishFields& into, std::string_view text);
 };
 constexpr PublishField kPublishFields[] = {
-    {"idempotency-key", set_key},  {"penstock-delay", set_delay},
-    {"penstock-at", set_at},       {"penstock-priority", set_priority},
-    {"penstock-group", set_group}, {"penstock-expires", set_expires},
+    {"idempotency-key", set_key},
+    {"penstock-delay", set_delay},
+    {"penstock-at", set_at},
+    {"penstock-priority", set_priority},
+    {"penstock-group", set_group},
+    {"penstock-expires", set_expires},
     {"penstock-wait", set_wait},
+    {"penstock-unique", set_limit_text<&LimitFields::unique>},
+    {"penstock-until", set_limit_text<&LimitFields::until>},
+    {"penstock-debounce", set_limit_text<&LimitFields::debounce>},
+    {"penstock-debounce-delay", set_limit_duration<&LimitFields::delay>},
+    {"penstock-max-wait", set_limit_duration<&LimitFields::max_wait>},
+    {"penstock-throttle", set_limit_text<&LimitFields::throttle>},
+    {"penstock-throttle-rate", set_limit_text<&LimitFields::rate>},
+    {"penstock-on-conflict", set_limit_text<&LimitFields::on_conflict>},
 };
 constexpr std::string_view kPrefix = "penstock-";
 constexpr std::string_view kHeaderPrefix = "penstock-header-";
@@ -96,7 +121,9 @@ Result<void> read_penstock_field(const wire::http::Field& field, PublishFields& 
     return {};
   }
   return fail(ErrorCode::invalid, "unknown field " + quoted(field.name),
-              "known: Penstock-Delay, -At, -Priority, -Group, -Expires, -Wait, -Header-<name>");
+              "known: Penstock-Delay, -At, -Priority, -Group, -Expires, -Wait, -Unique, -Until, "
+              "-Debounce, -Debounce-Delay, -Max-Wait, -Throttle, -Throttle-Rate, -On-Conflict, "
+              "-Header-<name>");
 }
 
 void read_key(wire::json::ObjectReader& in, std::string_view name, std::string_view& into) {
@@ -179,6 +206,9 @@ Result<void> MessageFields::apply(Time now, engine::MessageInput& message) const
   message.priority = priority.value_or(0);
   message.key = key;
   message.group = group;
+  auto said = limit.limit();
+  if (!said) return fail(std::move(said.error()));
+  message.limit = *said;
   return {};
 }
 
@@ -195,6 +225,7 @@ void read_message_fields(wire::json::ObjectReader& in, MessageFields& into) {
   }
   read_key(in, "key", into.key);
   read_key(in, "group", into.group);
+  read_limit_fields(in, into.limit);
 }
 
 Result<void> read_publish_fields(const wire::http::Fields& fields, PublishFields& into,

@@ -38,6 +38,18 @@ inline constexpr std::size_t kErrorTextBytesMax = 16u << 10;     // of a nack or
 // The body of a control request; an empty one counts as {}.
 [[nodiscard]] Result<boost::json::value> control_json(const Exchange& exchange);
 
+// Unique, debounced or throttled by a key, as it is said.
+struct LimitFields {
+  std::optional<std::string_view> unique, until, debounce, throttle, rate, on_conflict;
+  std::optional<Duration> delay, max_wait;  // of a debounce
+  std::optional<Error> error;               // of JSON in which it makes no sense
+
+  [[nodiscard]] Result<engine::KeyLimit> limit() const;
+};
+// "unique", "debounce" and "throttle" of a JSON object; when one is there it replaces what `into`
+// has.
+void read_limit_fields(wire::json::ObjectReader& in, LimitFields& into);
+
 // What a message may decide for itself, wherever it is said.
 struct MessageFields {
   std::optional<Duration> delay;
@@ -46,13 +58,14 @@ struct MessageFields {
   std::optional<std::uint8_t> priority;
   std::string_view key;
   std::string_view group;
+  LimitFields limit;
 
   // Puts them into `message`; an error when two of them exclude each other.
   [[nodiscard]] Result<void> apply(Time now, engine::MessageInput& message) const;
 };
 
-// "delay", "at", "priority", "key", "group" and "expires" of a JSON object; each that is there
-// replaces what `into` has.
+// "delay", "at", "priority", "key", "group", "expires" and those of a limit of a JSON object; each
+// that is there replaces what `into` has.
 void read_message_fields(wire::json::ObjectReader& in, MessageFields& into);
 
 // The same, and what else a publish may say in the fields of its request.

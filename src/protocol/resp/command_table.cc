@@ -51,10 +51,20 @@ constexpr Command kCommands[] = {
     {"QUEUE.BROWSE", -2, queue_browse, "queues", "queue [LIMIT n]",
      "Shows messages without taking them; 20 unless told.", "QUEUE.BROWSE mail.dead LIMIT 5",
      "array of maps"},
+    {"QUEUE.GROUP", -5, queue_group, "queues",
+     "queue group [weight n] [rate n|default] [limit n|default]",
+     "Sets a group's share, its deliveries per second and its leases at a time.",
+     "QUEUE.GROUP mail customer-3 weight 3 rate 5", "integer: 1 when nothing was set before"},
+    {"QUEUE.UNGROUP", 3, queue_ungroup, "queues", "queue group",
+     "The group goes by the queue's options again.", "QUEUE.UNGROUP mail customer-3", "OK"},
+    {"QUEUE.GROUPS", 2, queue_groups, "queues", "queue",
+     "The groups for which something is set, and how they stand.", "QUEUE.GROUPS mail",
+     "array of maps"},
     // ---- messages
     {"SEND", -3, send, "messages",
      "queue body [DELAY d] [AT ms] [PRIORITY 0..9] [KEY k] [GROUP g] [EXPIRES d] "
-     "[HEADER name value]... [WAIT d]",
+     "[HEADER name value]... [WAIT d] [UNIQUE k start|done|d | DEBOUNCE k d [MAXWAIT d] | "
+     "THROTTLE k n/d] [ONCONFLICT reject|return|replace|delay]",
      "Publishes a message; the answer comes when it is safe on disk.", "SEND mail hello PRIORITY 7",
      "id"},
     {"SENDMANY", -5, send_many, "messages", "queue [options of SEND] BODIES n body...",

@@ -54,6 +54,10 @@ Result<void> queue_redrive(Session& session, Args args);
 Result<void> queue_stats(Session& session, Args args);
 Result<void> queue_list(Session& session, Args args);
 Result<void> queue_browse(Session& session, Args args);
+// limits.cc
+Result<void> queue_group(Session& session, Args args);
+Result<void> queue_ungroup(Session& session, Args args);
+Result<void> queue_groups(Session& session, Args args);
 // ---- messages.cc
 Result<void> send(Session& session, Args args);
 Result<void> send_many(Session& session, Args args);

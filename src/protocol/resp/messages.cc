@@ -13,10 +13,19 @@ constexpr std::size_t kKeyBytesMax = 1024;  // of an idempotency key or a group
 constexpr std::size_t kQueuesMax = 128;     // of one take
 
 constexpr Option<PublishOptions> kSendOptions[] = {
-    {"DELAY", 1, set_delay},       {"AT", 1, set_at},
-    {"PRIORITY", 1, set_priority}, {"KEY", 1, set_key},
-    {"GROUP", 1, set_group},       {"EXPIRES", 1, set_expires},
-    {"HEADER", 2, set_header},     {"WAIT", 1, set_publish_wait},
+    {"DELAY", 1, set_delay},
+    {"AT", 1, set_at},
+    {"PRIORITY", 1, set_priority},
+    {"KEY", 1, set_key},
+    {"GROUP", 1, set_group},
+    {"EXPIRES", 1, set_expires},
+    {"HEADER", 2, set_header},
+    {"WAIT", 1, set_publish_wait},
+    {"UNIQUE", 2, set_unique},
+    {"DEBOUNCE", 2, set_debounce},
+    {"MAXWAIT", 1, set_max_wait},
+    {"THROTTLE", 2, set_throttle},
+    {"ONCONFLICT", 1, set_on_conflict},
 };
 
 Result<std::string_view> read_key(std::string_view text) {

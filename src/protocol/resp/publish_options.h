@@ -27,6 +27,12 @@ struct PublishOptions {
 [[nodiscard]] Result<void> set_expires(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_header(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_publish_wait(PublishOptions& into, Args values);
+// One of the three; what says more about it goes behind it.
+[[nodiscard]] Result<void> set_unique(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_debounce(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_throttle(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_on_conflict(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_max_wait(PublishOptions& into, Args values);
 
 // Gives each of `messages` a key of its own, "<key>/<index>", so that a repeat of the batch repeats
 // each of its messages. Keys live in the scratch memory.
