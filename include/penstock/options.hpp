@@ -34,6 +34,37 @@ struct TaskOptions {
   Duration timeout{0};
 };
 
+// Of what comes in with a key that is taken. docs/concepts/control.md has all of it.
+enum class OnConflict : std::uint8_t {
+  reject,        // Duplicate is thrown; of a throttle, the queue refuses
+  return_known,  // the job that is there
+  replace,       // it ends as cancelled, and the new one has its key; not while it runs
+  delay          // of a throttle: until its time comes
+};
+
+// One of this key at a time.
+struct Unique {
+  std::string key;
+  enum class Until : std::uint8_t { start, done } until = Until::done;
+  Duration time{0};  // more than 0: for so long, whatever becomes of it
+  OnConflict on_conflict = OnConflict::reject;
+};
+
+// The last of those of this key that come within `delay` of each other.
+struct Debounce {
+  std::string key;
+  Duration delay{0};
+  Duration max_wait{0};  // since the first of them; 0 = as long as more come
+};
+
+// At most so many of this key in any period.
+struct Throttle {
+  std::string key;
+  std::uint32_t most = 1;
+  Duration period{0};
+  OnConflict on_conflict = OnConflict::reject;
+};
+
 // For one enqueue, over what the task says.
 struct EnqueueOptions {
   std::string queue = {};  // empty = the task's own
@@ -48,6 +79,10 @@ struct EnqueueOptions {
   Headers headers = {};
   // How long enqueue() keeps trying while the queue refuses. try_enqueue() does not look at it.
   Duration patience = std::chrono::seconds(30);
+  // One of the three at most.
+  std::optional<Unique> unique = {};
+  std::optional<Debounce> debounce = {};
+  std::optional<Throttle> throttle = {};
 };
 
 // For plain messages.
@@ -60,6 +95,10 @@ struct SendOptions {
   std::optional<Duration> expires = {};
   Headers headers = {};
   Duration patience = std::chrono::seconds(30);
+  // One of the three at most.
+  std::optional<Unique> unique = {};
+  std::optional<Debounce> debounce = {};
+  std::optional<Throttle> throttle = {};
 };
 
 struct ReceiveOptions {
@@ -87,6 +126,7 @@ struct QueueOptions {
   std::optional<Duration> lease = {};
   std::optional<double> rate = {};  // deliveries per second; 0 = no limit
   std::optional<std::uint32_t> group_limit = {};
+  std::optional<double> group_rate = {};  // deliveries per second and group; 0 = no limit
   std::optional<bool> paused = {};
 };
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "base/text.h"
 #include "flow/zone.h"
 #include "task/core.h"
@@ -25,6 +27,44 @@ engine::Policy to_policy(const TaskOptions& options) {
   return policy;
 }
 
+engine::OnConflict to_on_conflict(OnConflict on_conflict) {
+  switch (on_conflict) {
+    case OnConflict::reject:
+      return engine::OnConflict::reject;
+    case OnConflict::return_known:
+      return engine::OnConflict::give_known;
+    case OnConflict::replace:
+      return engine::OnConflict::replace;
+    case OnConflict::delay:
+      return engine::OnConflict::delay;
+  }
+  return engine::OnConflict::reject;
+}
+
+// Views what `options` holds.
+template <class Options>
+engine::KeyLimit to_limit(const Options& options) {
+  const auto& [unique, debounce, throttle] =
+      std::tie(options.unique, options.debounce, options.throttle);
+  if (unique.has_value() + debounce.has_value() + throttle.has_value() > 1)
+    throw InvalidInput("a task is unique, debounced or throttled: give one of the three");
+  engine::KeyLimit limit;
+  if (unique) {
+    limit = {engine::KeyRule::unique_done, to_on_conflict(unique->on_conflict), unique->key};
+    if (unique->until == Unique::Until::start) limit.rule = engine::KeyRule::unique_start;
+    if (unique->time > Duration(0)) limit.rule = engine::KeyRule::unique_for;
+    limit.time = unique->time;
+  } else if (debounce) {
+    limit = {engine::KeyRule::debounce, {}, debounce->key, debounce->delay, debounce->max_wait};
+  } else if (throttle) {
+    limit = {engine::KeyRule::throttle, to_on_conflict(throttle->on_conflict), throttle->key};
+    limit.time = throttle->period;
+    limit.most = throttle->most;
+  }
+  if (auto good = engine::check(limit); !good) throw InvalidInput(good.error().message);
+  return limit;
+}
+
 void check_priority(std::uint8_t priority) {
   if (priority > kPriorityMax)
     throw InvalidInput(fmt::format("priority {}: it must be 0 to 9", priority));
@@ -42,6 +82,7 @@ Publishing to_sending(std::string_view queue, const SendOptions& options,
   publishing.expires = options.expires.value_or(Duration(0));
   publishing.key = options.key;
   publishing.group = options.group;
+  publishing.limit = to_limit(options);
   return publishing;
 }
 
@@ -94,6 +135,7 @@ Backend::Options to_patch(const QueueOptions& options) {
   add("lease", options.lease, format_duration);
   add("rate", options.rate, number);
   add("group_limit", options.group_limit, number);
+  add("group_rate", options.group_rate, number);
   add("paused", options.paused, [](bool paused) { return paused ? "true" : "false"; });
   return patch;
 }
@@ -144,6 +186,7 @@ Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& optio
   publishing.expires = options.expires.value_or(Duration(0));
   publishing.key = options.key;
   publishing.group = options.group;
+  publishing.limit = to_limit(options);
   publishing.policy = to_policy(task.options);
   return publishing;
 }
@@ -226,6 +269,8 @@ bool schedule(Core& core, std::string_view name, const When& when, const Schedul
   scheduling.when = when.text;
   scheduling.zone = when.zone;
   scheduling.publishing = to_publishing(task, options);
+  if (scheduling.publishing.limit.rule != engine::KeyRule::none)
+    throw InvalidInput("what a schedule submits is not unique, debounced or throttled");
   scheduling.body = payload.text;
   scheduling.missed = static_cast<engine::Missed>(how.missed);
   scheduling.overlap = static_cast<engine::Overlap>(how.overlap);

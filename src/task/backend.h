@@ -45,6 +45,7 @@ struct Publishing {
   Duration expires{0};  // from now; 0 = as the queue says
   std::string_view key;
   std::string_view group;
+  engine::KeyLimit limit;
   engine::Policy policy;
   Duration hold{0};  // how long a queue with overflow=block may hold it
 };

@@ -264,6 +264,7 @@ Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
   if (publishing.expires > Duration(0)) common.expires_at = after(current, publishing.expires);
   common.key = publishing.key;
   common.group = publishing.group;
+  common.limit = publishing.limit;
   common.policy = publishing.policy;
   std::vector<engine::MessageInput> messages(bodies.size(), common);
   for (std::size_t i = 0; i < bodies.size(); ++i) messages[i].body = as_bytes(bodies[i]);

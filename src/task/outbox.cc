@@ -41,6 +41,8 @@ std::optional<Duration> from_stored(const std::optional<std::int64_t>& time) {
 }
 
 StoredOptions to_stored(const TaskOptions& task, const EnqueueOptions& options) {
+  if (options.unique || options.debounce || options.throttle)
+    throw InvalidInput("what goes through the outbox is not unique, debounced or throttled");
   StoredOptions stored;
   stored.max_attempts = task.max_attempts;
   if (const auto& backoff = task.backoff)

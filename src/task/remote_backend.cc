@@ -316,6 +316,36 @@ class Remote final : public Backend {
   std::stop_source closing_;
 };
 
+void add_limit(const engine::KeyLimit& limit, client::SendOptions& options) {
+  using engine::KeyRule;
+  using engine::OnConflict;
+  switch (limit.rule) {
+    case KeyRule::none:
+      return;
+    case KeyRule::debounce:
+      options.debounce = limit.key;
+      options.debounce_delay = limit.time;
+      options.max_wait = limit.max_wait;
+      return;
+    case KeyRule::throttle:
+      options.throttle = limit.key;
+      options.throttle_rate = fmt::format("{}/{}", limit.most, format_duration(limit.time));
+      break;
+    case KeyRule::unique_start:
+    case KeyRule::unique_done:
+    case KeyRule::unique_for:
+      options.unique = limit.key;
+      options.until = limit.rule == KeyRule::unique_start  ? "start"
+                      : limit.rule == KeyRule::unique_done ? "done"
+                                                           : format_duration(limit.time);
+      break;
+  }
+  options.on_conflict = limit.on_conflict == OnConflict::give_known ? "return"
+                        : limit.on_conflict == OnConflict::replace  ? "replace"
+                        : limit.on_conflict == OnConflict::delay    ? "delay"
+                                                                    : "reject";
+}
+
 client::TaskOptions to_options(const Publishing& publishing) {
   client::TaskOptions options;
   options.delay = publishing.delay;
@@ -324,6 +354,7 @@ client::TaskOptions to_options(const Publishing& publishing) {
   if (publishing.priority > 0) options.priority = publishing.priority;
   options.key = publishing.key;
   options.group = publishing.group;
+  add_limit(publishing.limit, options);
   options.expires = publishing.expires;
   options.headers.assign(publishing.headers.begin(), publishing.headers.end());
   options.wait = publishing.hold;

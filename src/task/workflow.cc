@@ -83,6 +83,8 @@ void FlatWorkflow::add_step(const FlowNode& node, std::string_view payload, engi
   const Publishing publishing = to_publishing(*node.task, node.options);
   if (!publishing.key.empty() || publishing.at != Time{})
     throw InvalidInput("a step of a workflow has neither a key nor a time of its own");
+  if (publishing.limit.rule != engine::KeyRule::none)
+    throw InvalidInput("a step of a workflow is not unique, debounced or throttled");
   auto& one = nodes_.emplace_back();
   one.node.role = role;
   one.node.takes_input = node.takes_input;
