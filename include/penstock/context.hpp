@@ -9,15 +9,22 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "penstock/options.hpp"
 #include "penstock/trace.hpp"
 
 namespace penstock {
 
+template <class Signature>
+class Task;
+template <class Signature>
+struct Call;
+
 namespace detail {
 class Attempt;
 struct FlowNode;
+struct TaskDefinition;
 }  // namespace detail
 
 // Threads:  may be used from any thread.
@@ -47,6 +54,10 @@ class Context {
   // finishes.
   [[nodiscard]] std::stop_token stop_token() const;
   [[nodiscard]] bool stop_requested() const;
+  // Why; Stop::none while it is not.
+  [[nodiscard]] Stop stop_reason() const;
+  // Throws Stopped when the task is to stop.
+  void check() const;
 
   // Told to whoever asks for the job's status. Cheap, and never waits: of several in a row the last
   // one is sent. False when the task should stop.
@@ -55,10 +66,26 @@ class Context {
   // the answer. Throws LeaseLost when the task belongs to someone else now.
   void extend(Duration time);
 
+  // As App::enqueue() with the worker's own App, also from a process of its own; the new task's id.
+  // It belongs to this task's trace, and expires with it.
+  template <class R, class... Args, class... Given>
+  std::uint64_t enqueue(const Task<R(Args...)>& task, Given&&... given) {
+    return enqueue(Call<R(Args...)>{task, {}}, std::forward<Given>(given)...);
+  }
+  template <class R, class... Args, class... Given>
+  std::uint64_t enqueue(const Call<R(Args...)>& call, Given&&... given) {
+    std::string payload;
+    Task<R(Args...)>::write_payload(payload, std::forward<Given>(given)...);
+    return enqueue_payload(*call.task.definition(), call.options, std::move(payload));
+  }
+
   // For tasks that return a Flow.
   void replace_with(std::shared_ptr<const detail::FlowNode> part);
 
  private:
+  std::uint64_t enqueue_payload(const detail::TaskDefinition& task, const EnqueueOptions& options,
+                                std::string payload);
+
   detail::Attempt& attempt_;
 };
 

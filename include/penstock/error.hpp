@@ -12,6 +12,7 @@
 //     TaskError      the task failed for good; type() and what() are those of its exception
 //     Cancelled      the task was cancelled
 //     Expired        the task expired before a worker took it
+//     Stopped        within a task: there is no point in going on
 //     Closed         the App is closed, or the server is gone
 //     StorageError   the disk said no, or the data is damaged or of a newer format
 //
@@ -94,6 +95,17 @@ class Expired : public Exception {
 class Closed : public Exception {
  public:
   using Exception::Exception;
+};
+// Why a running task is to stop.
+enum class Stop : std::uint8_t { none, cancelled, timed_out, lease_lost, shutdown };
+// Context::check() throws it.
+class Stopped : public Exception {
+ public:
+  explicit Stopped(Stop why);
+  [[nodiscard]] Stop why() const noexcept { return why_; }
+
+ private:
+  Stop why_;
 };
 class StorageError : public Exception {
  public:

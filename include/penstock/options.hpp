@@ -18,6 +18,19 @@ namespace penstock {
 using TimePoint = std::chrono::system_clock::time_point;
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// Where a task runs: on one of the workers' threads, or in a process of its own, which may crash,
+// run out of memory or have to be killed without taking anything else with it.
+enum class Isolation : std::uint8_t { thread, process };
+
+// Of one attempt in a process of its own.
+struct ProcessLimits {
+  std::uint64_t memory_bytes =
+      0;                 // of address space, beyond what the process begins with; 0 = none
+  Duration cpu_time{0};  // counted in seconds; 0 = none
+  // From its stop token to SIGKILL.
+  Duration grace = std::chrono::seconds(5);
+};
+
 struct TaskOptions {
   std::string queue = "default";
   std::optional<std::uint32_t> max_attempts = {};  // 0 = no limit
@@ -32,6 +45,11 @@ struct TaskOptions {
   std::uint8_t priority = 0;                // 0..9, higher first
   // Of one attempt; 0 = none. Then its stop token is set, and if it throws, that is a time-out.
   Duration timeout{0};
+  // Of one attempt; 0 = none. Then a process is killed. A thread cannot be: it runs on, but the
+  // attempt has failed, and what the task still does or returns is nobody's.
+  Duration hard_timeout{0};
+  Isolation isolation = Isolation::thread;
+  ProcessLimits limits = {};  // of Isolation::process
 };
 
 // Of what comes in with a key that is taken. docs/concepts/control.md has all of it.
@@ -75,7 +93,8 @@ struct EnqueueOptions {
   // Tasks of a group run in order, as many at a time as the queue's group_limit says.
   std::string group = {};
   std::optional<std::uint8_t> priority = {};
-  std::optional<Duration> expires = {};  // not started by then: never
+  // Not started by then: never. What a task enqueues expires with the task itself, if not before.
+  std::optional<Duration> expires = {};
   Headers headers = {};
   // How long enqueue() keeps trying while the queue refuses. try_enqueue() does not look at it.
   Duration patience = std::chrono::seconds(30);
@@ -83,6 +102,8 @@ struct EnqueueOptions {
   std::optional<Unique> unique = {};
   std::optional<Debounce> debounce = {};
   std::optional<Throttle> throttle = {};
+  // Of this task's attempts, instead of the task's own.
+  std::optional<Duration> timeout = {}, hard_timeout = {};
 };
 
 // For plain messages.
@@ -154,6 +175,14 @@ struct Threads {
   std::uint32_t max = 1;
 };
 
+// Of the processes that isolated tasks run in.
+struct IsolationOptions {
+  // A process is replaced after so many tasks, or when it holds so much more memory than after its
+  // first one.
+  std::uint32_t recycle_after = 1000;
+  std::uint64_t recycle_growth_bytes = 256ull << 20;
+};
+
 struct WorkerOptions {
   std::vector<std::string> queues = {"default"};  // the first that has work is served first
   Threads threads = {};
@@ -162,6 +191,7 @@ struct WorkerOptions {
       4096;  // tasks held and not yet started; few of them when they are long
   // A task that is not known here is given back and not offered again before this.
   Duration unknown_task_delay = std::chrono::seconds(5);
+  IsolationOptions isolation = {};
 };
 
 struct EmbeddedOptions {

@@ -8,6 +8,7 @@
 #include "flow/zone.h"
 #include "task/core.h"
 #include "task/failure.h"
+#include "task/isolate/zygote.h"
 #include "task/message_state.h"
 #include "task/trace.h"
 #include "task/worker_pool.h"
@@ -196,8 +197,10 @@ std::shared_ptr<const TaskDefinition> define_task(std::string name, TaskOptions 
   if (auto valid = valid_name(name, "task name"); !valid) throw_error(valid.error());
   if (auto valid = valid_name(options.queue, "queue name"); !valid) throw_error(valid.error());
   check_priority(options.priority);
-  return std::make_shared<const TaskDefinition>(
+  auto task = std::make_shared<const TaskDefinition>(
       TaskDefinition{std::move(name), std::move(options), std::move(run)});
+  if (task->run && task->options.isolation == Isolation::process) note_isolated_task(task);
+  return task;
 }
 
 namespace {
@@ -225,9 +228,10 @@ EnqueueCall enqueue_inside(const Chain& chain, const TaskDefinition& task,
 std::vector<std::uint64_t> enqueue(Core& core, const TaskDefinition& task,
                                    const EnqueueOptions& options, const Payloads& payloads) {
   const auto publish = [&](const EnqueueOptions& asked) {
-    const SentHeaders headers(asked.headers);
+    const SentHeaders headers(asked);
     Publishing publishing = to_publishing(task, asked);
     publishing.headers = headers.view();
+    publishing.expires = expires_with_task(publishing.expires, core.backend().now());
     return core.publish(std::move(publishing), views_of(payloads), asked.patience);
   };
   if (!core.has_middleware()) return publish(options);
@@ -241,9 +245,10 @@ std::expected<std::uint64_t, Refusal> try_enqueue(Core& core, const TaskDefiniti
                                                   const EnqueueOptions& options,
                                                   const Payloads& payload) {
   const auto publish = [&](const EnqueueOptions& asked) {
-    const SentHeaders headers(asked.headers);
+    const SentHeaders headers(asked);
     Publishing publishing = to_publishing(task, asked);
     publishing.headers = headers.view();
+    publishing.expires = expires_with_task(publishing.expires, core.backend().now());
     return core.try_publish(publishing, payload.text);
   };
   if (!core.has_middleware()) return publish(options);
@@ -283,16 +288,22 @@ bool schedule(Core& core, std::string_view name, const When& when, const Schedul
 // ---- App
 
 App App::embedded(const std::filesystem::path& directory, const EmbeddedOptions& options) {
-  return App(std::make_shared<detail::Core>(
+  auto zygote = detail::current_zygote();  // before there are threads
+  App app(std::make_shared<detail::Core>(
       detail::value_or_throw(detail::open_embedded({.directory = directory.string(),
                                                     .max_message_bytes = options.max_message_bytes,
                                                     .max_results = options.max_results,
                                                     .result_ttl = options.result_ttl}))));
+  app.core_->isolate_by(std::move(zygote));
+  return app;
 }
 
 App App::connect(std::string_view url, const ConnectOptions& options) {
-  return App(std::make_shared<detail::Core>(detail::value_or_throw(detail::connect_remote(
+  auto zygote = detail::current_zygote();
+  App app(std::make_shared<detail::Core>(detail::value_or_throw(detail::connect_remote(
       {.url = std::string(url), .name = options.name, .timeout = options.timeout}))));
+  app.core_->isolate_by(std::move(zygote));
+  return app;
 }
 
 App::App(std::shared_ptr<detail::Core> core) : core_(std::move(core)) {}

@@ -15,8 +15,8 @@ constexpr Duration kLeaseAssumed = std::chrono::seconds(30);
 
 }  // namespace
 
-void Attempt::begin(const broker::Delivery& delivery, std::string_view name, Duration timeout,
-                    Time now) {
+void Attempt::begin(const broker::Delivery& delivery, std::string_view name,
+                    const Timeouts& timeouts, Time now) {
   const std::lock_guard lock(mutex_);
   delivery_ = &delivery;
   name_ = name;
@@ -28,23 +28,26 @@ void Attempt::begin(const broker::Delivery& delivery, std::string_view name, Dur
   lease_ = deadline_ > now ? deadline_ - now : kLeaseAssumed;
   extended_until_ = Time{};
   heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
-  timeout_at_ = timeout > Duration(0) ? now + timeout : Time::max();
+  timeout_at_ = timeouts.soft > Duration(0) ? now + timeouts.soft : Time::max();
+  hard_at_ = timeouts.hard > Duration(0) ? now + timeouts.hard : Time::max();
+  give_up_at_ = timeouts.kills ? Time::max() : hard_at_;
+  given_up_ = false;
   progress_.reset();
   progress_at_ = Time{};
   stop_reason_ = StopReason::none;
   stop_source_.reset();
-  host_.look_by(std::min(heartbeat_at_, timeout_at_));
+  host_.look_by(std::min({heartbeat_at_, timeout_at_, give_up_at_}));
 }
 
 StopReason Attempt::end() {
   const std::lock_guard lock(mutex_);
   running_ = false;
-  return stop_reason_;
+  return given_up_ ? StopReason::lease_lost : stop_reason_;
 }
 
 Time Attempt::deadline() const {
   const std::lock_guard lock(mutex_);
-  return std::min(deadline_, timeout_at_);
+  return std::min({deadline_, timeout_at_, hard_at_});
 }
 
 std::stop_token Attempt::stop_token() {
@@ -56,9 +59,9 @@ std::stop_token Attempt::stop_token() {
   return stop_source_->get_token();
 }
 
-bool Attempt::stop_requested() const {
+StopReason Attempt::stop_reason() const {
   const std::lock_guard lock(mutex_);
-  return stop_reason_ != StopReason::none;
+  return stop_reason_;
 }
 
 bool Attempt::progress(engine::Progress progress) {
@@ -90,7 +93,12 @@ Result<Extension> Attempt::extend(Duration time) {
 
 std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
   const std::lock_guard lock(mutex_);
-  if (!running_) return {};
+  if (!running_ || given_up_) return {};
+  if (now >= give_up_at_) {
+    request_stop(StopReason::timeout);
+    given_up_ = true;
+    return Word{.serial = serial_, .given_up = true, .token = token_};
+  }
   if (now >= timeout_at_) request_stop(StopReason::timeout);
   std::optional<Word> word;
   const bool progress_due = progress_ && now >= progress_at_ + kProgressEvery;
@@ -114,6 +122,7 @@ std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
 Time Attempt::next_due() const {
   Time due = heartbeat_at_;
   if (stop_reason_ == StopReason::none) due = std::min(due, timeout_at_);
+  due = std::min(due, give_up_at_);
   if (progress_) due = std::min(due, progress_at_ + kProgressEvery);
   return due;
 }
@@ -189,6 +198,30 @@ std::stop_token Context::stop_token() const {
 }
 bool Context::stop_requested() const {
   return attempt_.stop_requested();
+}
+
+Stop Context::stop_reason() const {
+  switch (attempt_.stop_reason()) {
+    case detail::StopReason::none:
+      return Stop::none;
+    case detail::StopReason::cancelled:
+      return Stop::cancelled;
+    case detail::StopReason::timeout:
+      return Stop::timed_out;
+    case detail::StopReason::lease_lost:
+      return Stop::lease_lost;
+    case detail::StopReason::shutdown:
+      return Stop::shutdown;
+  }
+  return Stop::none;
+}
+void Context::check() const {
+  if (const auto why = stop_reason(); why != Stop::none) throw Stopped(why);
+}
+
+std::uint64_t Context::enqueue_payload(const detail::TaskDefinition& task,
+                                       const EnqueueOptions& options, std::string payload) {
+  return attempt_.enqueue(task, options, std::move(payload));
 }
 
 bool Context::progress(double value, double total, std::string_view text) {

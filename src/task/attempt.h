@@ -34,6 +34,17 @@ class AttemptHost {
   [[nodiscard]] virtual Result<void> extend_now(Extension& extension) = 0;
   // Calls request_stop() on a thread where the user's callbacks hold up nobody.
   virtual void deliver_stop(std::stop_source source) = 0;
+  // The new task's id. Throws as App::enqueue() does.
+  [[nodiscard]] virtual std::uint64_t enqueue(const TaskDefinition& task,
+                                              const EnqueueOptions& options,
+                                              std::string payload) = 0;
+};
+
+// Of one attempt; 0 = none.
+struct Timeouts {
+  Duration soft{0};    // its stop token is set
+  Duration hard{0};    // it has failed
+  bool kills = false;  // whoever runs it ends it at the hard one, and says how it ended
 };
 
 class Attempt {
@@ -41,7 +52,8 @@ class Attempt {
   explicit Attempt(AttemptHost& host) : host_(host) {}
 
   // ---- the worker thread
-  void begin(const broker::Delivery& delivery, std::string_view name, Duration timeout, Time now);
+  void begin(const broker::Delivery& delivery, std::string_view name, const Timeouts& timeouts,
+             Time now);
   StopReason end();
 
   // ---- Context
@@ -49,7 +61,14 @@ class Attempt {
   [[nodiscard]] std::string_view name() const { return name_; }
   [[nodiscard]] Time deadline() const;
   [[nodiscard]] std::stop_token stop_token();
-  [[nodiscard]] bool stop_requested() const;
+  [[nodiscard]] bool stop_requested() const { return stop_reason() != StopReason::none; }
+  [[nodiscard]] StopReason stop_reason() const;
+  [[nodiscard]] Time hard_deadline() const { return hard_at_; }
+  [[nodiscard]] Duration hard_timeout() const { return hard_at_ - started_at_; }
+  [[nodiscard]] std::uint64_t enqueue(const TaskDefinition& task, const EnqueueOptions& options,
+                                      std::string payload) {
+    return host_.enqueue(task, options, std::move(payload));
+  }
   bool progress(engine::Progress progress);
   [[nodiscard]] Result<Extension> extend(Duration time);
   void replace_with(std::shared_ptr<const FlowNode> part) { replacement_ = std::move(part); }
@@ -63,6 +82,7 @@ class Attempt {
   struct Word {
     std::uint64_t serial = 0;
     bool extends = false;
+    bool given_up = false;  // its hard time-out is over: it has failed, whatever it still does
     Duration lease{0};
     std::optional<engine::Progress> progress{};
     engine::LeaseToken token{};
@@ -90,6 +110,8 @@ class Attempt {
   bool running_ = false;
   engine::LeaseToken token_;
   Duration lease_{0};
+  Time hard_at_ = Time::max(), give_up_at_ = Time::max();
+  bool given_up_ = false;
   Time started_at_{}, deadline_{}, extended_until_{}, heartbeat_at_{}, timeout_at_{},
       progress_at_{};
   std::optional<engine::Progress> progress_;

@@ -8,6 +8,7 @@
 #include "flow/backoff.h"
 #include "os/real_clock.h"
 #include "task/failure.h"
+#include "task/isolate/zygote.h"
 #include "task/worker_pool.h"
 
 namespace penstock::detail {
@@ -61,6 +62,12 @@ void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
   if (!definition->run)
     throw InvalidInput(
         fmt::format("task {}: a remote_task has no function here", definition->name));
+  // A test's own App runs everything itself.
+  const bool isolated = definition->options.isolation == Isolation::process && backend_->waits();
+  if (isolated && (zygote_ == nullptr || !zygote_->find(*definition)))
+    throw Conflict(
+        fmt::format("task {}: no process can be made for it", definition->name),
+        "define isolated tasks and open the App before the program starts its first thread");
   const std::lock_guard lock(mutex_);
   const auto known = registry_->tasks.find(definition->name);
   if (known != registry_->tasks.end()) {
@@ -71,6 +78,12 @@ void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
   changed->tasks.emplace(definition->name, definition);
   registry_ = std::move(changed);
   registry_version_.fetch_add(1, std::memory_order_release);
+}
+
+bool Core::has_isolated_tasks() const {
+  return std::ranges::any_of(registry()->tasks, [](const auto& task) {
+    return task.second->options.isolation == Isolation::process;
+  });
 }
 
 void Core::use(Middleware middleware) {

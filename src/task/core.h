@@ -24,6 +24,7 @@
 namespace penstock::detail {
 
 class WorkerPool;
+class Zygote;
 
 // What is known of how to run tasks, at one moment.
 struct Registry {
@@ -48,7 +49,13 @@ class Core : public std::enable_shared_from_this<Core> {
   // Stops all workers, then the backend. Only the first call does anything.
   void close();
 
-  // Throws Conflict when the name means another task, InvalidInput when it has no function.
+  // Where the processes of isolated tasks come from; null: there are none.
+  void isolate_by(std::shared_ptr<Zygote> zygote) { zygote_ = std::move(zygote); }
+  [[nodiscard]] const std::shared_ptr<Zygote>& zygote() const { return zygote_; }
+  [[nodiscard]] bool has_isolated_tasks() const;
+
+  // Throws Conflict when the name means another task, or it is isolated and no process knows it;
+  // InvalidInput when it has no function.
   void add(const std::shared_ptr<const TaskDefinition>& definition);
   // Throws InvalidInput when there are too many.
   void use(Middleware middleware);
@@ -90,6 +97,7 @@ class Core : public std::enable_shared_from_this<Core> {
 
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Random> random_;
+  std::shared_ptr<Zygote> zygote_;
   std::atomic<bool> closed_{false};
   std::atomic<bool> has_middleware_{false};
   std::atomic<std::uint64_t> registry_version_{0};

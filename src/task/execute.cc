@@ -1,11 +1,22 @@
 #include "task/execute.h"
 
+#include "base/headers.h"
+#include "base/text.h"
 #include "task/failure.h"
+#include "task/isolate/process_pool.h"
+#include "task/timeout_headers.h"
 #include "task/trace.h"
 #include "wire/json/json.h"
 
 namespace penstock::detail {
 namespace {
+
+void fill(Ending& ending, const AttemptFailure& failure) {
+  ending.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
+  ending.delay = failure.delay;
+  ending.cause = failure.cause;
+  ending.text = failure.text;
+}
 
 // A task that was told to stop, and did so by throwing, has not failed by itself.
 void finish_by_reason(StopReason reason, bool threw, Ending& ending) {
@@ -33,7 +44,8 @@ void finish_by_reason(StopReason reason, bool threw, Ending& ending) {
   }
 }
 
-// {"args":[...]}, or {"each":[[...],...]}: once for each of those lists, and the list of results.
+}  // namespace
+
 void run_payload(const TaskDefinition& task, Context& context, std::string_view payload,
                  std::string& result) {
   if (!payload.starts_with("{\"each\":")) return task.run(context, payload, result);
@@ -50,9 +62,22 @@ void run_payload(const TaskDefinition& task, Context& context, std::string_view 
   result.push_back(']');
 }
 
-}  // namespace
+Timeouts timeouts_of(const TaskDefinition& task, const broker::Delivery& delivery) {
+  Timeouts timeouts{.soft = task.options.timeout,
+                    .hard = task.options.hard_timeout,
+                    .kills = task.options.isolation == Isolation::process};
+  const auto read = [&](std::string_view header, Duration& timeout) {
+    const auto text = find_header(delivery.headers, header);
+    if (!text) return;
+    if (const auto given = parse_duration(*text)) timeout = *given;
+  };
+  read(kTimeoutHeader, timeouts.soft);
+  read(kHardTimeoutHeader, timeouts.hard);
+  return timeouts;
+}
 
-Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, Attempt& attempt) {
+Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, Attempt& attempt,
+               ProcessPool* processes) {
   Ending ending;
   bool threw = false;
   try {
@@ -60,21 +85,23 @@ Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, 
     Context context(attempt);
     const auto run = [&] {
       ending.text.clear();  // when it runs a second time
-      run_payload(task, context, as_text(attempt.delivery().body), ending.text);
+      if (processes != nullptr)
+        processes->run(task, attempt, ending.text);
+      else
+        run_payload(task, context, as_text(attempt.delivery().body), ending.text);
     };
     if (middleware.empty())
       run();
     else
       run_inside(middleware, 0, &Middleware::execute, context, run);
     ending.replacement = attempt.take_replacement();
+  } catch (const IsolatedFailure& isolated) {
+    threw = true;
+    fill(ending, isolated.failure());
   } catch (...) {
     threw = true;
-    AttemptFailure failure = describe_current_exception(
-        task.options.retry, attempt.delivery().attempts, [&] { return core.random(); });
-    ending.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
-    ending.delay = failure.delay;
-    ending.cause = failure.cause;
-    ending.text = std::move(failure.text);
+    fill(ending, describe_current_exception(task.options.retry, attempt.delivery().attempts,
+                                            [&] { return core.random(); }));
   }
   finish_by_reason(attempt.end(), threw, ending);
   return ending;

@@ -18,8 +18,18 @@ struct Ending {
   std::shared_ptr<const FlowNode> replacement{};  // of an ack: comes in the task's place
 };
 
+class ProcessPool;
+
+// As the one who enqueued it says, or else the task.
+[[nodiscard]] Timeouts timeouts_of(const TaskDefinition& task, const broker::Delivery& delivery);
+
+// {"args":[...]}, or {"each":[[...],...]}: once for each of those lists, and the list of results.
+void run_payload(const TaskDefinition& task, Context& context, std::string_view payload,
+                 std::string& result);
+
 // Runs the task on this thread, inside of the middleware, and ends the attempt, which has begun.
+// With `processes` the task itself runs in one of those, and this thread waits for it.
 [[nodiscard]] Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware,
-                             Attempt& attempt);
+                             Attempt& attempt, ProcessPool* processes = nullptr);
 
 }  // namespace penstock::detail

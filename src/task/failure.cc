@@ -80,6 +80,32 @@ std::string type_name(const std::type_info& type) {
   }
 }
 
+}  // namespace penstock::detail
+
+namespace penstock {
+
+Stopped::Stopped(Stop why)
+    : Exception([why] {
+        switch (why) {
+          case Stop::cancelled:
+            return "the task was cancelled";
+          case Stop::timed_out:
+            return "the task's time is up";
+          case Stop::lease_lost:
+            return "the task's lease is lost: it belongs to someone else now";
+          case Stop::shutdown:
+            return "the workers stop";
+          case Stop::none:
+            break;
+        }
+        return "the task was told to stop";
+      }()),
+      why_(why) {}
+
+}  // namespace penstock
+
+namespace penstock::detail {
+
 flow::Backoff to_backoff(const Backoff& backoff) {
   flow::Backoff made;
   switch (backoff.kind) {

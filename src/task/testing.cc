@@ -88,6 +88,12 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
     return consumer_->extend(std::span(&extension, 1));
   }
   void deliver_stop(std::stop_source source) override { stops_.push_back(std::move(source)); }
+  std::uint64_t enqueue(const detail::TaskDefinition& task, const EnqueueOptions& options,
+                        std::string payload) override {
+    detail::Payloads one{.text = std::move(payload), .ends = {}};
+    one.close();
+    return detail::enqueue(*core_, task, options, one).front();
+  }
 
   // detail::PublishHooks
   std::optional<broker::Refused> before(const detail::Publishing& publishing,
@@ -225,7 +231,7 @@ bool TestApp::State::worker_dies(std::string_view task) {
 detail::Ending TestApp::State::attempt(const detail::TaskDefinition& task,
                                        const detail::Chain& middleware,
                                        const broker::Delivery& delivery) {
-  attempt_.begin(delivery, task.name, task.options.timeout, now());
+  attempt_.begin(delivery, task.name, detail::timeouts_of(task, delivery), now());
   const auto failure = failures.find(task.name);
   if (failure == failures.end()) return detail::execute(task, *core_, middleware, attempt_);
   const std::exception_ptr error = failure->second.error;

@@ -7,7 +7,9 @@
 
 #include "base/headers.h"
 #include "base/siphash.h"
+#include "base/text.h"
 #include "base/trace_context.h"
+#include "task/timeout_headers.h"
 
 namespace penstock {
 
@@ -55,6 +57,23 @@ TraceScope::TraceScope(const broker::Delivery& delivery)
     : outer_(std::exchange(running, &delivery)) {}
 TraceScope::~TraceScope() {
   running = outer_;
+}
+
+Duration expires_with_task(Duration own, Time now) {
+  if (running == nullptr || running->expires_at == Time{}) return own;
+  // A millisecond is what is left of a time that is up: it expires, and is not without an end.
+  const Duration left = std::max<Duration>(running->expires_at - now, std::chrono::milliseconds(1));
+  return own == Duration(0) ? left : std::min(own, left);
+}
+
+SentHeaders::SentHeaders(const EnqueueOptions& given) : SentHeaders(given.headers) {
+  const auto add = [&](std::string_view name, const std::optional<Duration>& timeout) {
+    if (!timeout) return;
+    if (!own_) own_ = given_;
+    own_->emplace_back(name, format_duration(*timeout));
+  };
+  add(kTimeoutHeader, given.timeout);
+  add(kHardTimeoutHeader, given.hard_timeout);
 }
 
 SentHeaders::SentHeaders(const Headers& given) : given_(given) {

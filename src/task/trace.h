@@ -23,11 +23,16 @@ class TraceScope {
   const broker::Delivery* outer_;
 };
 
+// The time to live of what this thread enqueues: `own` (0 = none), but not longer than that of the
+// task that runs on it.
+[[nodiscard]] Duration expires_with_task(Duration own, Time now);
+
 // Headers as they are sent: with the trace of the task that runs on this thread, if there is one
-// and they name none themselves. `given` outlives it.
+// and they name none themselves; and with time-outs. What is given outlives it.
 class SentHeaders {
  public:
   explicit SentHeaders(const Headers& given);
+  explicit SentHeaders(const EnqueueOptions& given);
   [[nodiscard]] std::span<const std::pair<std::string, std::string>> view() const {
     return own_ ? *own_ : given_;
   }

@@ -32,6 +32,10 @@ WorkerPool::WorkerPool(std::shared_ptr<Core> core, WorkerOptions options)
   for (std::uint32_t i = 0; i < options_.threads.max; ++i)
     workers_.push_back(std::make_unique<Worker>(*this));
   keeper_wakes_us_ = micros(Time::max());
+  if (core_->zygote() != nullptr) {
+    processes_ = std::make_unique<ProcessPool>(*core_, core_->zygote(), options_.isolation);
+    if (core_->has_isolated_tasks()) processes_->prepare(options_.threads.min);
+  }
   start_workers(options_.threads.min);
   settler_ = std::thread([this] { settle_all(); });
   keeper_ = std::thread([this] { keep(); });

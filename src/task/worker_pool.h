@@ -26,6 +26,7 @@
 #include "penstock/workers.hpp"
 #include "task/attempt.h"
 #include "task/core.h"
+#include "task/isolate/process_pool.h"
 #include "task/stop_courier.h"
 
 namespace penstock::detail {
@@ -59,6 +60,7 @@ class WorkerPool final : public AttemptHost {
     engine::Outcome outcome = engine::Outcome::ack;
     bool lost = false;  // nothing to settle any more
     bool unknown = false;
+    bool runs_on = false;  // its thread is still at it, and will say again that it ended
     std::optional<Duration> delay{};
     engine::Cause cause{};  // of a nack or reject
     std::string text{};     // the result of an ack, else the error
@@ -87,6 +89,8 @@ class WorkerPool final : public AttemptHost {
   void look_by(Time when) override;
   Result<void> extend_now(Extension& extension) override;
   void deliver_stop(std::stop_source source) override { courier_.deliver(std::move(source)); }
+  std::uint64_t enqueue(const TaskDefinition& task, const EnqueueOptions& options,
+                        std::string payload) override;
 
   void fetch();
   [[nodiscard]] std::uint32_t wanted();  // under mutex_
@@ -113,6 +117,7 @@ class WorkerPool final : public AttemptHost {
 
   void keep();
   void keep_once(Time now, Time* due);
+  void give_up(const Attempt::Word& word);
   void give_back_old(Time now, Time* due);
   void give_back_rest(Batch& batch);
 
@@ -124,6 +129,7 @@ class WorkerPool final : public AttemptHost {
   const WorkerOptions options_;
   std::unique_ptr<Consumer> consumer_;
   StopCourier courier_;
+  std::unique_ptr<ProcessPool> processes_;  // null: no isolated task is known
 
   mutable std::mutex mutex_;
   std::condition_variable work_arrived_;   // for workers

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/headers.h"
+#include "penstock/app.hpp"
 #include "task/execute.h"
 #include "task/worker_pool.h"
 
@@ -71,8 +72,10 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
     return hand_over(worker, std::move(finished), Duration(0));
   }
   const Time start = worker.at != Time{} ? worker.at : now();
-  worker.attempt.begin(delivery, *name, definition->options.timeout, start);
-  Ending ending = execute(*definition, *core_, worker.registry->middleware, worker.attempt);
+  worker.attempt.begin(delivery, *name, timeouts_of(*definition, delivery), start);
+  const bool isolated = definition->options.isolation == Isolation::process;
+  Ending ending = execute(*definition, *core_, worker.registry->middleware, worker.attempt,
+                          isolated ? processes_.get() : nullptr);
   finished.outcome = ending.outcome;
   finished.lost = ending.lost;
   finished.delay = ending.delay;
@@ -81,6 +84,13 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   finished.replacement = std::move(ending.replacement);
   worker.at = now();
   hand_over(worker, std::move(finished), worker.at - start);
+}
+
+std::uint64_t WorkerPool::enqueue(const TaskDefinition& task, const EnqueueOptions& options,
+                                  std::string payload) {
+  Payloads one{.text = std::move(payload), .ends = {}};
+  one.close();
+  return detail::enqueue(*core_, task, options, one).front();
 }
 
 void WorkerPool::hand_over(Worker& worker, Finished finished, Duration busy) {

@@ -101,7 +101,7 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
     settlements.push_back(settlement);
   }
   if (!settlements.empty()) lost_ += settle_surely(settlements);
-  held_ -= static_cast<std::int64_t>(finished.size());
+  held_ -= std::ranges::count(finished, false, &Finished::runs_on);
   const std::lock_guard lock(mutex_);
   fetch_more_.notify_one();
 }
@@ -189,6 +189,7 @@ void WorkerPool::keep_once(Time now, Time* due) {
   std::vector<std::size_t> owners;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const auto& word = words[i].second;
+    if (word.given_up) give_up(word);
     if (word.progress) {
       extensions.push_back({.lease = word.token, .progress = &*word.progress});
       owners.push_back(i);
@@ -207,6 +208,20 @@ void WorkerPool::keep_once(Time now, Time* due) {
     const auto& [attempt, word] = words[owners[i]];
     attempt->answered(word.serial, extensions[i]);
   }
+}
+
+// Its thread runs on, and is not heard any more.
+void WorkerPool::give_up(const Attempt::Word& word) {
+  {
+    const std::lock_guard lock(given_back_mutex_);
+    given_back_.push_back({.lease = word.token,
+                           .outcome = engine::Outcome::nack,
+                           .runs_on = true,
+                           .cause = engine::Cause::timed_out,
+                           .text = "penstock::Timeout: its hard time-out was over"});
+  }
+  finished_.fetch_add(1);
+  finished_.notify_one();
 }
 
 Result<void> WorkerPool::extend_now(Extension& extension) {

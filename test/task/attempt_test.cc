@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "task/trace.h"
+
 namespace penstock::detail {
 namespace {
 
@@ -17,6 +19,9 @@ class FakeHost final : public AttemptHost {
     return {};
   }
   void deliver_stop(std::stop_source source) override { source.request_stop(); }
+  std::uint64_t enqueue(const TaskDefinition&, const EnqueueOptions&, std::string) override {
+    return 0;
+  }
 
   Time time = time_from_micros(1'700'000'000'000'000);
   Time looks_by{};
@@ -24,9 +29,9 @@ class FakeHost final : public AttemptHost {
 
 class AttemptTest : public testing::Test {
  protected:
-  void begin(Duration lease, Duration timeout = 0s) {
+  void begin(Duration lease, Duration timeout = 0s, Duration hard = 0s) {
     delivery.deadline = host.time + lease;
-    attempt.begin(delivery, "task", timeout, host.time);
+    attempt.begin(delivery, "task", {.soft = timeout, .hard = hard}, host.time);
   }
   // What the keeper hears, that long after the last time.
   std::optional<Attempt::Word> after(Duration time) {
@@ -106,6 +111,40 @@ TEST_F(AttemptTest, LosesItsLeaseWhenItDoesNotEndAlthoughItsTimeIsUp) {
   EXPECT_TRUE(attempt.stop_requested());
   EXPECT_FALSE(after(90ms)->extends);
   EXPECT_EQ(attempt.end(), StopReason::timeout);
+}
+
+TEST_F(AttemptTest, AtItsHardTimeoutItHasFailedWhateverItStillDoes) {
+  begin(60s, 2s, 5s);
+  EXPECT_FALSE(after(2s)->given_up);
+  EXPECT_EQ(attempt.stop_reason(), StopReason::timeout);
+  const auto last = after(3s);
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(last->given_up);
+  EXPECT_FALSE(last->extends);
+  EXPECT_FALSE(after(10s)) << "its lease is nobody's to keep";
+  EXPECT_EQ(attempt.end(), StopReason::lease_lost) << "what it returns is not settled";
+}
+
+TEST_F(AttemptTest, AHardTimeoutThatKillsIsNotTheKeepers) {
+  delivery.deadline = host.time + 60s;
+  attempt.begin(delivery, "task", {.hard = 5s, .kills = true}, host.time);
+  EXPECT_FALSE(after(6s)->given_up);
+  EXPECT_EQ(attempt.hard_timeout(), 5s);
+  EXPECT_EQ(attempt.end(), StopReason::none);
+}
+
+TEST_F(AttemptTest, WhatItEnqueuesExpiresWithIt) {
+  const Time now = host.time;
+  EXPECT_EQ(expires_with_task(0s, now), 0s) << "no task runs on this thread";
+  delivery.expires_at = now + 60s;
+  const TraceScope scope(delivery);
+  EXPECT_EQ(expires_with_task(0s, now), 60s);
+  EXPECT_EQ(expires_with_task(10s, now), 10s);
+  EXPECT_EQ(expires_with_task(90s, now), 60s);
+  EXPECT_EQ(expires_with_task(90s, now + 2min), 1ms) << "and not for ever";
+  broker::Delivery other;
+  const TraceScope inner(other);
+  EXPECT_EQ(expires_with_task(0s, now), 0s);
 }
 
 }  // namespace

@@ -226,5 +226,42 @@ TEST_F(WorkersTest, AreStoppedByTheEndOfTheirApp) {
   EXPECT_EQ(workers.statistics().done, 1U);
 }
 
+TEST_F(WorkersTest, GiveUpAThreadAtItsHardTimeoutAndTryAgain) {
+  Event go;
+  const auto stuck = task("stuck",
+                          [&](Context& context) {
+                            if (context.attempt() == 1) (void)go.wait();
+                            return context.attempt();
+                          },
+                          {.max_attempts = 2, .backoff = fixed(1ms), .hard_timeout = 20ms});
+  app->add(stuck);
+  const auto workers = app->work({.threads = {2, 2}});
+  const auto job = app->enqueue(stuck);
+  // Of the second attempt, on the other thread, as the first one still runs. It too may take too
+  // long on a slow machine.
+  EXPECT_TRUE(job.wait(kLong));
+  const auto failures = job.status().failures();
+  ASSERT_FALSE(failures.empty());
+  EXPECT_EQ(failures[0].cause, "timed_out");
+  EXPECT_EQ(failures[0].message, "its hard time-out was over");
+  go.set();
+}
+
+TEST_F(WorkersTest, TellTheTaskWhyItIsToStop) {
+  const auto waits = task("waits",
+                          [](Context& context) {
+                            (void)wait_for_stop(context.stop_token());
+                            context.check();
+                          },
+                          {.max_attempts = 1});
+  app->add(waits);
+  const auto workers = app->work();
+  const auto job = app->enqueue(waits.with({.timeout = 5ms}));
+  EXPECT_TRUE(job.wait(kLong));
+  EXPECT_EQ(job.status().failures().at(0).message,
+            "the task's time was up: penstock::Stopped: the task's time is up");
+  EXPECT_EQ(job.status().failures().at(0).cause, "timed_out");
+}
+
 }  // namespace
 }  // namespace penstock::testing

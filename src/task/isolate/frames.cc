@@ -1,0 +1,267 @@
+#include "task/isolate/frames.h"
+
+#include <bit>
+#include <cmath>
+
+#include "base/cursor.h"
+#include "task/core.h"
+
+namespace penstock::detail {
+namespace {
+
+void put(Encoder& out, Time time) {
+  out.integer(static_cast<std::uint64_t>(micros(time)));
+}
+Time time(Cursor& in) {
+  return time_from_micros(static_cast<std::int64_t>(in.integer<std::uint64_t>()));
+}
+void put(Encoder& out, Duration duration) {
+  out.integer(static_cast<std::uint64_t>(duration.count()));
+}
+Duration duration(Cursor& in) {
+  return Duration(static_cast<std::int64_t>(in.integer<std::uint64_t>()));
+}
+void put(Encoder& out, double value) {
+  out.integer(std::bit_cast<std::uint64_t>(value));
+}
+double number(Cursor& in) {
+  return std::bit_cast<double>(in.integer<std::uint64_t>());
+}
+void put(Encoder& out, const std::optional<Duration>& value) {
+  out.integer(static_cast<std::uint8_t>(value.has_value()));
+  put(out, value.value_or(Duration(0)));
+}
+std::optional<Duration> optional_duration(Cursor& in) {
+  const bool there = in.integer<std::uint8_t>() != 0;
+  const auto value = duration(in);
+  return there ? std::optional(value) : std::nullopt;
+}
+std::string text(Cursor& in) {
+  return std::string(in.text());
+}
+
+template <class Enum>
+bool one_of(Cursor& in, Enum& value, Enum last) {
+  const auto number = in.integer<std::uint8_t>();
+  if (!in.ok() || number > static_cast<std::uint8_t>(last)) return false;
+  value = static_cast<Enum>(number);
+  return true;
+}
+
+void put_task(Encoder& out, const TaskOptions& task) {
+  out.text(task.queue).integer(static_cast<std::uint8_t>(task.max_attempts.has_value()));
+  out.varint(task.max_attempts.value_or(0));
+  out.integer(static_cast<std::uint8_t>(task.backoff.has_value()));
+  const auto backoff = task.backoff.value_or(Backoff{});
+  out.integer(static_cast<std::uint8_t>(backoff.kind))
+      .integer(static_cast<std::uint8_t>(backoff.jitter));
+  put(out, backoff.base);
+  put(out, backoff.cap);
+  put(out, task.lease);
+  put(out, task.result_ttl);
+  out.integer(task.priority);
+}
+bool get_task(Cursor& in, TaskOptions& task) {
+  task.queue = text(in);
+  const bool limited = in.integer<std::uint8_t>() != 0;
+  const auto most = in.varint_of<std::uint32_t>();
+  if (limited) task.max_attempts = most;
+  const bool has_backoff = in.integer<std::uint8_t>() != 0;
+  Backoff backoff;
+  if (!one_of(in, backoff.kind, Backoff::Kind::exponential)) return false;
+  backoff.jitter = in.integer<std::uint8_t>() != 0;
+  backoff.base = duration(in);
+  backoff.cap = duration(in);
+  if (has_backoff) task.backoff = backoff;
+  task.lease = optional_duration(in);
+  task.result_ttl = optional_duration(in);
+  task.priority = in.integer<std::uint8_t>();
+  return in.ok();
+}
+
+}  // namespace
+
+Result<std::optional<Frame>> FrameReader::next() {
+  const auto left = ByteView(buffer_).subspan(at_);
+  if (left.size() < kFrameHeadBytes) return std::optional<Frame>();
+  const auto kind = static_cast<std::uint8_t>(left[0]);
+  std::uint32_t length = 0;
+  for (unsigned n = 0; n < 4; ++n) length |= static_cast<std::uint32_t>(left[1 + n]) << (8 * n);
+  if (kind < static_cast<std::uint8_t>(FrameKind::run) ||
+      kind > static_cast<std::uint8_t>(FrameKind::failed) || length > kFrameBytesMax)
+    return fail(ErrorCode::corrupt, "not a frame");
+  if (left.size() < kFrameHeadBytes + length) return std::optional<Frame>();
+  const auto payload = left.subspan(kFrameHeadBytes, length);
+  at_ += kFrameHeadBytes + length;
+  return std::optional(Frame{static_cast<FrameKind>(kind), Bytes(payload.begin(), payload.end())});
+}
+
+void FrameReader::add(ByteView bytes) {
+  buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(at_));
+  at_ = 0;
+  append(buffer_, bytes);
+}
+
+void encode(Bytes& bytes, const RunFrame& run) {
+  Encoder out(bytes);
+  const auto& delivery = run.delivery;
+  out.varint(run.task).varint(delivery.id.value).varint(delivery.lease.delivery);
+  out.text(delivery.queue).varint(delivery.attempts).text(delivery.group);
+  for (const auto when : {delivery.enqueued_at, delivery.deadline, delivery.expires_at})
+    put(out, when);
+  out.prefixed(delivery.headers).prefixed(delivery.body).integer(run.memory_bytes);
+  put(out, run.cpu_time);
+}
+bool decode(ByteView bytes, RunFrame& run) {
+  Cursor in(bytes);
+  auto& delivery = run.delivery;
+  run.task = in.varint_of<std::uint32_t>();
+  delivery.id = delivery.lease.id = MessageId(in.varint());
+  delivery.lease.delivery = in.varint_of<std::uint32_t>();
+  delivery.queue = in.text();
+  delivery.attempts = in.varint_of<std::uint32_t>();
+  delivery.group = in.text();
+  delivery.enqueued_at = time(in);
+  delivery.deadline = time(in);
+  delivery.expires_at = time(in);
+  delivery.headers = in.prefixed();
+  delivery.body = in.prefixed();
+  run.memory_bytes = in.integer<std::uint64_t>();
+  run.cpu_time = duration(in);
+  return in.ok();
+}
+
+void encode(Bytes& bytes, StopReason reason) {
+  Encoder(bytes).integer(static_cast<std::uint8_t>(reason));
+}
+bool decode(ByteView bytes, StopReason& reason) {
+  Cursor in(bytes);
+  return one_of(in, reason, StopReason::shutdown);
+}
+
+void encode(Bytes& bytes, const Extension& extension, std::string_view error) {
+  Encoder out(bytes);
+  put(out, extension.deadline);
+  out.integer(static_cast<std::uint8_t>(extension.lost))
+      .integer(static_cast<std::uint8_t>(extension.cancelled))
+      .text(error);
+}
+bool decode(ByteView bytes, Extension& extension, std::string& error) {
+  Cursor in(bytes);
+  extension.deadline = time(in);
+  extension.lost = in.integer<std::uint8_t>() != 0;
+  extension.cancelled = in.integer<std::uint8_t>() != 0;
+  error = text(in);
+  return in.ok();
+}
+
+void encode(Bytes& bytes, const EnqueueFrame& enqueue) {
+  Encoder out(bytes);
+  out.text(enqueue.name);
+  put_task(out, enqueue.task);
+  const auto& options = enqueue.options;
+  out.text(options.queue).text(options.key).text(options.group);
+  put(out, options.delay);
+  out.integer(static_cast<std::uint8_t>(options.at.has_value()));
+  put(out, options.at ? to_time(*options.at) : Time{});
+  out.integer(static_cast<std::uint8_t>(options.priority.has_value()))
+      .integer(options.priority.value_or(0));
+  put(out, options.expires);
+  put(out, options.patience);
+  out.varint(options.headers.size());
+  for (const auto& [name, value] : options.headers) out.text(name).text(value);
+  out.text(enqueue.payload);
+}
+bool decode(ByteView bytes, EnqueueFrame& enqueue) {
+  Cursor in(bytes);
+  enqueue.name = text(in);
+  if (!get_task(in, enqueue.task)) return false;
+  auto& options = enqueue.options;
+  options.queue = text(in);
+  options.key = text(in);
+  options.group = text(in);
+  options.delay = duration(in);
+  const bool timed = in.integer<std::uint8_t>() != 0;
+  const auto at = time(in);
+  if (timed) options.at = to_time_point(at);
+  const bool has_priority = in.integer<std::uint8_t>() != 0;
+  const auto priority = in.integer<std::uint8_t>();
+  if (has_priority) options.priority = priority;
+  options.expires = optional_duration(in);
+  options.patience = duration(in);
+  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+    auto name = text(in);
+    options.headers.emplace_back(std::move(name), text(in));
+  }
+  enqueue.payload = text(in);
+  // What core.h's arguments_of() relies on.
+  return in.ok() && enqueue.payload.starts_with("{\"args\":[") && enqueue.payload.ends_with("]}");
+}
+
+void encode(Bytes& bytes, const EnqueuedFrame& enqueued) {
+  Encoder(bytes)
+      .varint(enqueued.id)
+      .integer(static_cast<std::uint8_t>(enqueued.code))
+      .text(enqueued.error);
+}
+bool decode(ByteView bytes, EnqueuedFrame& enqueued) {
+  Cursor in(bytes);
+  enqueued.id = in.varint();
+  if (!one_of(in, enqueued.code, ErrorCode::unsupported)) return false;
+  enqueued.error = text(in);
+  return in.ok();
+}
+
+void encode(Bytes& bytes, const engine::Progress& progress) {
+  Encoder out(bytes);
+  put(out, progress.value);
+  put(out, progress.total);
+  out.text(progress.text);
+}
+bool decode(ByteView bytes, engine::Progress& progress) {
+  Cursor in(bytes);
+  progress.value = number(in);
+  progress.total = number(in);
+  progress.text = text(in);
+  return in.ok() && std::isfinite(progress.value) && std::isfinite(progress.total);
+}
+
+void encode(Bytes& bytes, Duration extend) {
+  Encoder out(bytes);
+  put(out, extend);
+}
+bool decode(ByteView bytes, Duration& extend) {
+  Cursor in(bytes);
+  extend = duration(in);
+  return in.ok() && extend > Duration(0);
+}
+
+void encode(Bytes& bytes, const DoneFrame& done) {
+  Encoder(bytes).integer(done.resident_bytes).text(done.result);
+}
+bool decode(ByteView bytes, DoneFrame& done) {
+  Cursor in(bytes);
+  done.resident_bytes = in.integer<std::uint64_t>();
+  done.result = text(in);
+  return in.ok();
+}
+
+void encode(Bytes& bytes, const FailedFrame& failed) {
+  Encoder out(bytes);
+  const auto& failure = failed.failure;
+  out.integer(failed.resident_bytes).integer(static_cast<std::uint8_t>(failure.retry));
+  put(out, failure.delay);
+  out.integer(static_cast<std::uint8_t>(failure.cause)).text(failure.text);
+}
+bool decode(ByteView bytes, FailedFrame& failed) {
+  Cursor in(bytes);
+  auto& failure = failed.failure;
+  failed.resident_bytes = in.integer<std::uint64_t>();
+  failure.retry = in.integer<std::uint8_t>() != 0;
+  failure.delay = optional_duration(in);
+  if (!one_of(in, failure.cause, engine::Cause::out_of_memory)) return false;
+  failure.text = text(in);
+  return in.ok() && failure.text.size() <= kErrorBytesMax;
+}
+
+}  // namespace penstock::detail
