@@ -100,6 +100,7 @@ void fuzz_one(ByteView input) {
       return check_line(done.error().message);
     position += 64 + head.size() + body_bytes;
   }
+  if (auto done = state.replay_done(); !done) return check_line(done.error().message);
   state.check();
   // A slab grows by pages; a table of numbers may be as long as the largest number of 16 bits.
   meter.check_memory(input.size(), 1024, 16u << 20);

@@ -19,6 +19,7 @@ Result<void> Broker::Impl::open(Directory& directory) {
   StateReplay replay(engine_.state());
   auto opened = journal::Journal::open(directory, options_.journal, replay);
   if (!opened) return fail(std::move(opened.error()));
+  if (auto done = engine_.state().replay_done(); !done) return fail(std::move(done.error()));
   journal_ = std::move(*opened);
   storage_ = std::make_unique<JournalStorage>(*journal_);
   engine_.start(*storage_, clock_.now(), journal_->report().created);

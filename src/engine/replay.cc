@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 #include "engine/state.h"
 
@@ -102,6 +103,22 @@ Result<void> State::replay(std::uint8_t kind, ByteView head, LogPosition positio
       fmt::format("record at position {}: kind {} is not one that this version knows",
                   position.value, kind),
       "a newer Penstock wrote this log: start that version, or a copy of the data from before it");
+}
+
+// Steps come before their workflow, and end by records of their own: what has no partner in the end
+// was written by no engine.
+Result<void> State::replay_done() {
+  for (const auto id : std::exchange(held_in_replay_, {})) {
+    const auto slot = index.find(id);
+    if (slot != 0 && is_held(messages[slot]) && workflows.find_step(id) == 0)
+      return fail(ErrorCode::corrupt,
+                  fmt::format("message {} at position {} is a step of a workflow that never came",
+                              id.value, messages[slot].position.value));
+  }
+  if (const auto id = workflows.step_without(index))
+    return fail(ErrorCode::corrupt,
+                fmt::format("step {} of a workflow should run, and is not there", id.value));
+  return {};
 }
 
 }  // namespace penstock::engine

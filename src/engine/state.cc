@@ -100,10 +100,12 @@ std::uint32_t State::apply(const PublishEvent& event, LogPosition position,
   Queue& queue = queue_at(messages[slot].queue);
   if (event.key) add_key(event.key, event.id, queue, event.dedup_until);
   if (event.hold.rule != KeyRule::none) take_key(event.hold, slot);
-  if (event.held)
+  if (event.held) {
     hold(slot);
-  else
+    if (storage_ == nullptr) held_in_replay_.push_back(event.id);
+  } else {
     place(slot, event.at, event.not_before, false);
+  }
   return slot;
 }
 

@@ -96,6 +96,8 @@ class State {
   // Decodes a record's head and applies it.
   [[nodiscard]] Result<void> replay(std::uint8_t kind, ByteView head, LogPosition position,
                                     std::uint32_t body_bytes);
+  // After the last record.
+  [[nodiscard]] Result<void> replay_done();
 
   // ---- steps that events are made of
   void lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound);
@@ -267,6 +269,7 @@ class State {
   StateLimits limits_;
   Storage* storage_ = nullptr;
   Begun begun_;
+  std::vector<MessageId> held_in_replay_;  // published as steps; until replay_done()
   struct KeyHasher {
     std::size_t operator()(const KeyHash& key) const { return key.low; }
   };

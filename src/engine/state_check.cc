@@ -85,6 +85,7 @@ void State::check() const {
   }
   check_results();
   workflows.check();
+  CHECK(!workflows.step_without(index));
   check_keys();
   CHECK(settings == group_settings);
 }

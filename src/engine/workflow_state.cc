@@ -34,9 +34,7 @@ void State::apply(const WorkflowNodesEvent& event) {
   if (begun_.tree.size() < begun_.nodes) return;
   const Begun begun = std::move(begun_);
   begun_ = {};
-  if (!WorkflowTree::is_tree(begun.tree)) return;
-  for (const auto& node : begun.tree)
-    if (node.kind == NodeKind::step && workflows.find_step(node.step) != 0) return;
+  if (!WorkflowTree::is_tree(begun.tree) || !workflows.has_new_steps(begun.tree)) return;
   const auto replaced = workflows.find_step(begun.replaces);
   std::uint32_t from = 0;
   if (replaced != 0) {

@@ -1,5 +1,7 @@
 #include "engine/workflow_tree.h"
 
+#include <algorithm>
+
 namespace penstock::engine {
 
 std::string_view name_of(NodeState state) {
@@ -41,6 +43,15 @@ bool WorkflowTree::is_tree(std::span<const WorkflowNode> nodes) {
     while (!path.empty() && path.back().left == 0) path.pop_back();
   }
   return !nodes.empty() && path.empty();
+}
+
+bool WorkflowTree::has_new_steps(std::span<const WorkflowNode> nodes) const {
+  std::vector<MessageId> steps;
+  for (const auto& node : nodes)
+    if (node.kind == NodeKind::step) steps.push_back(node.step);
+  std::ranges::sort(steps);
+  return std::ranges::adjacent_find(steps) == steps.end() &&
+         std::ranges::all_of(steps, [this](MessageId step) { return find_step(step) == 0; });
 }
 
 std::uint32_t WorkflowTree::build(const Workflow& workflow, std::span<const WorkflowNode> nodes) {

@@ -55,7 +55,9 @@ class WorkflowTree {
 
   // Whether these are all the nodes of one tree, at most kDeepestWorkflow deep.
   [[nodiscard]] static bool is_tree(std::span<const WorkflowNode> nodes);
-  // Makes the tree; answers the node to activate. Needs is_tree(), and steps that are in no tree.
+  // Whether each step is in it once, and in no tree yet.
+  [[nodiscard]] bool has_new_steps(std::span<const WorkflowNode> nodes) const;
+  // Makes the tree; answers the node to activate. Needs is_tree() and has_new_steps().
   std::uint32_t build(const Workflow& workflow, std::span<const WorkflowNode> nodes);
   // Puts the tree in the place of an active step, which is a chain of one from then on.
   std::uint32_t build_in_place_of(std::uint32_t step, std::span<const WorkflowNode> nodes);
