@@ -280,9 +280,8 @@ void State::apply(const SettleEvent& event) {
 void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t body_bytes) {
   const auto slot = index.find(event.id);
   const auto step = workflows.find_step(event.id);
-  const auto known = step == 0 ? 0 : find_result(event.id);
   // Cleaning writes a result anew; its step ended when that was first told.
-  const bool ends_step = step != 0 && (known == 0 || results[known].at != event.at);
+  const bool ends_step = step != 0 && workflows.is_unfinished(step);
   if (slot != 0 && !event.keeps_message) remove(slot);
   if (slot != 0 && event.keeps_message && ends_step) hold_step(slot);
   if (event.expires_at == Time{}) return;

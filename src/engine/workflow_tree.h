@@ -62,7 +62,7 @@ class WorkflowTree {
   // Puts the tree in the place of an active step, which is a chain of one from then on.
   std::uint32_t build_in_place_of(std::uint32_t step, std::span<const WorkflowNode> nodes);
   void activate(std::uint32_t node, Work& work);
-  // A step has ended, in its turn or before.
+  // A step has ended, in its turn or before; once.
   void finish(std::uint32_t step, bool well, Work& work);
   // An active step did not run after all, and waits again.
   void put_back(std::uint32_t step);
@@ -95,6 +95,9 @@ class WorkflowTree {
     bool error = false;
   };
   [[nodiscard]] Source input_of(std::uint32_t step) const;
+  [[nodiscard]] bool is_unfinished(std::uint32_t step) const {
+    return nodes_[step].state == NodeState::waiting || nodes_[step].state == NodeState::active;
+  }
   [[nodiscard]] bool is_cancelled(std::uint32_t node) const {
     return workflows_[nodes_[node].workflow].state == WorkflowState::cancelled;
   }

@@ -327,6 +327,17 @@ TEST_F(WorkflowTest, APurgeEndsItsStepsAndItFails) {
   EXPECT_EQ(state(id), TaskState::failed) << "what is gone cannot be done again";
 }
 
+TEST_F(WorkflowTest, APurgeOfAStepThatHadFailedCountsItOnce) {
+  const auto id = submitted(chain({step("a"), step("b")}));
+  run_badly("oops");
+  EXPECT_EQ(state(id), TaskState::failed);
+  broker->purge(session, ++tag, "w");
+  wait(tag);
+  EXPECT_EQ(state(id), TaskState::failed);
+  by_checkpoint();
+  EXPECT_EQ(state(id), TaskState::failed);
+}
+
 TEST_F(WorkflowTest, ATaskPutsAWorkflowInItsPlace) {
   auto plain = input("{\"args\":[]}");
   plain.task = true;

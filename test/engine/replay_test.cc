@@ -48,6 +48,14 @@ class ReplayTest : public testing::Test {
     nodes.nodes = all;
     replay(nodes);
   }
+  void finish(std::uint64_t id, Time at) {
+    FinishEvent event;
+    event.id = MessageId(id);
+    event.queue = QueueId(1);
+    event.at = at;
+    event.expires_at = at + std::chrono::hours(1);
+    replay(event);
+  }
   // Empty: the log was taken.
   [[nodiscard]] std::string end() {
     const auto done = state.replay_done();
@@ -87,6 +95,17 @@ TEST_F(ReplayTest, AStepThatIsSettledAsNoStepIsRefused) {
   const MessageId ids[]{MessageId(1)};
   replay(SettleEvent{SettleReason::acked, Time{}, ids});
   EXPECT_EQ(end(), "step 1 of a workflow should run, and is not there");
+}
+
+TEST_F(ReplayTest, AStepThatIsToldToEndTwiceCountsOnce) {
+  publish(1, true);
+  publish(2, true);
+  workflow_of(3, {1, 2});
+  finish(1, time_from_micros(1000));
+  finish(1, time_from_micros(2000));
+  EXPECT_EQ(end(), "");
+  state.check();
+  EXPECT_EQ(state.workflows.workflow(state.workflows.find(MessageId(3))).done, 1u);
 }
 
 }  // namespace
