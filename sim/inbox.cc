@@ -1,5 +1,8 @@
 #include "sim/inbox.h"
 
+#include "base/headers.h"
+#include "engine/schedule.h"
+
 namespace penstock::sim {
 namespace {
 
@@ -15,6 +18,7 @@ Message message(const broker::Delivery& d) {
   m.task = d.task;
   m.deadline = d.deadline;
   m.expires_at = d.expires_at;
+  m.due = find_header(d.headers, kDueHeader).value_or("");
   return m;
 }
 

@@ -14,6 +14,7 @@ struct Message {
   MessageId id;
   engine::LeaseToken lease;
   std::string body, queue, group, state;
+  std::string due;  // of what a schedule published
   std::uint32_t attempts = 0;
   std::uint8_t priority = 0;
   bool task = false;

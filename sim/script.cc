@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "engine/schedule.h"
+#include "flow/zone.h"
+
 namespace penstock::sim {
 namespace {
 
@@ -12,9 +15,32 @@ using engine::Outcome;
 
 constexpr std::uint64_t kSegmentBytes = 64 << 10;
 constexpr std::size_t kLargeBody = 15'000;
-constexpr std::string_view kNames[kOps] = {"publish", "batch",  "keyed",      "take",   "ack",
-                                           "nack",    "reject", "commit",     "finish", "declare",
-                                           "remove",  "roll",   "checkpoint", "expire", "protect"};
+constexpr std::string_view kNames[kOps] = {
+    "publish", "batch",  "keyed", "take",       "ack",    "nack",    "reject", "commit", "finish",
+    "declare", "remove", "roll",  "checkpoint", "expire", "protect", "submit", "step",   "fire"};
+constexpr std::string_view kSteps = "f";  // the workflows' queue
+constexpr std::string_view kSchedule = "tick";
+constexpr std::string_view kFired = "u";  // the schedule's queue
+constexpr Duration kFireEvery = 10s;
+
+// A workflow of two steps, one after the other; owns what the input views.
+struct Chain {
+  Chain(std::string_view first, std::string_view second) {
+    nodes[0].node.kind = engine::NodeKind::chain;
+    nodes[0].node.children = 2;
+    for (int n = 0; n < 2; ++n) {
+      auto& step = nodes[n + 1];
+      step.queue = kSteps;
+      step.message.body = as_bytes(n == 0 ? first : second);
+      step.message.task = true;
+    }
+    input.nodes = nodes;
+  }
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
+  engine::WorkflowNodeInput nodes[3];
+  engine::WorkflowInput input;
+};
 
 // One broker, one session, one command after the other, each to its end.
 struct Desk {
@@ -34,6 +60,21 @@ struct Desk {
     input.task = task;
     broker.publish(session, ++tag, engine::Publish{queue, {&input, 1}});
     return wait();
+  }
+  void submit(std::string_view first, std::string_view second) {
+    const Chain chain(first, second);
+    broker.submit(session, ++tag, chain.input);
+    CHECK(wait().kind == Answer::Kind::published);
+  }
+  void put_schedule() {
+    engine::ScheduleSpec spec;
+    spec.name = kSchedule;
+    spec.when = "@every 10s";
+    spec.queue = kFired;
+    spec.body = as_bytes(kSchedule);
+    spec.missed = engine::Missed::all;
+    broker.put_schedule(session, ++tag, spec);
+    CHECK(wait().kind == Answer::Kind::done);
   }
   std::vector<Message> take(const std::string& queue, std::uint32_t max) {
     engine::Take take;
@@ -74,7 +115,7 @@ std::string text_of(const Script& script) {
 
 void Model::put(const std::string& body, const std::string& queue, Time expires_at, bool task) {
   queues.try_emplace(queue, "1000000");
-  items[body] = {queue, false, task, 0, ++serial_, expires_at};
+  items[body] = {queue, false, task, false, 0, ++serial_, expires_at};
 }
 
 std::string Model::describe(Time now) const {
@@ -84,10 +125,16 @@ std::string Model::describe(Time now) const {
     std::vector<std::pair<std::uint64_t, std::string>> lines;
     for (const auto& [body, item] : items) {
       if (item.queue != queue || (item.expires_at != Time{} && item.expires_at <= now)) continue;
-      lines.emplace_back(item.order,
-                         fmt::format("  {} {} {} {} bytes\n", body.substr(0, 8),
-                                     item.leased ? "leased" : "ready", item.attempts, body.size()));
+      lines.emplace_back(item.order, fmt::format("  {} {} {} {} bytes\n", body.substr(0, 8),
+                                                 item.held     ? "scheduled"
+                                                 : item.leased ? "leased"
+                                                               : "ready",
+                                                 item.attempts, body.size()));
     }
+    if (queue == kFired)
+      for (auto due = first_due; due <= now; due += kFireEvery)
+        lines.emplace_back(micros(due), fmt::format("  {} ready 0 {} bytes\n", flow::utc_text(due),
+                                                    kSchedule.size()));
     std::ranges::sort(lines);
     for (const auto& [order, line] : lines) text += line;
   }
@@ -110,8 +157,23 @@ broker::Options script_options(Clock& clock) {
   return options;
 }
 
+namespace {
+
+// What was due before the process died fires a moment after the next one began.
+void catch_up(broker::Broker& broker, SessionId session, SimClock& clock) {
+  for (int turn = 0; turn < 100; ++turn) {
+    const auto schedule = broker.schedule(session, kSchedule);
+    if (!schedule || (*schedule)->next_due > clock.now()) return;
+    clock.advance(1ms);
+    broker.settle_down();
+  }
+}
+
+}  // namespace
+
 std::string observe(broker::Broker& broker, const Stock& stock, SimClock& clock) {
   Desk desk(broker);
+  catch_up(broker, desk.session, clock);
   broker.queues(desk.session, ++desk.tag);
   auto queues = desk.wait().queues;
   std::ranges::sort(queues, {}, &engine::QueueStatistics::name);
@@ -126,8 +188,8 @@ std::string observe(broker::Broker& broker, const Stock& stock, SimClock& clock)
       return message.expires_at != Time{} && message.expires_at <= clock.now();
     });
     for (const auto& m : messages)
-      text += fmt::format("  {} {} {} {} bytes\n", m.body.substr(0, 8), m.state, m.attempts,
-                          m.body.size());
+      text += fmt::format("  {} {} {} {} bytes\n", m.due.empty() ? m.body.substr(0, 8) : m.due,
+                          m.state, m.attempts, m.body.size());
   }
   for (const auto& [body, id] : stock.task_ids) {
     broker.task(desk.session, ++desk.tag, id, Time{});
@@ -175,6 +237,13 @@ Stock make_stock(SectorStore& store, bool aged) {
     }
     for (const auto* name : {"s0", "w0"})
       static_cast<void>(desk.publish(name[0] == 's' ? "s" : "w", name));
+    for (int n = 0; n < 4; ++n) desk.submit(fmt::format("f{}a", n), fmt::format("f{}b", n));
+    stock.steps = desk.take(std::string(kSteps), 4);
+    for (const auto& step : stock.steps) stock.task_ids[step.body] = step.id;
+    desk.put_schedule();
+    stock.model.first_due = flow::time_of(flow::whole_seconds(clock.now())) + kFireEvery;
+    clock.advance(kFireEvery);
+    broker.settle_down();
     stock.leased = desk.take("q", 4);
     stock.tasks = desk.take("t", 4);
     for (int n = 0; aged && n < 13; ++n) {
@@ -205,7 +274,15 @@ Stock make_stock(SectorStore& store, bool aged) {
     stock.model.put(fmt::format("m{}", n), "q");
     stock.model.put(fmt::format("t{}", n), "t", {}, true);
   }
-  for (auto& [body, item] : stock.model.items) item.leased = true, item.attempts = 1;
+  for (int n = 0; n < 4; ++n) {
+    const auto second = fmt::format("f{}b", n);
+    stock.model.put(fmt::format("f{}a", n), std::string(kSteps));
+    stock.model.put(second, std::string(kSteps));
+    stock.model.items[second].held = true;
+  }
+  for (auto& [body, item] : stock.model.items)
+    if (!item.held) item.leased = true, item.attempts = 1;
+  stock.model.queues[std::string(kFired)] = "1000000";
   stock.model.put("s0", "s");
   stock.model.put("w0", "w");
   stock.now = clock.now();
@@ -247,9 +324,7 @@ void Play::publish(const std::string& queue, const std::vector<std::string>& bod
   expect(Answer::Kind::published, bodies.size());
 }
 
-void Play::settle(Outcome outcome, std::string_view result, bool sends) {
-  const bool task = !result.empty();
-  const auto& message = task ? stock_.tasks.at(next_task_++) : stock_.leased.at(next_leased_++);
+void Play::settle(const Message& message, Outcome outcome, std::string_view result, bool sends) {
   engine::Settle settle;
   settle.leases = {&message.lease, 1};
   settle.outcome = outcome;
@@ -275,8 +350,18 @@ void Play::settle(Outcome outcome, std::string_view result, bool sends) {
     model.items.erase(message.body);
   }
   if (sends) model.put(bodies[0], "r"), model.put(bodies[1], "s");
-  if (task) model.results[message.body] = result;
+  if (!result.empty()) model.results[message.body] = result;
   expect(Answer::Kind::settled, 1);
+}
+
+void Play::submit() {
+  const std::string bodies[2] = {fmt::format("w{}a", ++serial_), fmt::format("w{}b", serial_)};
+  const Chain chain(bodies[0], bodies[1]);
+  broker_.submit(session_, ++tag_, chain.input);
+  auto& model = decide();
+  for (const auto& body : bodies) model.put(body, std::string(kSteps));
+  model.items[bodies[1]].held = true;
+  expect(Answer::Kind::published, 1);
 }
 
 // The first that is ready: the model's items are in the order of publishing.
@@ -314,15 +399,15 @@ void Play::issue(Op op) {
     case Op::take:
       return take();
     case Op::ack:
-      return settle(Outcome::ack);
+      return settle(leased(), Outcome::ack);
     case Op::nack:
-      return settle(Outcome::nack);
+      return settle(leased(), Outcome::nack);
     case Op::reject:
-      return settle(Outcome::reject);
+      return settle(leased(), Outcome::reject);
     case Op::commit:
-      return settle(Outcome::ack, {}, true);
+      return settle(leased(), Outcome::ack, {}, true);
     case Op::finish:
-      return settle(Outcome::ack, "42");
+      return settle(stock_.tasks.at(next_task_++), Outcome::ack, "42");
     case Op::declare: {
       const auto length = std::to_string(1000 + ++serial_);
       const std::pair<std::string_view, std::string_view> patch{"max_length", length};
@@ -349,6 +434,20 @@ void Play::issue(Op op) {
     case Op::expire:
       publish("q", {body("e")}, {}, clock_.now() + 5ms);
       clock_.advance(10ms);
+      broker_.turn();
+      return;
+    case Op::submit:
+      return submit();
+    case Op::step: {
+      const auto& step = stock_.steps.at(next_step_++);
+      settle(step, Outcome::ack, "42");
+      auto second = step.body;
+      second.back() = 'b';
+      states.back().items.at(second).held = false;
+      return;
+    }
+    case Op::fire:
+      clock_.advance(kFireEvery);
       broker_.turn();
       return;
   }

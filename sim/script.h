@@ -30,8 +30,11 @@ enum class Op : std::uint8_t {
   checkpoint,  // maintenance: a checkpoint, and segments are used again
   expire,      // a message comes, and its time runs out
   protect,     // sealed segments get their parity
+  submit,      // a workflow of two steps, all or nothing
+  step,        // a workflow's first step ends, and it is the second's turn
+  fire,        // it is time for what a schedule publishes
 };
-inline constexpr std::size_t kOps = 15;
+inline constexpr std::size_t kOps = 18;
 [[nodiscard]] std::string_view name_of(Op op);
 using Script = std::vector<Op>;
 [[nodiscard]] std::string text_of(const Script& script);
@@ -41,7 +44,7 @@ class Model {
  public:
   struct Item {
     std::string queue;
-    bool leased = false, task = false;
+    bool leased = false, task = false, held = false;
     std::uint32_t attempts = 0;
     std::uint64_t order = 0;
     Time expires_at{};
@@ -50,6 +53,7 @@ class Model {
   std::map<std::string, std::string> queues;
   std::map<std::string, std::string> results;  // of finished tasks, by body
   bool key_used = false;
+  Time first_due{};  // of the schedule, which fires whether anybody asks for something or not
 
   void put(const std::string& body, const std::string& queue, Time expires_at = {},
            bool task = false);
@@ -65,7 +69,7 @@ struct Stock {
   Image image;
   Time now{};
   Model model;
-  std::vector<Message> leased, tasks;
+  std::vector<Message> leased, tasks, steps;
   std::map<std::string, MessageId> task_ids;  // by body
 };
 
@@ -103,7 +107,11 @@ class Play {
   Model& decide();
   void publish(const std::string& queue, const std::vector<std::string>& bodies,
                std::string_view key = {}, Time expires_at = {});
-  void settle(engine::Outcome outcome, std::string_view result = {}, bool sends = false);
+  void settle(const Message& message, engine::Outcome outcome, std::string_view result = {},
+              bool sends = false);
+  void submit();
+  // The next of those that were leased before.
+  const Message& leased() { return stock_.leased.at(next_leased_++); }
   void take();
 
   const Stock& stock_;
@@ -113,7 +121,7 @@ class Play {
   SessionId session_;
   broker::Tag tag_ = 0;
   std::map<broker::Tag, Expected> expected_;
-  std::size_t next_leased_ = 0, next_task_ = 0, serial_ = 0;
+  std::size_t next_leased_ = 0, next_task_ = 0, next_step_ = 0, serial_ = 0;
 };
 
 }  // namespace penstock::sim

@@ -20,9 +20,11 @@ enum class Canary : std::uint8_t {
   forget_live_record,   // a checkpoint leaves out a record that still counts
   lose_dedup_key,       // a checkpoint leaves out the idempotency keys
   lose_unique_key,      // a checkpoint leaves out the keys of limits
+  end_step_twice,       // a step's result that cleaning writes anew ends the step again
+  forget_fire,          // what a schedule published is journalled, and not that it fired
 };
 
-inline constexpr std::array<std::string_view, 10> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 12> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -31,7 +33,9 @@ inline constexpr std::array<std::string_view, 10> kCanaryNames{"none",
                                                                "double_settle",
                                                                "forget_live_record",
                                                                "lose_dedup_key",
-                                                               "lose_unique_key"};
+                                                               "lose_unique_key",
+                                                               "end_step_twice",
+                                                               "forget_fire"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;
