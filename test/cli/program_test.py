@@ -7,6 +7,7 @@ Nothing here sleeps: servers say on a pipe when they are ready, workers say so o
 and everything else waits at the server or for the end of a process.
 """
 import base64
+import contextlib
 import http.server
 import json
 import os
@@ -344,6 +345,26 @@ class Crash(ProgramTest):
         self.assertIn("the server is gone", worker.stderr.readline())
         self.server.start()
         self.assertEqual(self.penstock("run", "t", "after", "-q", "crash"), "after\n")
+
+    def test_what_a_killed_worker_held_comes_back_at_once_and_once(self):
+        fifo, runs = self.folder / "held", self.folder / "runs"
+        os.mkfifo(fifo)
+        held = self.worker("--queue", "held", "--lease", "1h", "--exec",
+                           f"sh -c 'echo started > {fifo}; read x < {fifo}'")
+        task = self.penstock("run", "t", "-q", "held", "--no-wait").strip()
+        self.assertEqual(fifo.read_text(), "started\n")
+        self.addCleanup(self.let_go, fifo)  # nobody ends the program of a worker that was killed
+        held.kill()
+        self.worker("--queue", "held", "--exec", f"sh -c 'echo run >> {runs}; echo done'")
+        status = self.json("task", "show", task, "--wait", "50s")
+        self.assertEqual((status["state"], status["attempts"]), ("done", 2))
+        self.assertEqual([entry["reason"] for entry in status["history"]], ["connection_closed"])
+        self.assertEqual(runs.read_text(), "run\n")
+
+    @staticmethod
+    def let_go(fifo):
+        with contextlib.suppress(OSError):
+            os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
 
 
 class Workflow(ProgramTest):
