@@ -152,6 +152,22 @@ TEST_F(ExecExecutorTest, TellsExitCodeSignalAndTimeOutApart) {
             "spawn: /nonexistent/program: No such file or directory");
 }
 
+TEST_F(ExecExecutorTest, EveryEndHasItsCause) {
+  EXPECT_EQ(run("sh -c 'exit 3'").cause, engine::Cause::raised);
+  EXPECT_EQ(run("sh -c 'kill -SEGV $$'").cause, engine::Cause::killed);
+  EXPECT_EQ(run("sh -c 'kill -ABRT $$'").cause, engine::Cause::killed);
+  EXPECT_EQ(run("sh -c 'kill -KILL $$'").cause, engine::Cause::out_of_memory);
+  EXPECT_EQ(run("sleep 100", "", {.timeout = 10ms}).cause, engine::Cause::timed_out);
+}
+
+TEST_F(ExecExecutorTest, LimitsTheMemoryAndLeavesNoCoreDump) {
+  EXPECT_EQ(run("sh -c 'ulimit -v'", "", {.memory_bytes = 256u << 20}).result, "262144");
+  EXPECT_EQ(run("sh -c 'ulimit -c'").result, "0");
+  const auto ending =
+      run("head -c 1g /dev/zero", "", {.memory_bytes = 1u << 20, .output_bytes_max = 1u << 30});
+  EXPECT_EQ(ending.kind, Ending::Kind::failed) << "not even its libraries fit";
+}
+
 TEST_F(ExecExecutorTest, KillsWhatIgnoresATermination) {
   const auto ending = run("sh -c 'trap \"\" TERM; echo $$ >&2; while :; do :; done'", "",
                           {.timeout = 50ms, .kill_after = 50ms});

@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -427,6 +428,45 @@ class Workflow(ProgramTest):
         self.assertEqual(shown["result"], {"args": [list(range(120))]})
         # What was settled is not run again: only what was running when a worker died may be.
         self.assertLessEqual(ran(), 120 + 3 * 8)
+
+
+    def test_what_ends_a_program_is_told_and_capped_by_its_cause(self):
+        self.penstock("queue", "set", "causes", "max_killed=2", "backoff=none")
+        self.worker("--queue", "causes", "--exec", "sh -c {0}", "--timeout", "500ms",
+                    "--memory", "256MiB", "--kill-after", "1s")
+
+        def history(script, *options):
+            task = self.penstock("run", "t", script, "-q", "causes", "--no-wait", *options).strip()
+            shown, _ = self.penstock("task", "show", task, "--wait", "50s", "--json", code=1)
+            return [(entry["cause"], entry["reason"]) for entry in json.loads(shown)["history"]]
+        self.assertEqual(history("kill -SEGV $$"), [("killed", "nack"), ("killed", "poisoned")])
+        self.assertEqual(history("exit 1", "--max-attempts", "1"),
+                         [("raised", "max_attempts")])
+        self.assertEqual(history("exec sleep 100", "--max-attempts", "1"),
+                         [("timed_out", "max_attempts")])
+        self.assertEqual(history("kill -KILL $$", "--max-attempts", "1"),
+                         [("out_of_memory", "max_attempts")])
+
+    def test_programs_die_with_a_worker_that_is_killed(self):
+        fifo = self.folder / "orphan"
+        os.mkfifo(fifo)
+        self.penstock("queue", "set", "orphans", "max_worker_lost=2", "backoff=none")
+        task = self.penstock("run", "t", "-q", "orphans", "--no-wait").strip()
+        for _ in range(2):
+            worker = self.worker("--queue", "orphans",
+                                 "--exec", f"sh -c 'echo $$ > {fifo}; exec sleep 1000'")
+            with open(fifo) as told:
+                program = int(told.read())
+            watch = os.pidfd_open(program)
+            worker.kill()
+            worker.wait(TIMEOUT)
+            # Readable once it has ended.
+            self.assertTrue(select.select([watch], [], [], TIMEOUT)[0])
+            os.close(watch)
+        shown, _ = self.penstock("task", "show", task, "--wait", "50s", "--json", code=1)
+        shown = json.loads(shown)
+        self.assertEqual([entry["cause"] for entry in shown["history"]], ["worker_lost"] * 2)
+        self.assertEqual(shown["history"][-1]["reason"], "poisoned")
 
 
 class Hook(http.server.BaseHTTPRequestHandler):

@@ -29,6 +29,8 @@ struct Options {
   std::string http;
   std::string threads = "1..8";
   Duration timeout{0};
+  std::string memory;
+  Duration kill_after = 5s;
   Duration lease = 30s;
   Duration grace = 30s;
   bool quiet = false;
@@ -84,7 +86,10 @@ class Teller final : public WorkerPoolWatcher {
                                {"settled", settled}};
     if (const auto trace = parse_traceparent(work.traceparent))
       object["trace_id"] = trace->trace_id;
-    if (ending.kind == Kind::failed) object["error"] = ending.error;
+    if (ending.kind == Kind::failed) {
+      object["error"] = ending.error;
+      object["cause"] = engine::name_of(ending.cause);
+    }
     return object;
   }
   const Options& options_;
@@ -99,8 +104,17 @@ Result<std::unique_ptr<Executor>> make_executor(const Options& options, Clock& c
   }
   auto command = CommandTemplate::parse(options.exec);
   if (!command) return fail(std::move(command.error()));
+  std::uint64_t memory_bytes = 0;
+  if (!options.memory.empty()) {
+    const auto given = parse_bytes(options.memory);
+    if (!given) return fail(Error(given.error()).at("--memory"));
+    memory_bytes = *given;
+  }
   return std::make_unique<ExecExecutor>(std::move(*command),
-                                        ExecOptions{.timeout = options.timeout}, clock);
+                                        ExecOptions{.timeout = options.timeout,
+                                                    .memory_bytes = memory_bytes,
+                                                    .kill_after = options.kill_after},
+                                        clock);
 }
 
 int work(const Options& options) {
@@ -159,6 +173,13 @@ Action set_up_worker(CLI::App& app) {
       ->capture_default_str();
   add_duration_option(app, "--timeout", options->timeout,
                       "of one attempt; without it programs may take for ever, web hooks 30s");
+  app.add_option("--memory", options->memory,
+                 "most memory (address space) of a program: 512MiB; without it there is no limit")
+      ->type_name("SIZE")
+      ->needs(exec);
+  add_duration_option(app, "--kill-after", options->kill_after,
+                      "from a program's SIGTERM to its SIGKILL")
+      ->needs(exec);
   add_duration_option(app, "--lease", options->lease,
                       "how long a task stays ours when this worker falls silent");
   add_duration_option(app, "--grace", options->grace,

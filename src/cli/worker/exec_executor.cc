@@ -1,8 +1,12 @@
 #include "cli/worker/exec_executor.h"
 
+#include <algorithm>
+#include <csignal>
+
 #include "base/text.h"
 #include "cli/worker/process.h"
 #include "cli/worker/result_text.h"
+#include "os/signal_name.h"
 
 namespace penstock::cli {
 namespace {
@@ -19,13 +23,18 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
   auto argv = command_.fill(Arguments::of(work.payload));
   if (!argv) return Ending::hopeless("arguments: " + argv.error().message);
 
+  // The worker's own limit stands above what the task asks for.
+  Duration timeout = options_.timeout;
+  if (work.timeout.count() > 0)
+    timeout = timeout.count() > 0 ? std::min(timeout, work.timeout) : work.timeout;
   Program program{.argv = std::move(*argv),
                   .environment = {"PENSTOCK_TASK_ID=" + work.id, "PENSTOCK_TASK_NAME=" + work.name,
                                   "PENSTOCK_QUEUE=" + work.queue,
                                   "PENSTOCK_ATTEMPT=" + std::to_string(work.attempt)},
                   .input = work.payload,
                   .output_bytes_max = options_.output_bytes_max,
-                  .timeout = options_.timeout,
+                  .memory_bytes = options_.memory_bytes,
+                  .timeout = timeout,
                   .kill_after = options_.kill_after};
   // As OpenTelemetry hands contexts on between processes.
   if (!work.traceparent.empty()) program.environment.push_back("TRACEPARENT=" + work.traceparent);
@@ -37,11 +46,13 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
       if (end->code == 0) return Ending::done(result_json(end->output));
       return Ending::failed(with_tail("exit: " + std::to_string(end->code), end->error_tail));
     case ProgramEnd::Kind::signalled:
-      return Ending::failed(with_tail("signal: " + signal_name(end->code), end->error_tail),
-                            engine::Cause::killed);
+      return Ending::failed(
+          with_tail("signal: " + signal_name(end->code), end->error_tail),
+          // Not from us: as the system does when memory runs out.
+          end->code == SIGKILL ? engine::Cause::out_of_memory : engine::Cause::killed);
     case ProgramEnd::Kind::timed_out:
       return Ending::failed(
-          with_tail("timeout: after " + format_duration(options_.timeout), end->error_tail),
+          with_tail("timeout: after " + format_duration(timeout), end->error_tail),
           engine::Cause::timed_out);
     case ProgramEnd::Kind::too_long:
       return Ending::hopeless("output: more than " + format_bytes(options_.output_bytes_max) +

@@ -5,8 +5,8 @@
 // when there is none. Everything else fails, and the error says which of these it was:
 //
 //   exit: 3: <end of standard error>
-//   signal: SIGSEGV: <...>
-//   timeout: after 30s: <...>
+//   signal: SIGSEGV: <...>                 (cause killed; SIGKILL: out_of_memory)
+//   timeout: after 30s: <...>              (cause timed_out)
 //   output: more than 1MiB ...             (not tried again)
 //   arguments: the command wants {2}, ...  (not tried again)
 //   spawn: convert: No such file or directory
@@ -22,6 +22,7 @@ namespace penstock::cli {
 
 struct ExecOptions {
   Duration timeout{0};                            // of one attempt; 0 = none
+  std::uint64_t memory_bytes = 0;                 // of a program; 0 = no limit
   Duration kill_after = std::chrono::seconds(5);  // between SIGTERM and SIGKILL
   std::size_t output_bytes_max = 1 << 20;
 };

@@ -20,6 +20,7 @@ struct Work {
   std::string payload;        // of a task: {"args":[...],"kwargs":{...}}
   // W3C Trace Context, as the task was enqueued with; empty when it was not, or wrongly.
   std::string traceparent{}, tracestate{};
+  Duration timeout{0};  // of this attempt, as whoever enqueued it says; 0 = they do not
 };
 
 // What became of an attempt.

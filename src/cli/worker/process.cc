@@ -3,10 +3,11 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,8 @@
 #include <optional>
 #include <utility>
 
+#include "os/descriptor.h"
+
 extern char** environ;
 
 namespace penstock::cli {
@@ -25,26 +28,6 @@ namespace {
 std::unexpected<Error> system_error(std::string_view what, int number) {
   return fail(ErrorCode::io, std::string(what) + ": " + ::strerror(number));
 }
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() { close(); }
-  void close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
-  }
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
 
 struct Pipe {
   Descriptor reader, writer;
@@ -89,39 +72,75 @@ std::vector<char*> environment_with(const std::vector<std::string>& additions) {
   return result;
 }
 
-struct SpawnPlan {
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
+// What the program's process does before it becomes the program. Everything is made ready before,
+// for between fork and exec only few functions may be called in a process that had threads.
+struct Launch {
+  char* const* argv;
+  char* const* environment;
+  int input, output, error;
+  int told;  // an errno is written there when it cannot begin
+  pid_t parent;
+  std::uint64_t memory_bytes;
 
-  SpawnPlan(int input, int output, int error) {
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawn_file_actions_adddup2(&actions, input, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, output, 1);
-    ::posix_spawn_file_actions_adddup2(&actions, error, 2);
-    ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    ::posix_spawnattr_init(&attributes);
+  [[noreturn]] void run() const {
+    if (begin()) ::execvpe(argv[0], argv, environment);
+    const int why = errno;
+    (void)!::write(told, &why, sizeof why);
+    ::_exit(127);
+  }
+
+ private:
+  [[nodiscard]] bool begin() const {
+    ::setpgid(0, 0);
+    // It dies with us, however we die.
+    if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) return false;
+    if (::dup2(input, 0) < 0 || ::dup2(output, 1) < 0 || ::dup2(error, 2) < 0) return false;
+    const rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    if (memory_bytes > 0) {
+      rlimit memory{};
+      ::getrlimit(RLIMIT_AS, &memory);
+      memory.rlim_cur = std::min<rlim_t>(memory_bytes, memory.rlim_max);
+      memory.rlim_max = memory.rlim_cur;
+      if (::setrlimit(RLIMIT_AS, &memory) != 0) return false;
+    }
+    // What this process ignores, the program would ignore as well.
+    for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);
-    ::posix_spawnattr_setsigmask(&attributes, &none);
-    // What this process ignores, the program would ignore as well.
-    sigset_t reset;
-    ::sigemptyset(&reset);
-    for (const int signal :
-         {SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD, SIGUSR1, SIGUSR2}) {
-      ::sigaddset(&reset, signal);
-    }
-    ::posix_spawnattr_setsigdefault(&attributes, &reset);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    ::posix_spawnattr_setflags(
-        &attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
-  ~SpawnPlan() {
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    for (int fd = 3; fd < told; ++fd) ::close(fd);
+    return ::close_range(static_cast<unsigned>(told) + 1, ~0u, 0) == 0;
   }
 };
+
+// Forks and begins; the pid, or why not.
+Result<pid_t> start_program(Launch launch, const std::string& name) {
+  auto told = make_pipe();
+  if (!told) return fail(std::move(told.error()));
+  launch.told = told->writer.get();
+  launch.parent = ::getpid();
+  // No handler of ours may run in the copy.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const pid_t pid = ::fork();
+  if (pid == 0) launch.run();
+  const int failed = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (pid < 0) return system_error("fork", failed);
+  told->writer.close();
+  pollfd fd{told->reader.get(), POLLIN, 0};
+  while (::poll(&fd, 1, -1) < 0 && errno == EINTR) {
+  }
+  int why = 0;
+  if (::read(told->reader.get(), &why, sizeof why) != sizeof why) return pid;
+  while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  auto error = system_error(name, why).error();
+  if (why == ENOENT) error.code = ErrorCode::not_found;
+  return fail(std::move(error));
+}
 
 class Run {
  public:
@@ -165,15 +184,17 @@ Result<void> Run::start() {
   for (const auto& word : program_.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   auto environment = environment_with(program_.environment);
-  SpawnPlan plan(input->get(), output->writer.get(), error->writer.get());
-  const int failed = ::posix_spawnp(&pid_, argv[0], &plan.actions, &plan.attributes, argv.data(),
-                                    environment.data());
-  if (failed != 0) {
-    pid_ = -1;
-    auto why = system_error(program_.argv[0], failed).error();
-    if (failed == ENOENT) why.code = ErrorCode::not_found;
-    return fail(std::move(why));
-  }
+  auto started = start_program({.argv = argv.data(),
+                                .environment = environment.data(),
+                                .input = input->get(),
+                                .output = output->writer.get(),
+                                .error = error->writer.get(),
+                                .told = -1,
+                                .parent = 0,
+                                .memory_bytes = program_.memory_bytes},
+                               program_.argv[0]);
+  if (!started) return fail(std::move(started.error()));
+  pid_ = *started;
   // The child is not reaped before finish(), so its number cannot be somebody else's.
   pidfd_ = Descriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) return system_error("watch the program", errno);
@@ -287,11 +308,6 @@ Result<ProgramEnd> run_program(const Program& program, Clock& clock, const std::
   Run run(program, clock);
   if (auto started = run.start(); !started) return fail(std::move(started.error()));
   return run.wait(stop);
-}
-
-std::string signal_name(int number) {
-  const char* name = ::sigabbrev_np(number);
-  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
 }
 
 }  // namespace penstock::cli

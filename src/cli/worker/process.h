@@ -1,8 +1,11 @@
 // Runs one program to its end: no shell, no inherited files, nothing left behind.
 //
 // The program gets `input` as its standard input and a process group of its own. When it ends, or
-// is made to, every process that is still in that group is killed. Threads:  any number at once, in
-// a process that does not reap children it did not start. Pressure: standard output is kept up to
+// is made to, every process that is still in that group is killed. It leaves no core dump, and dies
+// with the thread that runs it.
+//
+// Threads:  any number at once, in a process that does not reap children it did not start.
+// Pressure: standard output is kept up to
 // `output_bytes_max`; a program that says more is ended. Of
 //           standard error the last `error_bytes_max` bytes are kept.
 #pragma once
@@ -25,6 +28,7 @@ struct Program {
   std::string_view input;
   std::size_t output_bytes_max = 1 << 20;
   std::size_t error_bytes_max = 2048;
+  std::uint64_t memory_bytes = 0;                 // of address space; 0 = no limit
   Duration timeout{0};                            // 0 = none
   Duration kill_after = std::chrono::seconds(5);  // between SIGTERM and SIGKILL
 };
@@ -46,8 +50,5 @@ struct ProgramEnd {
 // Error::not_found when there is no such program, Error::io when the machine refuses to run it.
 [[nodiscard]] Result<ProgramEnd> run_program(const Program& program, Clock& clock,
                                              const std::stop_token& stop);
-
-// "SIGSEGV"; "signal 99" for one without a name.
-[[nodiscard]] std::string signal_name(int number);
 
 }  // namespace penstock::cli

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/trace_context.h"
 #include "cli/interrupt.h"
+#include "task/timeout_headers.h"
 
 namespace penstock::cli {
 namespace {
@@ -29,6 +30,16 @@ void read_trace(const std::vector<client::Header>& headers, Work& work) {
     if (name == kTraceStateHeader && is_valid_tracestate(value)) work.tracestate = value;
   }
   if (work.traceparent.empty()) work.tracestate.clear();
+}
+
+// A program can be ended at any time, so both are the same to it.
+void read_timeouts(const std::vector<client::Header>& headers, Work& work) {
+  for (const auto& [name, value] : headers) {
+    if (name != kTimeoutHeader && name != kHardTimeoutHeader) continue;
+    const auto timeout = parse_duration(value).value_or(Duration(0));
+    if (timeout.count() <= 0) continue;
+    work.timeout = work.timeout.count() > 0 ? std::min(work.timeout, timeout) : timeout;
+  }
 }
 
 }  // namespace
@@ -158,6 +169,7 @@ void WorkerPool::run_one(Slot& slot, client::TakenTask task) {
             .attempt = attempt->task.attempts,
             .payload = std::move(attempt->task.payload)};
   read_trace(attempt->task.headers, work);
+  read_timeouts(attempt->task.headers, work);
   const Time started = clock_.now();
   const Ending ending = executor_.run(work, attempt->stop.get_token());
   if (ending.kind != Ending::Kind::stopped) learn_service((clock_.now() - started).count());
