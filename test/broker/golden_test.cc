@@ -1,30 +1,56 @@
 // Events and checkpoint version 2, as they were when they were new: a later program must understand
-// the log that this one wrote. The directory was written by
-// PENSTOCK_WRITE_GOLDEN=DIR test_broker --gtest_filter=BrokerGolden.*
+// the log that this one wrote. A directory was written by
+// PENSTOCK_WRITE_GOLDEN=DIR test_broker --gtest_filter=BrokerGolden.NAME
 #include <cstdlib>
 
 #include "engine/names.h"
 #include "os/file.h"
-#include "test/broker/fixture.h"
+#include "test/broker/workflow_fixture.h"
 
 namespace penstock::broker {
 namespace {
 
-const std::string kGolden = PENSTOCK_SOURCE_DIR "/test/golden/broker-v2";
+using engine::FailurePolicy;
+using engine::TaskState;
 
-class BrokerGolden : public BrokerTest {
+const std::string kGolden = PENSTOCK_SOURCE_DIR "/test/golden/";
+
+class BrokerGolden : public WorkflowTest {
  protected:
   BrokerGolden() {
-    options.journal.segment_bytes = 64 << 10;
     options.journal.spare_segments = 0;
     options.journal.parity = false;
-    begin_anew();
-    open();
+    begin_anew(64 << 10);
   }
-  void begin_anew() {
+  // When it is asked for: what was done so far goes to where the environment says.
+  static const char* to_be_written() { return std::getenv("PENSTOCK_WRITE_GOLDEN"); }
+  void write_golden() {
     broker.reset();
-    const auto names = directory.list();
-    for (const auto& name : names.value()) EXPECT_TRUE(directory.remove(name));
+    auto target = open_directory(to_be_written());
+    ASSERT_TRUE(target) << target.error().message;
+    for (const auto& [name, bytes] : directory.snapshot()) {
+      auto file = (*target)->create(name);
+      ASSERT_TRUE(file && (*file)->write_at(0, bytes));
+    }
+  }
+  // Goes on from a log that is kept.
+  void open_golden(const std::string& kept) {
+    begin_anew(64 << 10);
+    broker.reset();
+    const auto old = directory.list();
+    for (const auto& name : old.value()) ASSERT_TRUE(directory.remove(name));
+    auto golden = open_directory(kGolden + kept);
+    ASSERT_TRUE(golden) << golden.error().message;
+    const auto names = (*golden)->list();
+    for (const auto& name : names.value()) {
+      auto source = (*golden)->open(name);
+      ASSERT_TRUE(source);
+      Bytes bytes((*source)->size().value());
+      ASSERT_EQ((*source)->read_at(0, bytes).value(), bytes.size());
+      auto copy = directory.create(name);
+      ASSERT_TRUE(copy && (*copy)->write_at(0, bytes));
+    }
+    open();
   }
   void bind(std::string_view source, std::string_view destination, std::string_view key) {
     engine::BindingSpec binding;
@@ -95,37 +121,100 @@ class BrokerGolden : public BrokerTest {
     again.key = key;
     EXPECT_EQ(send(name + ".work", {again}).duplicates, 1u);
   }
+  // ---- what came to version 2 later
+
+  static constexpr auto kAdministrator = engine::bit(engine::Role::administrator);
+
+  void put_schedule(std::string_view name, std::string_view queue, bool paused) {
+    engine::ScheduleSpec spec;
+    spec.name = name;
+    spec.when = "@every 1m";
+    spec.queue = queue;
+    spec.body = as_bytes("tick");
+    spec.overlap = engine::Overlap::queue;
+    spec.paused = paused;
+    broker->put_schedule(session, ++tag, spec);
+    wait(tag);
+  }
+  // Of each what it can come to; the clock moves on by a minute.
+  void write_later_half(std::string_view mark) {
+    const std::string name(mark);
+    broker->put_user(session, ++tag, {name, "hash", kAdministrator});
+    broker->grant(session, ++tag, {name, "/", "^a", "b", "c$"});
+    broker->grant_topic(session, ++tag, {name, "/", "amq.topic", "^w", "^r"});
+    const auto tree = chain({step("first"), step("second")});
+    submit(tree, FailurePolicy::stop, name + ".runs");
+    done(take(name + ".runs").messages.at(0), "1");
+    submit(tree, FailurePolicy::stop, name + ".failed");
+    failed(take(name + ".failed").messages.at(0), "oops");
+    cancel(submit(tree, FailurePolicy::stop, name + ".cancelled").ids.at(0));
+    put_schedule(name + ".tick", name + ".fired", false);
+    put_schedule(name + ".paused", name + ".fired", true);
+    advance(1min);
+  }
+  // `first`: of the half's workflows; `waits`: its schedule was due again while its first run
+  // lasts.
+  void expect_later_half(std::string_view mark, std::size_t first, bool waits) {
+    const std::string name(mark);
+    const auto access = broker->access(session);
+    ASSERT_TRUE(access);
+    const auto* user = (*access)->find(name);
+    ASSERT_NE(user, nullptr);
+    EXPECT_EQ(user->password, "hash");
+    EXPECT_EQ(user->roles, kAdministrator);
+    const auto* permission = user->permission("/");
+    ASSERT_NE(permission, nullptr);
+    EXPECT_EQ(permission->configure.text(), "^a");
+    EXPECT_EQ(permission->read.text(), "c$");
+    EXPECT_EQ(user->topic_permissions.size(), 1u);
+
+    broker->workflows(session, ++tag, MessageId{}, 100);
+    const auto ids = wait(tag).ids;
+    ASSERT_EQ(ids.size(), 6u);
+    EXPECT_EQ(state(ids[first]), TaskState::running);
+    const auto second = take(name + ".runs").messages.at(0);
+    EXPECT_EQ(arguments(second), "[1,\"second\"]");
+    done(second, "2");
+    EXPECT_EQ(task(ids[first]).result, "2");
+    EXPECT_EQ(task(ids[first + 1]).error.message, "oops");
+    EXPECT_EQ(resume(ids[first + 1]).kind, "done");
+    EXPECT_EQ(arguments(take(name + ".failed").messages.at(0)), "[\"first\"]");
+    EXPECT_EQ(state(ids[first + 2]), TaskState::cancelled);
+
+    const auto tick = broker->schedule(session, name + ".tick");
+    ASSERT_TRUE(tick);
+    EXPECT_EQ((*tick)->fired, 1u);
+    EXPECT_EQ((*tick)->waiting != Time{}, waits);
+    EXPECT_EQ(statistics(name + ".fired").ready, 1u);
+    EXPECT_TRUE((*broker->schedule(session, name + ".paused"))->paused);
+  }
 };
 
 TEST_F(BrokerGolden, ALogOfCheckpointVersionTwoIsUnderstood) {
-  if (const char* path = std::getenv("PENSTOCK_WRITE_GOLDEN")) {
+  if (to_be_written() != nullptr) {
     write_half("covered");
     restart();  // its checkpoint has the first half, the records behind it have the second
     write_half("behind");
-    broker.reset();
-    auto target = open_directory(path);
-    ASSERT_TRUE(target) << target.error().message;
-    for (const auto& [name, bytes] : directory.snapshot()) {
-      auto file = (*target)->create(name);
-      ASSERT_TRUE(file && (*file)->write_at(0, bytes));
-    }
+    write_golden();
   }
-  auto golden = open_directory(kGolden);
-  ASSERT_TRUE(golden) << golden.error().message;
-  begin_anew();
-  const auto names = (*golden)->list();
-  ASSERT_TRUE(names);
-  for (const auto& name : *names) {
-    auto source = (*golden)->open(name);
-    ASSERT_TRUE(source);
-    Bytes bytes((*source)->size().value());
-    ASSERT_EQ((*source)->read_at(0, bytes).value(), bytes.size());
-    auto copy = directory.create(name);
-    ASSERT_TRUE(copy && (*copy)->write_at(0, bytes));
-  }
-  open();
+  open_golden("broker-v2");
   expect_half("covered");
   expect_half("behind");
+  broker->check();
+}
+
+TEST_F(BrokerGolden, ALogWithUsersWorkflowsAndSchedulesIsUnderstood) {
+  if (to_be_written() != nullptr) {
+    write_later_half("covered");
+    restart();
+    write_later_half("behind");
+    write_golden();
+  } else {
+    clock.advance(2min);  // as it was then
+  }
+  open_golden("broker-v2-work");
+  expect_later_half("covered", 0, true);
+  expect_later_half("behind", 3, false);
   broker->check();
 }
 
