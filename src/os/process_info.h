@@ -1,0 +1,14 @@
+// What this process is to others: on which machine, under which number, how large.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace penstock {
+
+[[nodiscard]] std::string host_name();
+[[nodiscard]] std::uint32_t process_number();
+// Its memory that is resident now; 0 where the kernel does not tell.
+[[nodiscard]] std::uint64_t resident_bytes();
+
+}  // namespace penstock
