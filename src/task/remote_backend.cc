@@ -1,186 +1,21 @@
-// The queue behind a connection: the native protocol, spoken by client::Client.
-//
-// Times that come from the server are its own clock's; only differences to ours matter, and nothing
-// here depends on them being small (see Attempt).
+// What a connected App asks of its server.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
-#include <stop_token>
 
-#include "base/headers.h"
 #include "base/text.h"
-#include "broker/broker.h"
-#include "client/api.h"
 #include "os/real_clock.h"
-#include "task/backend.h"
+#include "task/remote.h"
 #include "task/schedule.h"
 #include "task/workflow.h"
-#include "wire/resp/packed.h"
 
 namespace penstock::detail {
 namespace {
 
-using broker::Broker;
-
-template <class T>
-std::unexpected<Error> failed(const client::Answer<T>& answer) {
-  return fail(answer.error().error);
-}
-
 broker::Refused to_refused(const client::Refusal& refusal) {
   return {refusal.queue, refusal.reason, refusal.message, refusal.retry_after};
 }
-
-Result<Deliveries> unpack(std::string_view rows) {
-  Deliveries taken;
-  auto storage = std::make_unique_for_overwrite<std::byte[]>(rows.size());
-  std::ranges::copy(as_bytes(rows), storage.get());
-  wire::resp::MessageReader reader(ByteView(storage.get(), rows.size()));
-  while (const auto row = reader.next()) {
-    taken.messages.push_back({.id = row->lease.id,
-                              .lease = {row->lease.id, row->lease.delivery, row->lease.seal},
-                              .queue = row->queue,
-                              .attempts = row->attempts,
-                              .priority = row->priority,
-                              .task = find_header(row->headers, kTaskHeader).has_value(),
-                              .enqueued_at = row->enqueued_at,
-                              .deadline = row->deadline,
-                              .expires_at = row->expires_at,
-                              .group = row->group,
-                              .headers = row->headers,
-                              .body = row->body});
-  }
-  if (reader.damaged())
-    return fail(ErrorCode::unsupported, "the server's packed messages have another shape",
-                "client and server are of different versions");
-  taken.storage.push_back(std::move(storage));
-  return taken;
-}
-
-// A client of its own, so that its leases end with it.
-class RemoteConsumer final : public Consumer {
- public:
-  explicit RemoteConsumer(std::unique_ptr<client::Client> client) : client_(std::move(client)) {}
-
-  Result<Deliveries> take(std::span<const std::string> queues, std::uint32_t max, Duration wait,
-                          Duration lease) override {
-    if (stopping_.stop_requested()) return Deliveries{};
-    const auto request = client::receive_packed(queues, {.max = max, .wait = wait, .lease = lease});
-    const auto answer = wait > Duration(0) ? client_->call_waiting(request, stopping_.get_token())
-                                           : client_->call(request);
-    if (!answer) return failed(answer);
-    return unpack(*answer);
-  }
-  void stop() override { stopping_.request_stop(); }
-
-  Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
-  Result<void> extend(std::span<Extension> extensions) override;
-
- private:
-  Result<std::uint64_t> settle_acks(std::span<const Settlement> settlements);
-  Result<std::uint64_t> settle_other(const Settlement& settlement);
-
-  std::unique_ptr<client::Client> client_;
-  std::stop_source stopping_;
-};
-
-// Runs of acks go together; the rest is rare and goes one by one.
-Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlements) {
-  std::uint64_t lost = 0;
-  while (!settlements.empty()) {
-    const auto other = std::ranges::find_if(settlements, [](const Settlement& s) {
-      return s.outcome != engine::Outcome::ack || s.replacement != nullptr;
-    });
-    const auto acks = static_cast<std::size_t>(other - settlements.begin());
-    const auto answer =
-        acks > 0 ? settle_acks(settlements.first(acks)) : settle_other(settlements.front());
-    if (!answer) return answer;
-    lost += *answer;
-    settlements = settlements.subspan(std::max<std::size_t>(acks, 1));
-  }
-  return lost;
-}
-
-// In commands of some size: the server's limit is for the largest result.
-Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<const Settlement> settlements) {
-  constexpr std::size_t kCommandBytes = 1u << 20;
-  std::uint64_t settled = 0;
-  std::size_t next = 0;
-  Bytes rows;
-  while (next < settlements.size()) {
-    rows.clear();
-    wire::resp::EndPacker packer(rows);
-    const auto fits = [&](std::size_t more) { return rows.size() + more < kCommandBytes; };
-    for (const auto first = next; next < settlements.size(); ++next) {
-      const auto& [id, delivery, seal] = settlements[next].lease;
-      const auto result = settlements[next].result;
-      if (next > first && !fits(result.size())) break;
-      packer.add({.lease = {id, delivery, seal}, .result = result});
-    }
-    const auto answer = client_->call(client::done_packed(as_text(rows)));
-    if (!answer) return failed(answer);
-    settled += *answer;
-  }
-  return settlements.size() - std::min<std::uint64_t>(settled, settlements.size());
-}
-
-Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement) {
-  const std::string lease = Broker::to_text(settlement.lease);
-  const auto request = [&] {
-    if (settlement.replacement != nullptr)
-      return client::replace_task(lease,
-                                  to_json(*settlement.replacement, make_real_clock()->now()));
-    switch (settlement.outcome) {
-      case engine::Outcome::nack:
-        return client::nack(lease, settlement.delay, settlement.error,
-                            engine::name_of(settlement.cause));
-      case engine::Outcome::requeue:
-        return client::nack(lease, Duration(0), settlement.error,
-                            engine::name_of(settlement.cause));
-      case engine::Outcome::reject:
-        return client::reject(lease, settlement.error, engine::name_of(settlement.cause));
-      case engine::Outcome::give_back:
-        return client::give_back(lease);
-      case engine::Outcome::decline:
-        return client::decline_task(lease, settlement.error);
-      case engine::Outcome::ack:
-        break;
-    }
-    return client::ack(lease);
-  }();
-  const auto answer = client_->call(request);
-  if (answer) return 0;
-  if (answer.error().error.code == ErrorCode::conflict) return 1;
-  return failed(answer);
-}
-
-Result<void> RemoteConsumer::extend(std::span<Extension> extensions) {
-  for (auto& extension : extensions) {
-    const std::string lease = Broker::to_text(extension.lease);
-    const auto note = [&](const auto& answer) -> Result<void> {
-      if (answer) return {};
-      if (answer.error().error.code != ErrorCode::conflict) return failed(answer);
-      extension.lost = true;
-      return {};
-    };
-    if (extension.progress != nullptr) {
-      const auto& progress = *extension.progress;
-      const auto answer =
-          client_->call(client::progress(lease, progress.value, progress.total, progress.text));
-      if (auto noted = note(answer); !noted) return noted;
-      if (answer) extension.cancelled = !*answer;
-    } else {
-      const auto answer = client_->call(client::extend(lease, extension.duration));
-      if (auto noted = note(answer); !noted) return noted;
-      if (!answer) continue;
-      extension.cancelled = answer->cancelled;
-      extension.deadline = answer->deadline;
-    }
-  }
-  return {};
-}
-
 engine::TaskState to_state(std::string_view text) {
   using enum engine::TaskState;
   constexpr std::array kStates{unknown, scheduled, queued,    running, retrying,
@@ -255,67 +90,6 @@ engine::QueueStatistics to_statistics(const client::QueueStatistics& from) {
   return made;
 }
 
-class Remote final : public Backend {
- public:
-  Remote(client::Options options, std::unique_ptr<client::Client> client)
-      : options_(std::move(options)), client_(std::move(client)), clock_(make_real_clock()) {}
-
-  Result<PublishAnswer> publish(const Publishing& publishing,
-                                std::span<const std::string_view> bodies) override;
-  Result<std::unique_ptr<Consumer>> open_consumer() override;
-  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
-  Result<void> resume_workflow(MessageId id) override;
-  Result<OwnedStatus> task(MessageId id, Duration wait) override;
-  Result<bool> cancel(MessageId id) override {
-    const auto answer = ask(client::cancel_task(id));
-    if (!answer) return fail(answer.error());
-    return *answer > 0;
-  }
-  Result<bool> put_schedule(const Scheduling& scheduling) override;
-  Result<void> remove_schedule(std::string_view name) override {
-    return done(ask(client::remove_schedule(name)));
-  }
-  Result<void> pause_schedule(std::string_view name, bool paused) override {
-    return done(ask(paused ? client::pause_schedule(name) : client::resume_schedule(name)));
-  }
-  Result<PublishAnswer> trigger_schedule(std::string_view name) override;
-  Result<std::vector<ScheduleStatus>> schedules() override;
-  Result<void> declare(std::string_view queue, const Options& options) override;
-  Result<std::uint64_t> remove(std::string_view queue) override {
-    return ask(client::remove_queue(queue));
-  }
-  Result<std::uint64_t> purge(std::string_view queue) override { return ask(client::purge(queue)); }
-  Result<std::uint64_t> redrive(std::string_view queue, std::uint32_t max) override {
-    return ask(client::redrive(queue, max));
-  }
-  Result<engine::QueueStatistics> queue(std::string_view name) override;
-  Result<std::vector<engine::QueueStatistics>> queues() override;
-  Time now() override { return clock_->now(); }
-  void close() override { closing_.request_stop(); }
-
- private:
-  [[nodiscard]] static Result<void> done(const Result<bool>& answer) {
-    return answer ? Result<void>() : fail(answer.error());
-  }
-  template <class T>
-  Result<T> ask(const client::Request<T>& request) {
-    if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
-    auto answer = client_->call(request);
-    if (!answer) return failed(answer);
-    return std::move(*answer);
-  }
-  template <class T>
-  client::Answer<T> call(const client::Request<T>& request) {
-    return request.wait > Duration(0) ? client_->call_waiting(request, closing_.get_token())
-                                      : client_->call(request);
-  }
-
-  const client::Options options_;
-  std::unique_ptr<client::Client> client_;
-  std::unique_ptr<Clock> clock_;
-  std::stop_source closing_;
-};
-
 void add_limit(const engine::KeyLimit& limit, client::SendOptions& options) {
   using engine::KeyRule;
   using engine::OnConflict;
@@ -366,6 +140,8 @@ client::TaskOptions to_options(const Publishing& publishing) {
   return options;
 }
 
+}  // namespace
+
 Result<PublishAnswer> Remote::publish(const Publishing& publishing,
                                       std::span<const std::string_view> bodies) {
   if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
@@ -414,7 +190,7 @@ Result<std::unique_ptr<Consumer>> Remote::open_consumer() {
   if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
   auto client = client::Client::connect(options_);
   if (!client) return fail(std::move(client.error()));
-  return std::make_unique<RemoteConsumer>(std::move(*client));
+  return make_remote_consumer(std::move(*client));
 }
 
 Result<OwnedStatus> Remote::task(MessageId id, Duration wait) {
@@ -486,8 +262,6 @@ Result<std::vector<engine::QueueStatistics>> Remote::queues() {
   return all;
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Backend>> connect_remote(const RemoteSettings& settings) {
   client::Options options;
   options.url = settings.url;
@@ -496,7 +270,7 @@ Result<std::unique_ptr<Backend>> connect_remote(const RemoteSettings& settings) 
   options.call_timeout = settings.timeout;
   auto client = client::Client::connect(options);
   if (!client) return fail(std::move(client.error()));
-  return std::make_unique<Remote>(std::move(options), std::move(*client));
+  return std::make_unique<Remote>(std::move(options), std::move(*client), make_real_clock());
 }
 
 }  // namespace penstock::detail

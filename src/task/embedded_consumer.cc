@@ -1,0 +1,220 @@
+// Taking from a queue in this process, and settling what was taken.
+#include "task/embedded.h"
+
+namespace penstock::detail {
+namespace {
+
+// The broker's views, kept beyond the reply: one allocation for all.
+Deliveries keep(std::span<const broker::Delivery> messages) {
+  Deliveries kept;
+  if (messages.empty()) return kept;
+  kept.messages.assign(messages.begin(), messages.end());
+  std::size_t bytes = 0;
+  for (const auto& m : messages)
+    bytes += m.queue.size() + m.group.size() + m.headers.size() + m.body.size();
+  kept.storage.push_back(std::make_unique_for_overwrite<std::byte[]>(bytes));
+  std::byte* at = kept.storage.back().get();
+  const auto move_in = [&](ByteView view) {
+    const ByteView inside(at, view.size());
+    at = std::ranges::copy(view, at).out;
+    return inside;
+  };
+  for (auto& m : kept.messages) {
+    m.queue = as_text(move_in(as_bytes(m.queue)));
+    m.group = as_text(move_in(as_bytes(m.group)));
+    m.headers = move_in(m.headers);
+    m.body = move_in(m.body);
+  }
+  return kept;
+}
+
+class EmbeddedConsumer final : public Consumer {
+ public:
+  EmbeddedConsumer(Embedded& backend, SessionId session) : backend_(backend), session_(session) {}
+  ~EmbeddedConsumer() override;
+  Result<Deliveries> take(std::span<const std::string> queues, std::uint32_t max, Duration wait,
+                          Duration lease) override;
+  void stop() override;
+  Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
+  Result<void> extend(std::span<Extension> extensions) override;
+
+ private:
+  class Take;
+  class SettleAll;
+  class ExtendAll;
+
+  Embedded& backend_;
+  const SessionId session_;
+  // Broker's thread:
+  bool stopped_ = false;
+  std::vector<broker::Tag> waiting_takes_;
+};
+
+EmbeddedConsumer::~EmbeddedConsumer() {
+  backend_.on_broker([this](Broker& broker) { broker.close_session(session_); });
+}
+
+class EmbeddedConsumer::Take final : public Operation {
+ public:
+  Take(EmbeddedConsumer& consumer, engine::Take take)
+      : consumer_(consumer), take_(std::move(take)) {}
+  std::uint32_t start(Broker& broker) override {
+    if (consumer_.stopped_) return 0;
+    broker.take(consumer_.session_, tag(), take_);
+    consumer_.waiting_takes_.push_back(tag());
+    return 1;
+  }
+  void on_reply(std::uint32_t, const Reply& reply) override {
+    std::erase(consumer_.waiting_takes_, tag());
+    if (const auto* delivered = std::get_if<broker::Delivered>(&reply))
+      result = keep(delivered->messages);
+    else if (const auto* error = std::get_if<Error>(&reply))
+      result = fail(*error);
+    else
+      result = unexpected_reply();
+  }
+
+  Result<Deliveries> result = Deliveries{};
+
+ private:
+  EmbeddedConsumer& consumer_;
+  engine::Take take_;
+};
+
+Result<Deliveries> EmbeddedConsumer::take(std::span<const std::string> queues, std::uint32_t max,
+                                          Duration wait, Duration lease) {
+  engine::Take take;
+  take.queues.assign(queues.begin(), queues.end());
+  take.max = max;
+  take.lease = lease;
+  if (wait > Duration(0) && backend_.waits()) take.wait_until = after(backend_.now(), wait);
+  Take operation(*this, std::move(take));
+  if (!backend_.operations().run(operation)) return closed();
+  return std::move(operation.result);
+}
+
+// Leases that end alike are settled by one command.
+class EmbeddedConsumer::SettleAll final : public Operation {
+ public:
+  SettleAll(SessionId session, std::span<const Settlement> settlements) : session_(session) {
+    leases_.reserve(settlements.size());
+    const Settlement* before = nullptr;
+    for (const auto& settlement : settlements) {
+      leases_.push_back(settlement.lease);
+      if (before != nullptr && alike(*before, settlement))
+        ++runs_.back().count;
+      else
+        runs_.push_back({&settlement, 1});
+      before = &settlement;
+    }
+  }
+  std::uint32_t start(Broker& broker) override {
+    std::size_t at = 0;
+    for (const auto& run : runs_) {
+      engine::Settle settle;
+      settle.leases = std::span(leases_).subspan(at, run.count);
+      settle.outcome = run.first->outcome;
+      settle.delay = run.first->delay;
+      settle.error = run.first->error;
+      settle.cause = run.first->cause;
+      settle.result = as_bytes(run.first->result);
+      settle.replacement = run.first->replacement;
+      broker.settle(session_, tag(), settle);
+      at += run.count;
+    }
+    return static_cast<std::uint32_t>(runs_.size());
+  }
+  void on_reply(std::uint32_t, const Reply& reply) override {
+    if (const auto* settled = std::get_if<broker::Settled>(&reply)) {
+      if (result) *result += settled->lost;
+    } else if (const auto* error = std::get_if<Error>(&reply)) {
+      result = fail(*error);
+    } else if (const auto* refused = std::get_if<broker::Refused>(&reply)) {
+      result = fail(ErrorCode::busy, refused->message);
+    } else {
+      result = unexpected_reply();
+    }
+  }
+
+  Result<std::uint64_t> result = 0;
+
+ private:
+  struct Run {
+    const Settlement* first = nullptr;
+    std::size_t count = 0;
+  };
+  static bool alike(const Settlement& a, const Settlement& b) {
+    return a.outcome == b.outcome && a.delay == b.delay && a.error == b.error &&
+           a.cause == b.cause && a.result == b.result && a.replacement == nullptr &&
+           b.replacement == nullptr;
+  }
+
+  const SessionId session_;
+  std::vector<engine::LeaseToken> leases_;
+  std::vector<Run> runs_;
+};
+
+Result<std::uint64_t> EmbeddedConsumer::settle(std::span<const Settlement> settlements) {
+  SettleAll operation(session_, settlements);
+  if (!backend_.operations().run(operation)) return closed();
+  return operation.result;
+}
+
+class EmbeddedConsumer::ExtendAll final : public Operation {
+ public:
+  ExtendAll(SessionId session, std::span<Extension> extensions)
+      : session_(session), extensions_(extensions) {
+    prepare_parts(static_cast<std::uint32_t>(extensions.size()));
+  }
+  std::uint32_t start(Broker& broker) override {
+    std::uint32_t index = 0;
+    for (const auto& extension : extensions_) {
+      if (extension.progress != nullptr)
+        broker.progress(session_, tag(index), extension.lease, *extension.progress);
+      else
+        broker.extend(session_, tag(index), std::span(&extension.lease, 1), extension.duration);
+      ++index;
+    }
+    return index;
+  }
+  void on_reply(std::uint32_t index, const Reply& reply) override {
+    Extension& extension = extensions_[index];
+    if (const auto* settled = std::get_if<broker::Settled>(&reply)) {
+      extension.lost = settled->lost > 0;
+      extension.cancelled = settled->cancelled;
+      extension.deadline = settled->deadline;
+    } else if (const auto* error = std::get_if<Error>(&reply)) {
+      result = fail(*error);
+    } else {
+      result = unexpected_reply();
+    }
+  }
+
+  Result<void> result{};
+
+ private:
+  const SessionId session_;
+  std::span<Extension> extensions_;
+};
+
+Result<void> EmbeddedConsumer::extend(std::span<Extension> extensions) {
+  if (extensions.empty()) return {};
+  ExtendAll operation(session_, extensions);
+  if (!backend_.operations().run(operation)) return closed();
+  return operation.result;
+}
+
+void EmbeddedConsumer::stop() {
+  backend_.on_broker([this](Broker& broker) {
+    stopped_ = true;
+    for (const auto tag : waiting_takes_) broker.cancel_take(session_, tag);
+  });
+}
+
+}  // namespace
+
+std::unique_ptr<Consumer> make_embedded_consumer(Embedded& backend, SessionId session) {
+  return std::make_unique<EmbeddedConsumer>(backend, session);
+}
+
+}  // namespace penstock::detail

@@ -1,0 +1,170 @@
+// Taking from a queue behind a connection, and settling what was taken.
+#include <algorithm>
+
+#include "base/headers.h"
+#include "broker/broker.h"
+#include "os/real_clock.h"
+#include "task/remote.h"
+#include "task/workflow.h"
+#include "wire/resp/packed.h"
+
+namespace penstock::detail {
+namespace {
+
+using broker::Broker;
+
+Result<Deliveries> unpack(std::string_view rows) {
+  Deliveries taken;
+  auto storage = std::make_unique_for_overwrite<std::byte[]>(rows.size());
+  std::ranges::copy(as_bytes(rows), storage.get());
+  wire::resp::MessageReader reader(ByteView(storage.get(), rows.size()));
+  while (const auto row = reader.next()) {
+    taken.messages.push_back({.id = row->lease.id,
+                              .lease = {row->lease.id, row->lease.delivery, row->lease.seal},
+                              .queue = row->queue,
+                              .attempts = row->attempts,
+                              .priority = row->priority,
+                              .task = find_header(row->headers, kTaskHeader).has_value(),
+                              .enqueued_at = row->enqueued_at,
+                              .deadline = row->deadline,
+                              .expires_at = row->expires_at,
+                              .group = row->group,
+                              .headers = row->headers,
+                              .body = row->body});
+  }
+  if (reader.damaged())
+    return fail(ErrorCode::unsupported, "the server's packed messages have another shape",
+                "client and server are of different versions");
+  taken.storage.push_back(std::move(storage));
+  return taken;
+}
+
+class RemoteConsumer final : public Consumer {
+ public:
+  explicit RemoteConsumer(std::unique_ptr<client::Client> client) : client_(std::move(client)) {}
+
+  Result<Deliveries> take(std::span<const std::string> queues, std::uint32_t max, Duration wait,
+                          Duration lease) override {
+    if (stopping_.stop_requested()) return Deliveries{};
+    const auto request = client::receive_packed(queues, {.max = max, .wait = wait, .lease = lease});
+    const auto answer = wait > Duration(0) ? client_->call_waiting(request, stopping_.get_token())
+                                           : client_->call(request);
+    if (!answer) return failed(answer);
+    return unpack(*answer);
+  }
+  void stop() override { stopping_.request_stop(); }
+
+  Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
+  Result<void> extend(std::span<Extension> extensions) override;
+
+ private:
+  Result<std::uint64_t> settle_acks(std::span<const Settlement> settlements);
+  Result<std::uint64_t> settle_other(const Settlement& settlement);
+
+  std::unique_ptr<client::Client> client_;
+  std::stop_source stopping_;
+};
+
+// Runs of acks go together; the rest is rare and goes one by one.
+Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlements) {
+  std::uint64_t lost = 0;
+  while (!settlements.empty()) {
+    const auto other = std::ranges::find_if(settlements, [](const Settlement& s) {
+      return s.outcome != engine::Outcome::ack || s.replacement != nullptr;
+    });
+    const auto acks = static_cast<std::size_t>(other - settlements.begin());
+    const auto answer =
+        acks > 0 ? settle_acks(settlements.first(acks)) : settle_other(settlements.front());
+    if (!answer) return answer;
+    lost += *answer;
+    settlements = settlements.subspan(std::max<std::size_t>(acks, 1));
+  }
+  return lost;
+}
+
+// In commands of some size: the server's limit is for the largest result.
+Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<const Settlement> settlements) {
+  constexpr std::size_t kCommandBytes = 1u << 20;
+  std::uint64_t settled = 0;
+  std::size_t next = 0;
+  Bytes rows;
+  while (next < settlements.size()) {
+    rows.clear();
+    wire::resp::EndPacker packer(rows);
+    const auto fits = [&](std::size_t more) { return rows.size() + more < kCommandBytes; };
+    for (const auto first = next; next < settlements.size(); ++next) {
+      const auto& [id, delivery, seal] = settlements[next].lease;
+      const auto result = settlements[next].result;
+      if (next > first && !fits(result.size())) break;
+      packer.add({.lease = {id, delivery, seal}, .result = result});
+    }
+    const auto answer = client_->call(client::done_packed(as_text(rows)));
+    if (!answer) return failed(answer);
+    settled += *answer;
+  }
+  return settlements.size() - std::min<std::uint64_t>(settled, settlements.size());
+}
+
+Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement) {
+  const std::string lease = Broker::to_text(settlement.lease);
+  const auto request = [&] {
+    if (settlement.replacement != nullptr)
+      return client::replace_task(lease,
+                                  to_json(*settlement.replacement, make_real_clock()->now()));
+    switch (settlement.outcome) {
+      case engine::Outcome::nack:
+        return client::nack(lease, settlement.delay, settlement.error,
+                            engine::name_of(settlement.cause));
+      case engine::Outcome::requeue:
+        return client::nack(lease, Duration(0), settlement.error,
+                            engine::name_of(settlement.cause));
+      case engine::Outcome::reject:
+        return client::reject(lease, settlement.error, engine::name_of(settlement.cause));
+      case engine::Outcome::give_back:
+        return client::give_back(lease);
+      case engine::Outcome::decline:
+        return client::decline_task(lease, settlement.error);
+      case engine::Outcome::ack:
+        break;
+    }
+    return client::ack(lease);
+  }();
+  const auto answer = client_->call(request);
+  if (answer) return 0;
+  if (answer.error().error.code == ErrorCode::conflict) return 1;
+  return failed(answer);
+}
+
+Result<void> RemoteConsumer::extend(std::span<Extension> extensions) {
+  for (auto& extension : extensions) {
+    const std::string lease = Broker::to_text(extension.lease);
+    const auto note = [&](const auto& answer) -> Result<void> {
+      if (answer) return {};
+      if (answer.error().error.code != ErrorCode::conflict) return failed(answer);
+      extension.lost = true;
+      return {};
+    };
+    if (extension.progress != nullptr) {
+      const auto& progress = *extension.progress;
+      const auto answer =
+          client_->call(client::progress(lease, progress.value, progress.total, progress.text));
+      if (auto noted = note(answer); !noted) return noted;
+      if (answer) extension.cancelled = !*answer;
+    } else {
+      const auto answer = client_->call(client::extend(lease, extension.duration));
+      if (auto noted = note(answer); !noted) return noted;
+      if (!answer) continue;
+      extension.cancelled = answer->cancelled;
+      extension.deadline = answer->deadline;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::unique_ptr<Consumer> make_remote_consumer(std::unique_ptr<client::Client> client) {
+  return std::make_unique<RemoteConsumer>(std::move(client));
+}
+
+}  // namespace penstock::detail
