@@ -25,6 +25,8 @@ constexpr Command kCommands[] = {
      "penstock worker --queue thumbs --exec 'convert {0} -resize {1} out.png' --threads 1..8\n"
      "penstock worker --queue sms --http http://127.0.0.1:8080/sms",
      set_up_worker},
+    {"workers", "See who works; quiet, resume, stop and resize workers",
+     "penstock workers --tasks\npenstock workers quiet --name 'thumbs-*'", set_up_workers},
     {"queue", "List, show and change queues", "penstock queue set mail max_wait=2s", set_up_queue},
     {"task", "Look at a task, or cancel it", "penstock task show 17 --wait 10s", set_up_task},
     {"schedule", "Make, list, pause and trigger schedules",

@@ -11,86 +11,15 @@ import contextlib
 import http.server
 import json
 import os
-import pathlib
 import re
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import unittest
 
-PENSTOCK = ""
-TIMEOUT = 60
-
-
-class Server:
-    """A server in a folder of its own; start() again after kill() keeps data and port."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.address = "127.0.0.1:0"
-        self.start()
-
-    def start(self):
-        reader, writer = os.pipe()
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [PENSTOCK, "serve", "--data", str(self.folder / "data"), "--listen", self.address,
-                 "--ready-fd", str(writer)], pass_fds=[writer], stderr=log)
-        os.close(writer)
-        with os.fdopen(reader) as ready:
-            self.address = ready.readline().strip()
-        if not self.address:
-            raise RuntimeError((self.folder / "server.log").read_text())
-        self.url = "penstock://" + self.address
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(TIMEOUT)
-
-    def stop(self):
-        self.process.terminate()
-        return self.process.wait(TIMEOUT)
-
-
-class ProgramTest(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.temporary = tempfile.TemporaryDirectory(prefix="penstock-cli-")
-        cls.folder = pathlib.Path(cls.temporary.name)
-        cls.server = Server(cls.folder)
-
-    @classmethod
-    def tearDownClass(cls):
-        code = cls.server.stop()
-        cls.temporary.cleanup()
-        assert code == 0, f"the server ended with {code}"
-
-    def penstock(self, *arguments, code=0, input=None, url=None, raw=False):
-        """Runs the program; its standard output as text, or (output, errors) when code is not 0."""
-        environment = dict(os.environ, PENSTOCK_URL=url or self.server.url)
-        done = subprocess.run([PENSTOCK, *map(str, arguments)], input=input, env=environment,
-                              capture_output=True, timeout=TIMEOUT)
-        output = done.stdout if raw else done.stdout.decode()
-        errors = done.stderr.decode()
-        self.assertEqual(done.returncode, code, f"{arguments}: {done.stdout!r} {errors}")
-        return output if code == 0 else (output, errors)
-
-    def json(self, *arguments, **others):
-        return json.loads(self.penstock(*arguments, "--json", **others))
-
-    def worker(self, *arguments):
-        """A worker that is ready; ended with the test."""
-        process = subprocess.Popen([PENSTOCK, "worker", "--connect", self.server.url,
-                                    *map(str, arguments)], stderr=subprocess.PIPE, text=True)
-        self.addCleanup(process.stderr.close)
-        self.addCleanup(process.wait, TIMEOUT)
-        self.addCleanup(process.kill)
-        line = process.stderr.readline()
-        self.assertIn("working on", line)
-        return process
+from program_fixture import PENSTOCK, TIMEOUT, ProgramTest
 
 
 class Messages(ProgramTest):
@@ -609,5 +538,4 @@ class Demo(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    PENSTOCK = os.path.abspath(sys.argv.pop(1))
     unittest.main(verbosity=2)

@@ -10,6 +10,7 @@ Action set_up_send(CLI::App& app);
 Action set_up_receive(CLI::App& app);
 Action set_up_run(CLI::App& app);
 Action set_up_worker(CLI::App& app);
+Action set_up_workers(CLI::App& app);
 Action set_up_queue(CLI::App& app);
 Action set_up_task(CLI::App& app);
 Action set_up_schedule(CLI::App& app);
