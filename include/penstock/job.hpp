@@ -54,6 +54,10 @@ struct JobStatus {
   double progress = 0, progress_total = 0;
   std::string progress_text;
   bool cancel_requested = false;
+  // Of one that waits although workers are there: how often one of them could not run it since its
+  // last attempt, and why: they do not know the task, or it takes other arguments there.
+  std::uint32_t declined_count = 0;
+  std::string declined;
 
   // The history, taken apart; oldest first.
   [[nodiscard]] std::vector<Failure> failures() const;

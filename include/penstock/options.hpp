@@ -189,8 +189,6 @@ struct WorkerOptions {
   Duration grace = std::chrono::seconds(30);  // given to running tasks by stop() and the destructor
   std::uint32_t prefetch_max =
       4096;  // tasks held and not yet started; few of them when they are long
-  // A task that is not known here is given back and not offered again before this.
-  Duration unknown_task_delay = std::chrono::seconds(5);
   IsolationOptions isolation = {};
 };
 

@@ -55,7 +55,7 @@ struct TaskDefinition {
   RunTask run;  // empty: only its caller's side is here
 };
 
-// The payload is not what the task takes; trying again would not help.
+// The payload is not what the task takes, in this build of the program: another worker may.
 class ArgumentError : public InvalidInput {
  public:
   using InvalidInput::InvalidInput;

@@ -63,11 +63,13 @@ struct Enqueued {
 // What became of the attempts that ran.
 struct Ran {
   std::size_t done = 0;
-  std::size_t failed = 0;   // threw: will be tried again, or not
-  std::size_t unknown = 0;  // nobody has added the task
-  std::size_t lost = 0;     // by kill_worker_after()
+  std::size_t failed = 0;  // threw: will be tried again, or not
+  // Declined, as workers do: these wait for another program that can run them.
+  std::size_t unknown = 0;     // nobody has added the task
+  std::size_t unreadable = 0;  // its arguments are not what the task takes
+  std::size_t lost = 0;        // by kill_worker_after()
 
-  [[nodiscard]] std::size_t attempts() const { return done + failed + unknown + lost; }
+  [[nodiscard]] std::size_t attempts() const { return done + failed + unknown + unreadable + lost; }
   Ran& operator+=(const Ran& more);
   bool operator==(const Ran&) const = default;
 };
@@ -105,7 +107,7 @@ class TestApp {
   // The same as run_until_idle(), while the clock advances by `time`, from one event to the next.
   Ran run_for(Duration time);
   // The same, until no task waits for its time or its retry any more, or until `at_most` is over.
-  // Tasks of paused queues do not count.
+  // Tasks of paused queues do not count, nor do those that were declined.
   Ran run_to_end(Duration at_most = std::chrono::hours(24 * 365));
 
   // ---- what was enqueued, in order; clear_enqueued() forgets it

@@ -14,10 +14,11 @@ class WorkerPool;
 }
 
 struct WorkerStatistics {
-  std::uint64_t done = 0;     // returned
-  std::uint64_t failed = 0;   // threw; will be tried again, or not
-  std::uint64_t unknown = 0;  // tasks that nobody has added here
-  std::uint64_t lost = 0;     // ended after the lease had gone to someone else
+  std::uint64_t done = 0;    // returned
+  std::uint64_t failed = 0;  // threw; will be tried again, or not
+  // Left to other workers: nobody has added the task here, or its arguments are not what it takes.
+  std::uint64_t declined = 0;
+  std::uint64_t lost = 0;  // ended after the lease had gone to someone else
   std::uint64_t given_back = 0;
   std::uint32_t threads = 0, running = 0, waiting = 0;  // now; waiting = held and not yet started
   Duration mean_service{0};

@@ -100,7 +100,7 @@ struct Extension {
 // A task's status that owns what it says.
 struct OwnedStatus {
   broker::TaskStatus status;
-  std::string name, queue, result, error, history, workflow;
+  std::string name, queue, result, error, history, workflow, declined;
 };
 
 // One taker of messages. What it holds comes back at once when it ends.

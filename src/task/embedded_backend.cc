@@ -132,7 +132,8 @@ Result<OwnedStatus> Embedded::task(MessageId id, Duration wait) {
                            std::string(status.result),
                            std::string(status.error),
                            std::string(status.history),
-                           std::string(status.workflow)};
+                           std::string(status.workflow),
+                           std::string(status.declined)};
       });
 }
 

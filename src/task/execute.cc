@@ -12,9 +12,11 @@ namespace penstock::detail {
 namespace {
 
 void fill(Ending& ending, const AttemptFailure& failure) {
-  ending.outcome = failure.retry ? engine::Outcome::nack : engine::Outcome::reject;
+  ending.outcome = failure.declined ? engine::Outcome::decline
+                   : failure.retry  ? engine::Outcome::nack
+                                    : engine::Outcome::reject;
   ending.delay = failure.delay;
-  ending.cause = failure.cause;
+  ending.cause = failure.declined ? engine::Cause::none : failure.cause;
   ending.text = failure.text;
 }
 

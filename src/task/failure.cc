@@ -164,7 +164,7 @@ AttemptFailure describe_current_exception(std::span<const RetryRule> rules, std:
   } catch (const Permanent& permanent) {
     return {.text = text_of(permanent), .retry = false};
   } catch (const ArgumentError& wrong) {
-    return {.text = cut(std::string("penstock::ArgumentError: ") + wrong.what()), .retry = false};
+    return {.text = cut(std::string("penstock::ArgumentError: ") + wrong.what()), .declined = true};
   } catch (const std::exception& exception) {
     return judge(exception, rules, attempt, random);
   } catch (...) {

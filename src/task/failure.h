@@ -27,8 +27,9 @@ T value_or_throw(Result<T> result) {
 
 // What became of an attempt that threw.
 struct AttemptFailure {
-  std::string text;   // "<type>: <message>", at most kErrorBytesMax
-  bool retry = true;  // false: Permanent, never<>(), or arguments that do not fit
+  std::string text;       // "<type>: <message>", at most kErrorBytesMax
+  bool retry = true;      // false: Permanent, or never<>()
+  bool declined = false;  // its arguments do not fit here: no failure, another worker may run it
   engine::Cause cause = engine::Cause::raised;
   std::optional<Duration> delay{};  // RetryAfter, or as a rule says; else the engine's backoff
 };

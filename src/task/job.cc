@@ -126,6 +126,8 @@ JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {
   job.progress_total = status.progress.total;
   job.progress_text = status.progress.text;
   job.cancel_requested = status.cancel_requested;
+  job.declined_count = status.declined_count;
+  job.declined = owned.declined;
   return job;
 }
 
@@ -159,7 +161,9 @@ std::string job_result(Core& core, std::uint64_t id, Duration timeout) {
       break;
   }
   throw Timeout(fmt::format("task {} is still {}", id, name_of(job.state)),
-                job.error.empty() ? "" : "its last attempt failed: " + job.error);
+                !job.declined.empty() ? "its workers cannot run it: " + job.declined
+                : !job.error.empty()  ? "its last attempt failed: " + job.error
+                                      : std::string());
 }
 
 }  // namespace detail

@@ -41,6 +41,8 @@ OwnedStatus to_status(client::TaskStatus&& from) {
   owned.error = std::move(from.error);
   owned.history = std::move(from.history);
   owned.workflow = std::move(from.workflow);
+  owned.declined = std::move(from.declined);
+  owned.status.declined_count = from.declined_count;
   return owned;
 }
 

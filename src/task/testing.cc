@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <ranges>
 
 #include "base/headers.h"
 #include "broker/broker.h"
@@ -43,9 +44,6 @@ class SeededRandom final : public Random {
   std::uint64_t state_;
 };
 
-// For tasks that nobody has added, as WorkerOptions has it.
-constexpr Duration kUnknownDelay = std::chrono::seconds(5);
-
 Time after(Time now, Duration time) {
   return time >= Time::max() - now ? Time::max() : now + time;
 }
@@ -56,6 +54,7 @@ Ran& Ran::operator+=(const Ran& more) {
   done += more.done;
   failed += more.failed;
   unknown += more.unknown;
+  unreadable += more.unreadable;
   lost += more.lost;
   return *this;
 }
@@ -120,6 +119,7 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
 
  private:
   Ran run(const broker::Delivery& delivery);
+  void decline(const broker::Delivery& delivery, std::string_view why);
   [[nodiscard]] detail::Ending attempt(const detail::TaskDefinition& task,
                                        const detail::Chain& middleware,
                                        const broker::Delivery& delivery);
@@ -143,6 +143,8 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
   }
 
   std::vector<std::string> queues_;  // to which tasks were enqueued
+  // Tasks that wait for somebody else, and their queues; as many as the App holds at most.
+  std::map<MessageId, std::string> declined_;
   MessageId newest_{};
 };
 
@@ -241,19 +243,23 @@ detail::Ending TestApp::State::attempt(const detail::TaskDefinition& task,
   return detail::execute(fails, *core_, middleware, attempt_);
 }
 
+void TestApp::State::decline(const broker::Delivery& delivery, std::string_view why) {
+  declined_.insert_or_assign(delivery.id, std::string(delivery.queue));
+  const detail::Settlement settlement{
+      .lease = delivery.lease, .outcome = engine::Outcome::decline, .error = why};
+  (void)detail::value_or_throw(consumer_->settle(std::span(&settlement, 1)));
+}
+
 Ran TestApp::State::run(const broker::Delivery& delivery) {
   const auto name = find_header(delivery.headers, kTaskHeader).value_or("");
   const auto registry = core_->registry();
   const detail::TaskDefinition* task = registry->find(name);
   detail::Settlement settlement{.lease = delivery.lease};
   if (task == nullptr) {
-    const std::string error = fmt::format("unknown task `{}`", name);
-    settlement.outcome = engine::Outcome::nack;
-    settlement.delay = kUnknownDelay;
-    settlement.error = error;
-    (void)detail::value_or_throw(consumer_->settle(std::span(&settlement, 1)));
+    decline(delivery, fmt::format("unknown task `{}`", name));
     return {.unknown = 1};
   }
+  declined_.erase(delivery.id);
   running_ = true;
   const detail::Ending ending = attempt(*task, registry->middleware, delivery);
   running_ = false;
@@ -263,6 +269,10 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
     consumer_.reset();
     consumer_ = detail::value_or_throw(core_->backend().open_consumer());
     return {.lost = 1};
+  }
+  if (ending.outcome == engine::Outcome::decline) {
+    decline(delivery, ending.text);
+    return {.unreadable = 1};
   }
   settlement.outcome = ending.outcome;
   settlement.delay = ending.delay;
@@ -299,9 +309,15 @@ Ran TestApp::State::run_until_idle() {
 }
 
 bool TestApp::State::work_waits() {
+  std::erase_if(declined_, [&](const auto& task) {
+    const auto status = core_->backend().task(task.first, Duration(0));
+    return status && engine::is_final(status->status.state);
+  });
   for (const auto& name : queues_) {
     const auto queue = core_->backend().queue(name);
-    if (queue && !queue->options.paused && queue->ready + queue->leased + queue->scheduled > 0)
+    if (!queue || queue->options.paused) continue;
+    const auto declined = std::ranges::count(std::views::values(declined_), name);
+    if (queue->ready + queue->leased + queue->scheduled > static_cast<std::uint64_t>(declined))
       return true;
   }
   return false;

@@ -107,7 +107,7 @@ WorkerStatistics WorkerPool::statistics() const {
   WorkerStatistics now;
   now.done = done_;
   now.failed = failed_;
-  now.unknown = unknown_;
+  now.declined = declined_;
   now.lost = lost_;
   now.given_back = returned_;
   now.threads = active_;

@@ -58,8 +58,7 @@ class WorkerPool final : public AttemptHost {
   struct Finished {
     engine::LeaseToken lease;
     engine::Outcome outcome = engine::Outcome::ack;
-    bool lost = false;  // nothing to settle any more
-    bool unknown = false;
+    bool lost = false;     // nothing to settle any more
     bool runs_on = false;  // its thread is still at it, and will say again that it ended
     std::optional<Duration> delay{};
     engine::Cause cause{};  // of a nack or reject
@@ -164,7 +163,7 @@ class WorkerPool final : public AttemptHost {
   std::atomic<std::int64_t> keeper_wakes_us_{0};
   bool keeper_ends_ = false;
 
-  std::atomic<std::uint64_t> done_{0}, failed_{0}, unknown_{0}, lost_{0}, returned_{0};
+  std::atomic<std::uint64_t> done_{0}, failed_{0}, declined_{0}, lost_{0}, returned_{0};
 
   std::thread fetcher_, settler_, keeper_, governor_;
 

@@ -64,9 +64,7 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   const auto name = find_header(delivery.headers, kTaskHeader);
   const TaskDefinition* definition = name ? find_task(worker, *name) : nullptr;
   if (definition == nullptr) {
-    finished.outcome = engine::Outcome::nack;
-    finished.unknown = true;
-    finished.delay = options_.unknown_task_delay;
+    finished.outcome = engine::Outcome::decline;
     finished.text = name ? fmt::format("unknown task `{}`", *name)
                          : "a plain message, and no task: it has no `penstock-task` header";
     return hand_over(worker, std::move(finished), Duration(0));
@@ -96,7 +94,7 @@ std::uint64_t WorkerPool::enqueue(const TaskDefinition& task, const EnqueueOptio
 void WorkerPool::hand_over(Worker& worker, Finished finished, Duration busy) {
   {
     const std::lock_guard lock(worker.mutex);
-    if (!finished.unknown) {
+    if (finished.outcome != engine::Outcome::decline) {
       worker.busy += busy;
       ++worker.ran;
     }

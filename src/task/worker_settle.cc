@@ -75,8 +75,8 @@ void WorkerPool::measure(Duration busy, std::uint64_t ran) {
 void WorkerPool::count(const Finished& finished) {
   if (finished.lost)
     ++lost_;
-  else if (finished.unknown)
-    ++unknown_;
+  else if (finished.outcome == engine::Outcome::decline)
+    ++declined_;
   else if (finished.outcome == engine::Outcome::ack)
     ++done_;
   else if (finished.outcome == engine::Outcome::give_back)

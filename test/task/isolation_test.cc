@@ -75,6 +75,17 @@ TEST_F(IsolationTest, WhatItThrowsArrivesAsItIs) {
   EXPECT_EQ(job.status().attempts, 1u);
 }
 
+TEST_F(IsolationTest, WhatItCannotReadIsLeftToAnotherWorker) {
+  const auto takes_two = task(
+      "takes two", [](int, int) {}, isolated());
+  open(takes_two);
+  const auto workers = app->work();
+  const auto job = app->enqueue(remote_task<void(int)>("takes two"), 1);
+  while (job.status().declined_count == 0) ASSERT_FALSE(job.wait(1ms));
+  EXPECT_EQ(job.status().declined, "penstock::ArgumentError: the task takes 2 argument(s), got 1");
+  EXPECT_EQ(app->queue("default").raised, 0u);
+}
+
 TEST_F(IsolationTest, ASegfaultCostsOneAttempt) {
   const auto crash = task(
       "crash",

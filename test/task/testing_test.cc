@@ -187,6 +187,26 @@ TEST(TestApps, LeaveAloneTasksThatNobodyAdded) {
   app->enqueue(remote_task<void()>("elsewhere"));
   EXPECT_EQ(app.run_until_idle(), Ran{.unknown = 1});
   EXPECT_EQ(app.enqueued().size(), 1U);
+  EXPECT_EQ(app.run_to_end(), Ran{});  // it would wait for ever
+  const auto status = app->job<void>(app.enqueued()[0].id).status();
+  EXPECT_EQ(status.declined, "unknown task `elsewhere`");
+  EXPECT_EQ(status.attempts, 0U);
+}
+
+TEST(TestApps, LeaveTasksWithOtherArgumentsToAnotherBuildOfTheProgram) {
+  TestApp app;
+  app->add(task("resize", [](std::string, int) {}, {.max_attempts = 1}));
+  const auto job = app->enqueue(remote_task<void(std::string)>("resize"), "cat.png");
+  EXPECT_EQ(app.run_until_idle(), Ran{.unreadable = 1});
+  const auto status = job.status();
+  EXPECT_FALSE(is_final(status.state));
+  EXPECT_EQ(status.declined_count, 1U);
+  EXPECT_EQ(status.declined, "penstock::ArgumentError: the task takes 2 argument(s), got 1");
+  // It comes again, because such a build may have been started.
+  const auto more = app.run_for(1min).unreadable;
+  EXPECT_GE(more, 2U);
+  EXPECT_EQ(job.status().declined_count, 1 + more);
+  EXPECT_EQ(job.status().attempts, 0U);
 }
 
 TEST(TestApps, TakeManyTasks) {

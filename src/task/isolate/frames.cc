@@ -249,7 +249,9 @@ bool decode(ByteView bytes, DoneFrame& done) {
 void encode(Bytes& bytes, const FailedFrame& failed) {
   Encoder out(bytes);
   const auto& failure = failed.failure;
-  out.integer(failed.resident_bytes).integer(static_cast<std::uint8_t>(failure.retry));
+  out.integer(failed.resident_bytes)
+      .integer(static_cast<std::uint8_t>(failure.retry))
+      .integer(static_cast<std::uint8_t>(failure.declined));
   put(out, failure.delay);
   out.integer(static_cast<std::uint8_t>(failure.cause)).text(failure.text);
 }
@@ -258,6 +260,7 @@ bool decode(ByteView bytes, FailedFrame& failed) {
   auto& failure = failed.failure;
   failed.resident_bytes = in.integer<std::uint64_t>();
   failure.retry = in.integer<std::uint8_t>() != 0;
+  failure.declined = in.integer<std::uint8_t>() != 0;
   failure.delay = optional_duration(in);
   if (!one_of(in, failure.cause, engine::Cause::out_of_memory)) return false;
   failure.text = text(in);
