@@ -28,10 +28,10 @@ Result<std::vector<GroupStatus>> Broker::groups(SessionId session, std::string_v
   std::vector<GroupStatus> groups;
   for (const auto& [group_name, setting] : (*queue)->group_settings) {
     GroupStatus& status = groups.emplace_back(GroupStatus{group_name, setting});
-    const auto found = (*queue)->groups.find(group_name);
-    if (found == (*queue)->groups.end()) continue;
-    status.ready = state.groups[found->second].waiting.count;
-    status.held = state.groups[found->second].held;
+    const auto found = (*queue)->groups.find(state.groups, group_name);
+    if (found == 0) continue;
+    status.ready = state.groups[found].waiting.count;
+    status.held = state.groups[found].held;
   }
   std::ranges::sort(groups, {}, &GroupStatus::name);
   return groups;

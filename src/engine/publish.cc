@@ -368,7 +368,8 @@ void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_
         found = slot;
     };
     for (const auto& list : queue.ready) consider(list.head);
-    for (const auto& [name, group] : queue.groups) consider(state_.groups[group].waiting.head);
+    queue.groups.for_each(
+        [&](std::uint32_t group) { consider(state_.groups[group].waiting.head); });
     return found;
   };
   const bool outermost = !std::exchange(queue.making_room, true);

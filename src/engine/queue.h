@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/group_index.h"
 #include "engine/message.h"
 #include "engine/options.h"
 #include "engine/statistics.h"
@@ -35,7 +36,7 @@ struct Queue {
       return std::hash<std::string_view>{}(text);
     }
   };
-  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> groups;
+  GroupIndex groups;
   std::unordered_map<std::string, GroupSetting, TextHash, std::equal_to<>> group_settings;
   std::uint32_t idle_groups = 0;  // without members, until all tokens of their rates are back
 

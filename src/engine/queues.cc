@@ -214,7 +214,7 @@ QueueStatistics Engine::statistics(Time now, const Queue& queue) const {
     if (slot != 0) oldest = std::min(oldest, state_.messages[slot].enqueued_at());
   };
   for (const auto& list : queue.ready) consider(list.head);
-  for (const auto& [name, group] : queue.groups) consider(state_.groups[group].waiting.head);
+  queue.groups.for_each([&](std::uint32_t group) { consider(state_.groups[group].waiting.head); });
   s.oldest_age = now - oldest;
   return s;
 }
@@ -227,7 +227,7 @@ std::vector<std::uint32_t> Engine::browse(const Queue& queue, std::uint32_t limi
       found.push_back(slot);
   };
   for (unsigned priority = kPriorities; priority-- > 0;) walk(queue.ready[priority]);
-  for (const auto& [name, group] : queue.groups) walk(state_.groups[group].waiting);
+  queue.groups.for_each([&](std::uint32_t group) { walk(state_.groups[group].waiting); });
   if (queue.leased_count + queue.scheduled_count == 0) return found;
   for (std::uint32_t slot = 1; slot < state_.messages.end() && found.size() < limit; ++slot) {
     const Message& message = state_.messages[slot];

@@ -376,7 +376,7 @@ std::vector<std::uint32_t> State::messages_of(const Queue& queue, bool leased_to
     for (auto slot = list.head; slot != 0; slot = messages[slot].next) found.push_back(slot);
   };
   for (const auto& list : queue.ready) walk(list);
-  for (const auto& [name, group] : queue.groups) walk(groups[group].waiting);
+  queue.groups.for_each([&](std::uint32_t group) { walk(groups[group].waiting); });
   auto unlisted = queue.scheduled_count + (leased_too ? queue.leased_count : 0);
   for (std::uint32_t slot = 1; unlisted > 0 && slot < messages.end(); ++slot) {
     const Message& message = messages[slot];

@@ -74,11 +74,12 @@ void State::check() const {
       const bool takeable = queue.ready[priority].head != 0 || queue.rings[priority].head != 0;
       CHECK((queue.takeable >> priority & 1) == (takeable ? 1 : 0));
     }
-    for (const auto& [name, number] : queue.groups) {
+    queue.groups.for_each([&](std::uint32_t number) {
       const Group& group = groups[number];
-      CHECK(group.name == name && group.members == members[number] && group.held == held[number]);
+      CHECK(queue.groups.find(groups, group.name) == number);
+      CHECK(group.members == members[number] && group.held == held[number]);
       for (auto at = group.waiting.head; at != 0; at = messages[at].next) ++listed;
-    }
+    });
     CHECK(listed == queue.ready_count);
     check_groups(queue);
     settings += queue.group_settings.size();
@@ -92,14 +93,14 @@ void State::check() const {
 
 void State::check_groups(const Queue& queue) const {
   std::uint32_t idle = 0;
-  for (const auto& [name, number] : queue.groups) {
+  queue.groups.for_each([&](std::uint32_t number) {
     const Group& group = groups[number];
     CHECK(may_deliver(queue, group) == (group.ring != Group::kNoRing));
     CHECK(group.queue == queue.slot && (!group.throttled || group.timer != 0));
-    const auto setting = queue.group_settings.find(name);
+    const auto setting = queue.group_settings.find(group.name);
     CHECK(group.setting == (setting == queue.group_settings.end() ? nullptr : &setting->second));
     if (group.members == 0) CHECK(group.timer != 0), ++idle;
-  }
+  });
   CHECK(idle == queue.idle_groups && idle <= kIdleGroupsMax);
 }
 

@@ -8,19 +8,22 @@ namespace penstock::engine {
 
 void State::join_group(std::uint32_t slot, std::string_view name) {
   Queue& queue = queue_at(messages[slot].queue);
-  auto found = queue.groups.find(name);
-  if (found == queue.groups.end()) {
-    found = queue.groups.emplace(std::string(name), groups.take()).first;
-    Group& made = groups[found->second];
+  auto number = queue.groups.find(groups, name);
+  if (number == 0) {
+    number = groups.take();
+    queue.groups.insert(name, number);
+    Group& made = groups[number];
     made.name = name;
     made.queue = queue.slot;
-    const auto setting = queue.group_settings.find(name);
-    if (setting != queue.group_settings.end()) made.setting = &setting->second;
-  } else if (groups[found->second].members == 0) {
+    if (!queue.group_settings.empty())
+      if (const auto setting = queue.group_settings.find(name);
+          setting != queue.group_settings.end())
+        made.setting = &setting->second;
+  } else if (groups[number].members == 0) {
     --queue.idle_groups;
   }
-  extra_of(slot).group = found->second;
-  ++groups[found->second].members;
+  extra_of(slot).group = number;
+  ++groups[number].members;
 }
 
 void State::leave_group(std::uint32_t slot) {
@@ -42,14 +45,16 @@ void State::forget_group(Queue& queue, std::uint32_t number) {
   CHECK(group.members == 0 && queue.idle_groups > 0);
   --queue.idle_groups;
   if (group.timer != 0) wheel.cancel(group.timer);
-  queue.groups.erase(queue.groups.find(group.name));
+  queue.groups.erase(group.name, number);
   group = {};
   groups.give_back(number);
 }
 
 // Of a queue that goes, and has no messages any more.
 void State::forget_groups(Queue& queue) {
-  while (!queue.groups.empty()) forget_group(queue, queue.groups.begin()->second);
+  std::vector<std::uint32_t> numbers;
+  queue.groups.for_each([&](std::uint32_t number) { numbers.push_back(number); });
+  for (const auto number : numbers) forget_group(queue, number);
   group_settings -= static_cast<std::uint32_t>(queue.group_settings.size());
 }
 
@@ -88,7 +93,7 @@ void State::review_group(Queue& queue, std::uint32_t number) {
 
 void State::review_groups(Queue& queue) {
   std::vector<std::uint32_t> numbers;
-  for (const auto& [name, number] : queue.groups) numbers.push_back(number);
+  queue.groups.for_each([&](std::uint32_t number) { numbers.push_back(number); });
   for (const auto number : numbers) begin_anew(queue, number);
 }
 
@@ -137,10 +142,10 @@ void State::apply(const GroupGoneEvent& event) {
 }
 
 void State::review_setting(Queue& queue, std::string_view name, const GroupSetting* setting) {
-  const auto found = queue.groups.find(name);
-  if (found == queue.groups.end()) return;
-  groups[found->second].setting = setting;
-  begin_anew(queue, found->second);
+  const auto number = queue.groups.find(groups, name);
+  if (number == 0) return;
+  groups[number].setting = setting;
+  begin_anew(queue, number);
 }
 
 // ---- whose turn it is
