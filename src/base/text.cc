@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstring>
@@ -209,6 +210,7 @@ Result<void> valid_name(std::string_view name, std::string_view what) {
     return refuse(what, name,
                   "has " + std::to_string(name.size()) + " bytes, must have 1 to 255 bytes");
   }
+  if (std::ranges::all_of(name, [](char c) { return c >= 0x20 && c < 0x7f; })) return {};
   if (!is_valid_utf8(name)) return refuse(what, name, "is not valid UTF-8");
   for (std::size_t i = 0; i < name.size(); ++i) {
     const auto byte = static_cast<unsigned char>(name[i]);

@@ -99,7 +99,6 @@ void Engine::on_group_rate(Time now, std::uint32_t number) {
     group.timer = state_.wheel.set(group.full_at, TimerKind::group_rate, number);
   if (group.throttled && (rate <= 0 || Bucket(rate).next(group.full_at) <= now))
     state_.throttle_group(number, false);
-  if (group.members == 0 && group.timer == 0) state_.forget_group(queue, number);
 }
 
 }  // namespace penstock::engine

@@ -38,7 +38,6 @@ struct Queue {
   };
   GroupIndex groups;
   std::unordered_map<std::string, GroupSetting, TextHash, std::equal_to<>> group_settings;
-  std::uint32_t idle_groups = 0;  // without members, until all tokens of their rates are back
 
   std::uint64_t first_offset = 0;  // of a stream: the offset of the oldest message
   std::uint64_t ready_count = 0, leased_count = 0, scheduled_count = 0;

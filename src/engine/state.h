@@ -28,8 +28,9 @@ namespace penstock::engine {
 inline constexpr std::uint64_t kTransientMessage = 1ull << 62;
 inline constexpr std::uint32_t kTransientQueue = 1u << 31;
 
-// Groups of a queue whose rate is remembered though they have no messages.
-inline constexpr std::uint32_t kIdleGroupsMax = 100'000;
+// Groups of all queues that are remembered though they have no messages: for the tokens of their
+// rates, and because most keys come again soon.
+inline constexpr std::uint32_t kIdleGroupsMax = 65'536;
 
 struct StateLimits {
   std::uint64_t max_results = 1'000'000;
@@ -112,7 +113,7 @@ class State {
   void review_groups(Queue& queue);
   // Its rate has no token for it, or has one again.
   void throttle_group(std::uint32_t number, bool throttled);
-  void forget_group(Queue& queue, std::uint32_t number);
+  void forget_group(std::uint32_t number);
 
   // Who holds a lease; not journalled: after a restart nobody does, and only the deadline counts.
   void own(std::uint32_t slot, SessionId owner);
@@ -166,6 +167,7 @@ class State {
   Slab<Extra, 6> extras;
   Slab<Lease, 8> leases;
   Slab<Group, 6> groups;
+  List idle_groups;  // without messages, the longest so first
   IdIndex index;
   TimerWheel wheel;
   Slab<StoredResult, 8> results;
@@ -217,7 +219,9 @@ class State {
   [[nodiscard]] bool has_proper_id(const Message& message) const;
   void check_results() const;
   void check_keys() const;
-  void check_groups(const Queue& queue) const;
+  void check_groups() const;
+  // How many of them have no messages.
+  [[nodiscard]] std::uint32_t check_groups(const Queue& queue) const;
   [[nodiscard]] bool restore_topology(Cursor& in);
   void encode_causes(Encoder& out) const;
   [[nodiscard]] bool restore_causes(Cursor& in);

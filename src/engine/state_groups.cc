@@ -20,7 +20,7 @@ void State::join_group(std::uint32_t slot, std::string_view name) {
           setting != queue.group_settings.end())
         made.setting = &setting->second;
   } else if (groups[number].members == 0) {
-    --queue.idle_groups;
+    unlink(groups, idle_groups, number);
   }
   extra_of(slot).group = number;
   ++groups[number].members;
@@ -32,20 +32,19 @@ void State::leave_group(std::uint32_t slot) {
   const auto number = std::exchange(extras[message.extra].group, 0);
   Group& group = groups[number];
   if (--group.members > 0) return;
-  Queue& queue = queue_at(message.queue);
   CHECK(group.waiting.count == 0 && group.held == 0 && group.ring == Group::kNoRing);
-  ++queue.idle_groups;
-  // Its rate is remembered until all of its tokens are back, as far as there is room for that.
-  if (group.timer == 0 || queue.idle_groups > kIdleGroupsMax) forget_group(queue, number);
+  group.served = 0;
+  push_back(groups, idle_groups, number);
+  if (idle_groups.count > kIdleGroupsMax) forget_group(idle_groups.head);
 }
 
 // One without members.
-void State::forget_group(Queue& queue, std::uint32_t number) {
+void State::forget_group(std::uint32_t number) {
   Group& group = groups[number];
-  CHECK(group.members == 0 && queue.idle_groups > 0);
-  --queue.idle_groups;
+  CHECK(group.members == 0);
+  unlink(groups, idle_groups, number);
   if (group.timer != 0) wheel.cancel(group.timer);
-  queue.groups.erase(group.name, number);
+  queue_at(group.queue).groups.erase(group.name, number);
   group = {};
   groups.give_back(number);
 }
@@ -54,7 +53,7 @@ void State::forget_group(Queue& queue, std::uint32_t number) {
 void State::forget_groups(Queue& queue) {
   std::vector<std::uint32_t> numbers;
   queue.groups.for_each([&](std::uint32_t number) { numbers.push_back(number); });
-  for (const auto number : numbers) forget_group(queue, number);
+  for (const auto number : numbers) forget_group(number);
   group_settings -= static_cast<std::uint32_t>(queue.group_settings.size());
 }
 
@@ -100,7 +99,7 @@ void State::review_groups(Queue& queue) {
 // With another limit or rate.
 void State::begin_anew(Queue& queue, std::uint32_t number) {
   Group& group = groups[number];
-  if (group.members == 0) return forget_group(queue, number);
+  if (group.members == 0) return forget_group(number);
   if (group.timer != 0) wheel.cancel(group.timer);
   group.timer = group.served = 0;
   group.full_at = {};
@@ -171,6 +170,13 @@ std::uint32_t State::next_takeable(Queue& queue) {
   const auto number = ring.head;
   Group& group = groups[number];
   const auto slot = group.waiting.head;
+  // Keys in turn are messages all over memory: the one whose turn comes next is fetched meanwhile,
+  // and the group behind it.
+  if (group.next != 0) {
+    const Group& next = groups[group.next];
+    __builtin_prefetch(&messages[next.waiting.head]);
+    __builtin_prefetch(&groups[next.next]);
+  }
   if (++group.served < weight_of(group)) return slot;
   group.served = 0;
   unlink(groups, ring, number);

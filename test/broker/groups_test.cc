@@ -76,6 +76,28 @@ TEST_F(GroupsTest, ARateIsRememberedWhileTheGroupIsEmptyAndNotForEver) {
   EXPECT_EQ(order(1), "a");
 }
 
+TEST_F(GroupsTest, KeysThatNeverComeAgainAreForgotten) {
+  constexpr std::uint32_t kAtOnce = 500;
+  for (std::uint32_t known = 0; known < 75'000;) {
+    const std::string queue = known % (2 * kAtOnce) == 0 ? "q" : "r";
+    std::vector<engine::MessageInput> messages;
+    std::deque<std::string> names;
+    for (std::uint32_t n = 0; n < kAtOnce; ++n, ++known) {
+      auto& message = messages.emplace_back(input("x"));
+      message.group = names.emplace_back(std::to_string(known));
+    }
+    const auto sent = send(queue, messages);
+    ASSERT_EQ(sent.kind, "published") << sent.error.message;
+    std::vector<engine::LeaseToken> leases;
+    for (const auto& message : take(queue, kAtOnce).messages) leases.push_back(message.lease);
+    settle(leases);
+  }
+  broker->check();  // knows how many may be remembered
+  send_to("1", 1);
+  send_to("74999", 1);
+  EXPECT_EQ(order(3), "174999");
+}
+
 TEST_F(GroupsTest, AFastRateHoldsOverASecond) {
   declare("q", {{"group_rate", "500"}, {"group_limit", "0"}});
   send_to("a", 700);
