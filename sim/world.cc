@@ -6,6 +6,7 @@
 
 #include "sim/clients.h"
 #include "sim/flows.h"
+#include "sim/groups.h"
 #include "sim/limits.h"
 #include "sim/schedules.h"
 #include "sim/workers.h"
@@ -74,6 +75,7 @@ class World {
         clients_(options, random_, clock_, trace_, counters_),
         schedules_(options.seed, clock_, trace_),
         limits_(options.seed, clock_, trace_),
+        groups_(options.seed, clock_, trace_),
         workers_(options.seed, clock_, trace_),
         flows_(options, random_, clock_, trace_, counters_) {
     trace_.listener = std::move(listener);
@@ -104,6 +106,7 @@ class World {
     clients_.declare_queues();
     schedules_.put_all();
     limits_.declare_queue();
+    groups_.declare_queue();
     flows_.declare_queue();
     for (std::uint32_t step = 0; step < options_.steps; ++step) {
       ++counters_.steps;
@@ -129,6 +132,7 @@ class World {
     schedules_.drain();
     hear();
     limits_.drain();
+    groups_.drain();
     flows_.drain();
     clients_.drain();
     broker_->check();
@@ -172,6 +176,7 @@ class World {
           clients_.act();
         schedules_.act();
         limits_.act();
+        groups_.act();
         workers_.act();
         if (random_.one_in(2)) broker_->turn();
         hear();
@@ -181,11 +186,13 @@ class World {
   void hear() {
     clients_.hear();
     limits_.hear();
+    groups_.hear();
     flows_.hear();
   }
   void crashed() {
     clients_.crashed();
     limits_.crashed();
+    groups_.crashed();
     flows_.crashed();
   }
 
@@ -304,6 +311,7 @@ class World {
     clients_.connect(*broker_);
     schedules_.connect(*broker_);
     limits_.connect(*broker_);
+    groups_.connect(*broker_);
     workers_.connect(*broker_);
     flows_.connect(*broker_);
     broker_->check();
@@ -320,6 +328,7 @@ class World {
   Clients clients_;
   Schedules schedules_;
   Limits limits_;
+  Groups groups_;
   Workers workers_;
   Flows flows_;
   journal::Batch* in_flight_ = nullptr;

@@ -11,20 +11,25 @@ namespace penstock {
 
 enum class Canary : std::uint8_t {
   none,
-  reply_before_sync,    // a reply leaves when its records are written, not when they are synced
-  skip_directory_sync,  // a new segment's name is not made durable
-  skip_recovery_sync,   // what recovery read counts as durable without a sync
-  accept_stale_record,  // a recycled segment's former batches pass for new ones
-  drop_reservation,     // no disk is kept for settles: a full disk stops them
-  double_settle,        // a lease that ran out still settles
-  forget_live_record,   // a checkpoint leaves out a record that still counts
-  lose_dedup_key,       // a checkpoint leaves out the idempotency keys
-  lose_unique_key,      // a checkpoint leaves out the keys of limits
-  end_step_twice,       // a step's result that cleaning writes anew ends the step again
-  forget_fire,          // what a schedule published is journalled, and not that it fired
+  reply_before_sync,     // a reply leaves when its records are written, not when they are synced
+  skip_directory_sync,   // a new segment's name is not made durable
+  skip_recovery_sync,    // what recovery read counts as durable without a sync
+  accept_stale_record,   // a recycled segment's former batches pass for new ones
+  drop_reservation,      // no disk is kept for settles: a full disk stops them
+  double_settle,         // a lease that ran out still settles
+  forget_live_record,    // a checkpoint leaves out a record that still counts
+  lose_dedup_key,        // a checkpoint leaves out the idempotency keys
+  lose_unique_key,       // a checkpoint leaves out the keys of limits
+  end_step_twice,        // a step's result that cleaning writes anew ends the step again
+  forget_fire,           // what a schedule published is journalled, and not that it fired
+  forget_group_setting,  // a checkpoint leaves out what was set for groups
+  ignore_weight,         // groups take turns of one message, whatever they weigh
+  overspend_rate,        // a delivery takes half of what it should from its group's bucket
+  waste_group_limit,     // one fewer of a group is worked on than may be
+  exceed_group_limit,    // one more of a group is worked on than may be
 };
 
-inline constexpr std::array<std::string_view, 12> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 17> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -35,7 +40,12 @@ inline constexpr std::array<std::string_view, 12> kCanaryNames{"none",
                                                                "lose_dedup_key",
                                                                "lose_unique_key",
                                                                "end_step_twice",
-                                                               "forget_fire"};
+                                                               "forget_fire",
+                                                               "forget_group_setting",
+                                                               "ignore_weight",
+                                                               "overspend_rate",
+                                                               "waste_group_limit",
+                                                               "exceed_group_limit"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;

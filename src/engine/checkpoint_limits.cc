@@ -41,10 +41,11 @@ void State::encode_limits(Encoder& out) const {
   }
   std::uint64_t groups_set = 0;
   for (const auto& queue : queues)
-    if (queue && !queue->transient()) groups_set += queue->group_settings.size();
+    if (queue && !queue->transient() && !CANARY(forget_group_setting))
+      groups_set += queue->group_settings.size();
   out.varint(groups_set);
   for (const auto& queue : queues) {
-    if (!queue || queue->transient()) continue;
+    if (!queue || queue->transient() || CANARY(forget_group_setting)) continue;
     for (const auto& [name, setting] : queue->group_settings) {
       out.varint(queue->id.value).text(name);
       encode_group_setting(out, setting);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/canary.h"
 #include "base/text.h"
 #include "engine/engine.h"
 
@@ -74,7 +75,7 @@ void Engine::spend_token(Time now, Queue& queue, std::uint32_t number) {
   const double rate = queue.rate_of(group);
   if (rate <= 0) return;
   const Bucket bucket(rate);
-  group.full_at = std::max(group.full_at, now) + bucket.step;
+  group.full_at = std::max(group.full_at, now) + bucket.step / (CANARY(overspend_rate) ? 2 : 1);
   const bool empty = bucket.next(group.full_at) > now;
   if (empty && group.timer != 0) {
     state_.wheel.cancel(group.timer);

@@ -2,6 +2,7 @@
 // and whose turn it is.
 #include <utility>
 
+#include "base/canary.h"
 #include "engine/state.h"
 
 namespace penstock::engine {
@@ -67,7 +68,9 @@ void State::hold_group(std::uint32_t slot, bool hold) {
 }
 
 bool State::may_deliver(const Queue& queue, const Group& group) const {
-  const auto limit = queue.limit_of(group);
+  auto limit = queue.limit_of(group);
+  if (limit > 0 && CANARY(exceed_group_limit)) ++limit;
+  if (limit > 1 && CANARY(waste_group_limit)) --limit;
   return group.waiting.head != 0 && !group.throttled && (limit == 0 || group.held < limit);
 }
 
@@ -116,7 +119,7 @@ void State::throttle_group(std::uint32_t number, bool throttled) {
 // ---- what was set for them
 
 std::uint32_t State::weight_of(const Group& group) {
-  return group.setting == nullptr ? 1 : group.setting->weight;
+  return group.setting == nullptr || CANARY(ignore_weight) ? 1 : group.setting->weight;
 }
 
 void State::apply(const GroupSetEvent& event) {
