@@ -224,7 +224,8 @@ void Clients::settle() {
   auto& client = some_client(asked);
   asked.settled = held.body;
   asked.token = held.token;
-  const auto luck = random_.below(20);
+  // Where causes are counted, more fails.
+  const auto luck = options_.cause_limit > 1 && random_.one_in(3) ? 14 : random_.below(20);
   asked.outcome = luck < 13   ? Outcome::ack
                   : luck < 15 ? Outcome::nack
                   : luck < 16 ? Outcome::requeue
@@ -486,7 +487,7 @@ void Clients::hear_settle(const Asked& asked, const Answer& answer) {
     return ledger_.refused(asked.bodies);
   }
   ++counters_.settled;
-  ledger_.settled(asked.settled, asked.token, asked.final, asked.cause);
+  ledger_.settled(asked.settled, asked.token, asked.outcome, asked.final, asked.cause);
   if (!asked.result.empty() && asked.outcome == Outcome::ack)
     finished_.emplace_back(asked.settled, asked.result);
   if (!asked.bodies.empty()) ledger_.confirmed(asked.bodies, {});

@@ -83,6 +83,8 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   if (!dead && most != 0 && delivery.attempts > most)
     violated("attempts",
              fmt::format("{} came for the {}. time of {}", body, delivery.attempts, most));
+  if (dead && !message.may_move && message.lease_queue == message.queue)
+    check_given_up(body, message, delivery.lease.delivery - 1);
   if (dead || message.may_move) message.failed.clear();  // it is counted anew when it comes back
   const auto limit = queues.at(message.queue).cause_limit;
   for (const auto& [cause, times] : message.failed)
@@ -101,6 +103,24 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   message.holder = to;
   for (auto& bond : bonds_)
     if (bond.settled == body) bond.refuted = true;
+}
+
+// After `attempts`. Those that nobody heard the end of may have ended of anything.
+void Ledger::check_given_up(const std::string& body, const Sent& message,
+                            std::uint64_t attempts) const {
+  const auto& rules = queues.at(message.queue);
+  if (message.expires_at != Time{} || attempts < message.given_back) return;
+  attempts -= message.given_back;
+  if (rules.max_attempts != 0 && attempts >= rules.max_attempts) return;
+  std::uint64_t known = 0, most = 0;
+  for (const auto& [cause, times] : message.failed) {
+    known += times;
+    most = std::max<std::uint64_t>(most, times);
+  }
+  if (rules.cause_limit != 0 && attempts >= known && most + attempts - known >= rules.cause_limit)
+    return;
+  violated("dead letters", fmt::format("{} is dead after {} attempts, {} of one cause at most",
+                                       body, attempts, most + attempts - known));
 }
 
 // Among messages that were never leased, have no time and no group, the order is that of sending.
@@ -126,15 +146,18 @@ void Ledger::check_order(const std::string& body, const Sent& message, Time deci
 }
 
 // Only the newest lease can settle: whoever holds an older one lost the message to someone else.
-void Ledger::settled(const std::string& body, const engine::LeaseToken& lease, bool final,
-                     engine::Cause cause) {
+void Ledger::settled(const std::string& body, const engine::LeaseToken& lease,
+                     engine::Outcome outcome, bool final, engine::Cause cause) {
   auto& message = messages_.at(body);
   if (message.gone) violated("settled once", body + " was settled again");
   if (message.lease.delivery != lease.delivery || message.lease.seal != lease.seal)
     violated("fencing", body + " was settled by an older lease than its newest");
   message.live_until = Time{};
   message.gone = final;
-  if (cause != engine::Cause::none && message.lease_queue == message.queue) ++message.failed[cause];
+  if (message.lease_queue != message.queue) return;
+  if (cause != engine::Cause::none) ++message.failed[cause];
+  message.given_back +=
+      outcome == engine::Outcome::give_back || outcome == engine::Outcome::decline;
 }
 
 void Ledger::session_closed(SessionId session) {

@@ -45,6 +45,7 @@ struct Sent {
   SessionId holder{};  // whose end ends the lease
   std::set<std::string> leases_seen;
   std::map<engine::Cause, std::uint32_t> failed;  // attempts that are known to have ended so
+  std::uint32_t given_back = 0;                   // that are known to count for nothing
 };
 
 // What an acknowledgement and its sends have to do with each other, while nobody knows.
@@ -80,8 +81,8 @@ class Ledger {
   // before its deadline. `to`: the session that it is bound to, if it is.
   void delivered(const Message& message, Duration lease, SessionId to);
   // `cause`: of an attempt that failed.
-  void settled(const std::string& body, const engine::LeaseToken& lease, bool final,
-               engine::Cause cause);
+  void settled(const std::string& body, const engine::LeaseToken& lease, engine::Outcome outcome,
+               bool final, engine::Cause cause);
   void session_closed(SessionId session);
 
   // The least and the most messages that a queue may hold now.
@@ -97,6 +98,7 @@ class Ledger {
   [[nodiscard]] std::map<std::string, Sent>& messages() { return messages_; }
 
  private:
+  void check_given_up(const std::string& body, const Sent& message, std::uint64_t attempts) const;
   void check_order(const std::string& body, const Sent& message, Time decided);
 
   std::map<std::string, Sent> messages_;

@@ -19,6 +19,7 @@ constexpr Duration kDelay = 2s;     // of a debounce
 constexpr Duration kPeriod = 3s;    // of a throttle
 constexpr std::uint32_t kMost = 2;  // in it
 constexpr Duration kLease = 2s;
+constexpr Duration kUnique = 2500ms;  // of a key that is unique for a time
 
 }  // namespace
 
@@ -58,8 +59,8 @@ void Limits::publish() {
   one.order = ++tag_;
   auto& limit = one.limit;
   limit.rule = static_cast<KeyRule>(1 + random_.below(5));
-  if (limit.rule == KeyRule::unique_for) limit.rule = KeyRule::unique_done;
   if (limit.is_unique()) limit.on_conflict = static_cast<OnConflict>(random_.below(3));
+  if (limit.rule == KeyRule::unique_for) limit.time = kUnique;
   if (limit.rule == KeyRule::debounce) limit.time = kDelay;
   if (limit.rule == KeyRule::throttle) limit.time = kPeriod, limit.most = kMost;
   // A key stays with its rule: what another rule does to it is for unit tests.
@@ -103,7 +104,13 @@ bool Limits::same_key(const One& one, const One& other) const {
   return &one != &other && one.key == other.key;
 }
 
-bool Limits::may_be_free(const One& one, std::uint64_t order) {
+bool Limits::time_is_over(const One& one, const One& next) {
+  return one.limit.rule == KeyRule::unique_for && one.at + kUnique <= next.at;
+}
+
+bool Limits::may_be_free(const One& one, const One& next) {
+  if (one.limit.rule == KeyRule::unique_for) return time_is_over(one, next);
+  const auto order = next.order;
   const auto before = [order](std::uint64_t what) { return what != 0 && what < order; };
   if (before(one.ended) || before(one.may_have)) return true;
   return one.limit.rule == KeyRule::unique_start &&
@@ -113,7 +120,7 @@ bool Limits::may_be_free(const One& one, std::uint64_t order) {
 void Limits::check_unique(const One& one) const {
   for (const auto& [body, other] : all_)
     if (same_key(one, other) && other.came_in && other.order < one.order &&
-        !may_be_free(other, one.order))
+        !may_be_free(other, one))
       violated("unique", fmt::format("{} has key {}, and so has {}", one.order, one.key, body));
 }
 
@@ -186,11 +193,13 @@ void Limits::hear_publish(const Asked& asked, const Answer& answer) {
     One* other = holder(known ? answer.ids.front() : answer.id);
     // One that came in before a crash, and nobody was told its id.
     const bool unheard = std::ranges::any_of(all_, [&](const auto& each) {
-      return same_key(one, each.second) && each.second.may_be_in;
+      return same_key(one, each.second) && each.second.may_be_in && !time_is_over(each.second, one);
     });
     if (other == nullptr && !unheard) violated("unique", one.key + " belongs to nobody");
+    const bool ends_it = one.limit.rule != KeyRule::unique_for;
     const bool was_over =
-        other != nullptr && ((other->ended != 0 && other->ended < asked.order) ||
+        other != nullptr && (time_is_over(*other, one) ||
+                             (ends_it && other->ended != 0 && other->ended < asked.order) ||
                              (one.limit.rule == KeyRule::unique_start && other->started != 0 &&
                               other->started < asked.order));
     if (was_over) violated("unique", one.key + " is still held for one that is over");
@@ -207,8 +216,8 @@ void Limits::hear_publish(const Asked& asked, const Answer& answer) {
   if (!replaces) return check_unique(one);
   for (auto& [body, other] : all_) {
     if (!same_key(one, other) || other.order > one.order) continue;
-    const bool had_key = one.limit.rule == KeyRule::debounce ? one.at < other.at + kDelay
-                                                             : !may_be_free(other, one.order);
+    const bool had_key =
+        one.limit.rule == KeyRule::debounce ? one.at < other.at + kDelay : !may_be_free(other, one);
     if (had_key && other.came_in && other.ended == 0) other.ended = one.order;
     if (other.may_have == 0) other.may_have = one.order;
   }

@@ -1,6 +1,8 @@
 // Unique, debounced and throttled messages in a simulated life, and the laws that they obey:
 //
-//   unique     one of a key at a time: who comes in finds that all before it have ended, or started
+//   unique     one of a key at a time: who comes in finds that all before it have ended, or
+//   started,
+//              or that their time is over, to the microsecond
 //   debounce   of those that come within a delay of each other only the last one is delivered
 //   throttle   no more than so many in any period, and no refusal while there are fewer
 //
@@ -64,8 +66,10 @@ class Limits {
   void check_throttle(const One& one) const;
   void check_refused(const Asked& asked, const One& one) const;
   void check_delivered(const std::string& body, const One& one, const Asked& take) const;
-  // Whether it had its key no more, for all that is known, when `order` was decided.
-  [[nodiscard]] static bool may_be_free(const One& one, std::uint64_t order);
+  // Whether it had its key no more, for all that is known, when `next` was decided.
+  [[nodiscard]] static bool may_be_free(const One& one, const One& next);
+  // Of a key that is unique for a time: whatever became of it.
+  [[nodiscard]] static bool time_is_over(const One& one, const One& next);
   [[nodiscard]] bool same_key(const One& one, const One& other) const;
 
   SimRandom random_;

@@ -27,9 +27,12 @@ enum class Canary : std::uint8_t {
   overspend_rate,        // a delivery takes half of what it should from its group's bucket
   waste_group_limit,     // one fewer of a group is worked on than may be
   exceed_group_limit,    // one more of a group is worked on than may be
+  forget_cause,          // a checkpoint leaves out of what attempts ended
+  miscount_cause,        // an attempt counts for every cause
+  stretch_unique_time,   // after a restart the time of a unique key is longer
 };
 
-inline constexpr std::array<std::string_view, 17> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 20> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -45,7 +48,10 @@ inline constexpr std::array<std::string_view, 17> kCanaryNames{"none",
                                                                "ignore_weight",
                                                                "overspend_rate",
                                                                "waste_group_limit",
-                                                               "exceed_group_limit"};
+                                                               "exceed_group_limit",
+                                                               "forget_cause",
+                                                               "miscount_cause",
+                                                               "stretch_unique_time"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;

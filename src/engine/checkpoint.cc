@@ -78,7 +78,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
 void State::encode_causes(Encoder& out) const {
   const auto has_causes = [this](const Message& message) {
     return message.state != MessageState::none && message.id.value < kTransientMessage &&
-           message.extra != 0 && !extras[message.extra].causes.empty();
+           message.extra != 0 && !extras[message.extra].causes.empty() && !CANARY(forget_cause);
   };
   std::uint64_t count = 0;
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot) count += has_causes(messages[slot]);

@@ -33,7 +33,8 @@ void State::encode_limits(Encoder& out) const {
         .integer(entry.key.high)
         .varint(entry.id.value)
         .varint(entry.queue.value);
-    if (!entry.is_held()) put(out, entry.until);
+    const bool stretched = CANARY(stretch_unique_time) && entry.rule == KeyRule::unique_for;
+    if (!entry.is_held()) put(out, entry.until + std::chrono::seconds(stretched ? 5 : 0));
     if (entry.rule == KeyRule::debounce) put(out, entry.pace->first);
     if (entry.rule != KeyRule::throttle) continue;
     out.varint(entry.pace->moments.size());
