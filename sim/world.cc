@@ -8,6 +8,7 @@
 #include "sim/flows.h"
 #include "sim/groups.h"
 #include "sim/limits.h"
+#include "sim/runs.h"
 #include "sim/schedules.h"
 #include "sim/workers.h"
 
@@ -74,6 +75,7 @@ class World {
         disk_(std::make_unique<SimDisk>(store_)),
         clients_(options, random_, clock_, trace_, counters_),
         schedules_(options.seed, clock_, trace_),
+        runs_(options.seed, clock_, trace_),
         limits_(options.seed, clock_, trace_),
         groups_(options.seed, clock_, trace_),
         workers_(options.seed, clock_, trace_),
@@ -105,6 +107,7 @@ class World {
     disk_->faults = {};
     clients_.declare_queues();
     schedules_.put_all();
+    runs_.put_all();
     limits_.declare_queue();
     groups_.declare_queue();
     flows_.declare_queue();
@@ -131,6 +134,7 @@ class World {
     restart();
     schedules_.drain();
     hear();
+    runs_.drain();
     limits_.drain();
     groups_.drain();
     flows_.drain();
@@ -175,6 +179,7 @@ class World {
         else
           clients_.act();
         schedules_.act();
+        runs_.act();
         limits_.act();
         groups_.act();
         workers_.act();
@@ -186,12 +191,14 @@ class World {
   void hear() {
     clients_.hear();
     limits_.hear();
+    runs_.hear();
     groups_.hear();
     flows_.hear();
   }
   void crashed() {
     clients_.crashed();
     limits_.crashed();
+    runs_.crashed();
     groups_.crashed();
     flows_.crashed();
   }
@@ -310,6 +317,7 @@ class World {
     clients_.disk_may_be_full = flows_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
     clients_.connect(*broker_);
     schedules_.connect(*broker_);
+    runs_.connect(*broker_);
     limits_.connect(*broker_);
     groups_.connect(*broker_);
     workers_.connect(*broker_);
@@ -327,6 +335,7 @@ class World {
   std::unique_ptr<broker::Broker> broker_;
   Clients clients_;
   Schedules schedules_;
+  Runs runs_;
   Limits limits_;
   Groups groups_;
   Workers workers_;

@@ -30,9 +30,12 @@ enum class Canary : std::uint8_t {
   forget_cause,          // a checkpoint leaves out of what attempts ended
   miscount_cause,        // an attempt counts for every cause
   stretch_unique_time,   // after a restart the time of a unique key is longer
+  forget_run,            // a checkpoint leaves out which run a schedule's next one waits for
+  forget_pause,          // a checkpoint leaves out that a schedule is paused
+  miscount_missed,       // what was missed is left out, and not counted
 };
 
-inline constexpr std::array<std::string_view, 20> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 23> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -51,7 +54,10 @@ inline constexpr std::array<std::string_view, 20> kCanaryNames{"none",
                                                                "exceed_group_limit",
                                                                "forget_cause",
                                                                "miscount_cause",
-                                                               "stretch_unique_time"};
+                                                               "stretch_unique_time",
+                                                               "forget_run",
+                                                               "forget_pause",
+                                                               "miscount_missed"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;

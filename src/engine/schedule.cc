@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/canary.h"
 #include "base/check.h"
 #include "base/text.h"
 #include "engine/names.h"
@@ -154,7 +155,7 @@ void Schedules::note_fired(const ScheduleFiredEvent& event) {
   forget_waiting(*schedule);
   schedule->cursor = event.cursor;
   schedule->waiting = schedule->overlap == Overlap::queue ? event.waiting : Time{};
-  schedule->missed += event.missed;
+  if (!CANARY(miscount_missed)) schedule->missed += event.missed;
   schedule->skipped += event.skipped;
   if (event.message) {
     ++schedule->fired;
@@ -195,13 +196,15 @@ void Schedules::encode(Encoder& out) const {
   Bytes record;
   for (const auto& [name, schedule] : all_) {
     record.clear();
-    engine::encode(record, ScheduleSetEvent{schedule->spec(), schedule->since, schedule->cursor});
+    ScheduleSetEvent set{schedule->spec(), schedule->since, schedule->cursor};
+    if (CANARY(forget_pause)) set.schedule.paused = false;
+    engine::encode(record, set);
     out.prefixed(record);
     record.clear();
-    engine::encode(record,
-                   ScheduleFiredEvent{name, schedule->last_fired_at, schedule->cursor,
-                                      schedule->last_due, schedule->last_message, schedule->missed,
-                                      schedule->skipped, schedule->waiting});
+    engine::encode(record, ScheduleFiredEvent{
+                               name, schedule->last_fired_at, schedule->cursor, schedule->last_due,
+                               CANARY(forget_run) ? MessageId{} : schedule->last_message,
+                               schedule->missed, schedule->skipped, schedule->waiting});
     out.prefixed(record).varint(schedule->fired);
   }
 }
