@@ -64,8 +64,9 @@ CLI::Option* add_duration_option(CLI::App& app, const std::string& name, Duratio
       ->default_str(format_duration(value));
 }
 
-Result<std::unique_ptr<client::Client>> connect(const std::string& url, std::size_t max_waiting) {
-  client::Options options{.url = url, .name = "penstock-cli", .max_waiting = max_waiting};
+Result<std::unique_ptr<client::Client>> connect(const std::string& url, client::Options options) {
+  options.url = url;
+  options.name = "penstock-cli";
   auto client = client::Client::connect(options);
   if (client) return client;
   Error error = std::move(client.error());

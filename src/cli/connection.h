@@ -19,8 +19,9 @@ CLI::Option* add_duration_option(CLI::App& app, const std::string& name, Duratio
                                  const std::string& help);
 
 // The error of a server that cannot be reached says how to start one.
+// Of the options only the address and the name are not the caller's.
 [[nodiscard]] Result<std::unique_ptr<client::Client>> connect(const std::string& url,
-                                                              std::size_t max_waiting = 64);
+                                                              client::Options options = {});
 
 // As report(Error) of command.h; a refusal says when to come back.
 int report_failure(const client::Failure& failure);

@@ -41,6 +41,9 @@ struct Options {
   std::size_t max_unsent_bytes = 64u << 20;
   // Lanes that call_waiting() keeps; further calls wait here for a free one.
   std::size_t max_waiting = 64;
+  // How long a server may take to answer a wait that it was told to end; then the connection is
+  // broken off, and what was leased over it comes back.
+  Duration end_of_wait_max = std::chrono::seconds(2);
 };
 
 enum class [[nodiscard]] Started : std::uint8_t{

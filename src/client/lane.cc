@@ -8,9 +8,6 @@
 namespace penstock::client {
 namespace {
 
-// How long a server may take to answer a wait that it was told to end.
-constexpr Duration kEndOfWaitMax = std::chrono::seconds(2);
-
 std::string unblock_command(std::int64_t id) {
   std::string command;
   const std::string number = std::to_string(id);
@@ -57,7 +54,7 @@ void Lane::Impl::end_wait() {
     return drop_connection({ErrorCode::closed, "stopped before it was sent"});
   // Goes on the same connection, behind the call that waits, and is carried out at once.
   connection_->call(unblock_command(connection_->id()), [](Arrived) {});
-  connection_->close_unless_answered(kEndOfWaitMax);
+  connection_->close_unless_answered(options_.end_of_wait_max);
 }
 
 void Lane::Impl::drop_connection(Error why) {

@@ -20,11 +20,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kThreadsMax = 1024;
-
 struct Options {
   std::string url;
-  std::vector<std::string> queues;
+  std::string name;
+  std::vector<std::string> queues, tasks;
   std::string exec;
   std::string http;
   std::string threads = "1..8";
@@ -46,7 +45,7 @@ Result<Limits> parse_threads(std::string_view text) {
   const auto dots = text.find("..");
   const auto min = parse_u64(text.substr(0, dots));
   const auto max = dots == std::string_view::npos ? min : parse_u64(text.substr(dots + 2));
-  if (!min || !max || *min == 0 || *min > *max || *max > kThreadsMax) {
+  if (!min || !max || *min == 0 || *min > *max || *max > kWorkerThreadsMax) {
     return fail(ErrorCode::invalid,
                 "--threads takes N or MIN..MAX, up to 1024, not " + penstock::quoted(text));
   }
@@ -56,7 +55,24 @@ Result<Limits> parse_threads(std::string_view text) {
 // Says on standard error what somebody wants to see who started a worker by hand.
 class Teller final : public WorkerPoolWatcher {
  public:
-  explicit Teller(const Options& options) : options_(options) {}
+  Teller(const Options& options, std::string start) : options_(options), start_(std::move(start)) {}
+
+  void on_started() override {
+    if (!options_.quiet && !std::exchange(started_, true)) fmt::print(stderr, "{}", start_);
+  }
+  void on_unlisted(const Error& error) override {
+    on_started();
+    fmt::print(stderr, "penstock: `penstock workers` will not show this one: {}\n", error.message);
+  }
+  void on_told(const client::WorkerTold& told) override {
+    on_started();
+    if (options_.quiet) return;
+    fmt::print(stderr, "told to {}{}\n",
+               told.stop    ? "stop"
+               : told.quiet ? "be quiet"
+                            : "work",
+               told.slots == 0 ? "" : fmt::format(", with {} slots", told.slots));
+  }
 
   void on_ending(const Work& work, const Ending& ending, bool settled) override {
     if (options_.json) {
@@ -80,9 +96,10 @@ class Teller final : public WorkerPoolWatcher {
                                {"queue", work.queue},
                                {"name", work.name},
                                {"attempt", work.attempt},
-                               {"ending", ending.kind == Kind::done     ? "done"
-                                          : ending.kind == Kind::failed ? "failed"
-                                                                        : "stopped"},
+                               {"ending", ending.kind == Kind::done       ? "done"
+                                          : ending.kind == Kind::failed   ? "failed"
+                                          : ending.kind == Kind::declined ? "declined"
+                                                                          : "stopped"},
                                {"settled", settled}};
     if (const auto trace = parse_traceparent(work.traceparent))
       object["trace_id"] = trace->trace_id;
@@ -93,6 +110,8 @@ class Teller final : public WorkerPoolWatcher {
     return object;
   }
   const Options& options_;
+  const std::string start_;
+  bool started_ = false;
 };
 
 Result<std::unique_ptr<Executor>> make_executor(const Options& options, Clock& clock) {
@@ -127,26 +146,32 @@ int work(const Options& options) {
   Interrupt interrupt;
   const auto executor = make_executor(options, *clock);
   if (!executor) return report(executor.error());
-  auto client = connect(options.url, limits->max);
+  // What runs is lost with the connection that it was taken over, so a slow answer does not end it
+  // before the leases would.
+  auto client = connect(options.url, {.end_of_wait_max = options.lease});
   if (!client) return report(client.error());
 
-  Teller teller(options);
+  auto worker = this_worker(options.name, clock->now());
+  worker.queues = options.queues;
+  worker.tasks = options.tasks;
+  worker.any_task = options.tasks.empty();
+  Teller teller(options,
+                fmt::format("{} working on {} at {} with {} threads; Ctrl-C finishes what runs\n",
+                            shown(worker.name), fmt::join(options.queues, ", "), (*client)->peer(),
+                            options.threads));
   WorkerPool pool(**client, **executor, *clock,
-                  {.queues = options.queues,
+                  {.worker = std::move(worker),
                    .threads_min = limits->min,
                    .threads_max = limits->max,
                    .lease = options.lease,
                    .grace = options.grace},
                   teller);
-  if (!options.quiet) {
-    fmt::print(stderr, "working on {} at {} with {} threads; Ctrl-C finishes what runs\n",
-               fmt::join(options.queues, ", "), (*client)->peer(), options.threads);
-  }
   const auto ran = pool.run(interrupt.token());
   const auto end = pool.statistics();
   if (!options.quiet) {
-    fmt::print(stderr, "{} done, {} failed, {} cancelled, {} lost, {} given back; {} each\n",
-               end.done, end.failed, end.cancelled, end.lost, end.given_back,
+    fmt::print(stderr,
+               "{} done, {} failed, {} cancelled, {} lost, {} given back, {} declined; {} each\n",
+               end.done, end.failed, end.cancelled, end.lost, end.given_back, end.declined,
                human_duration(end.mean_service));
   }
   return ran ? kExitOk : report(ran.error());
@@ -159,6 +184,12 @@ Action set_up_worker(CLI::App& app) {
   app.add_option("-q,--queue", options->queues,
                  "where tasks are taken from; of several, the first that has some goes first")
       ->required()
+      ->allow_extra_args(false);
+  app.add_option("--name", options->name,
+                 "what it is called in `penstock workers`; HOST-PID when not given");
+  app.add_option("--task", options->tasks,
+                 "take only tasks of that name and leave the others to other workers; may be given "
+                 "again")
       ->allow_extra_args(false);
   auto* exec =
       app.add_option("--exec", options->exec,

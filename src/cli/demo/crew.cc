@@ -47,8 +47,8 @@ Crew::~Crew() {
 }
 
 Result<void> Crew::add_fan_out(const std::string& server) {
-  // Two connections a thread: one takes, one is held back by a full channel.
-  auto client = connect(server, 2 * kFanOutThreads);
+  // A connection for each thread that a full channel holds back.
+  auto client = connect(server, {.max_waiting = kFanOutThreads});
   if (!client) return fail(std::move(client.error()));
   auto executor = std::make_unique<FanOut>(**client);
   fan_out_ = executor.get();
@@ -58,15 +58,18 @@ Result<void> Crew::add_fan_out(const std::string& server) {
 
 Result<void> Crew::add_channel(const std::string& server, const std::string& queue,
                                std::unique_ptr<Executor> executor) {
-  auto client = connect(server, kChannelThreads);
+  auto client = connect(server);
   if (!client) return fail(std::move(client.error()));
   start({std::move(*client), std::move(executor), {}, {}}, queue, kChannelThreads);
   return {};
 }
 
 void Crew::start(Pool pool, const std::string& queue, std::uint32_t threads) {
+  auto worker = this_worker("demo-" + queue, clock_.now());
+  worker.queues = {queue};
+  worker.any_task = true;
   pool.pool = std::make_unique<WorkerPool>(*pool.client, *pool.executor, clock_,
-                                           WorkerPoolOptions{.queues = {queue},
+                                           WorkerPoolOptions{.worker = std::move(worker),
                                                              .threads_min = threads,
                                                              .threads_max = threads,
                                                              .lease = kLease,

@@ -26,9 +26,10 @@ struct Work {
 // What became of an attempt.
 struct Ending {
   enum class Kind : std::uint8_t {
-    done,     // `result` is its value, as JSON
-    failed,   // `error` is "<type>: <message>"
-    stopped,  // it was told to stop, and nothing is known about it
+    done,      // `result` is its value, as JSON
+    failed,    // `error` is "<type>: <message>"
+    stopped,   // it was told to stop, and nothing is known about it
+    declined,  // this worker cannot run it; another may. `error` says why
   };
   Kind kind = Kind::done;
   std::string result{};
@@ -45,6 +46,9 @@ struct Ending {
   // Trying again cannot help.
   [[nodiscard]] static Ending hopeless(std::string error) {
     return {Kind::failed, {}, std::move(error), false};
+  }
+  [[nodiscard]] static Ending declined(std::string why) {
+    return {Kind::declined, {}, std::move(why)};
   }
   [[nodiscard]] static Ending stopped() { return {Kind::stopped}; }
 };

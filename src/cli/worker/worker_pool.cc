@@ -1,11 +1,12 @@
 #include "cli/worker/worker_pool.h"
 
 #include <algorithm>
-#include <mutex>
+#include <utility>
 
 #include "base/text.h"
 #include "base/trace_context.h"
 #include "cli/interrupt.h"
+#include "os/process_info.h"
 #include "task/timeout_headers.h"
 
 namespace penstock::cli {
@@ -16,7 +17,7 @@ using namespace std::chrono_literals;
 constexpr Duration kTakeWait = 20s;
 constexpr Duration kRetryFirst = 100ms;
 constexpr Duration kRetryLast = 2s;
-constexpr Duration kResizeEvery = 1s;
+constexpr std::uint32_t kTakenMax = 256;
 
 // Connections come and go; everything else will be the same at the next try.
 bool may_pass(ErrorCode code) {
@@ -44,41 +45,6 @@ void read_timeouts(const std::vector<client::Header>& headers, Work& work) {
 
 }  // namespace
 
-// One task that is being worked on. Shared with the keeper and with answers on their way.
-struct WorkerPool::Attempt {
-  enum class Stopped : std::uint8_t { no, lost, cancelled, out_of_time };
-
-  client::TakenTask task;
-  std::atomic<Time> extend_at;
-  std::atomic<Stopped> why = Stopped::no;
-  std::stop_source stop;
-
-  void end(Stopped reason) {
-    Stopped none = Stopped::no;
-    why.compare_exchange_strong(none, reason);
-    stop.request_stop();
-  }
-};
-
-struct WorkerPool::Slot {
-  std::uint32_t index = 0;
-  std::jthread thread;
-
-  void set(std::shared_ptr<Attempt> attempt) {
-    const std::lock_guard lock(mutex_);
-    attempt_.swap(attempt);
-  }
-  // What it works on now; null when it waits for work.
-  [[nodiscard]] std::shared_ptr<Attempt> attempt() const {
-    const std::lock_guard lock(mutex_);
-    return attempt_;
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::shared_ptr<Attempt> attempt_;
-};
-
 WorkerPool::WorkerPool(client::Client& client, Executor& executor, Clock& clock,
                        WorkerPoolOptions options, WorkerPoolWatcher& watcher)
     : client_(client),
@@ -86,62 +52,80 @@ WorkerPool::WorkerPool(client::Client& client, Executor& executor, Clock& clock,
       clock_(clock),
       options_(std::move(options)),
       watcher_(watcher),
-      sizer_(options_.threads_min, options_.threads_max),
-      target_(options_.threads_min) {}
+      presence_(client, options_.worker),
+      limits_{options_.threads_min, options_.threads_max},
+      sizer_(limits_.min, limits_.max),
+      target_(limits_.min) {}
 
 WorkerPool::~WorkerPool() = default;
 
 Result<void> WorkerPool::run(const std::stop_token& stop) {
-  const std::stop_callback stop_taking(stop, [this] { taking_.request_stop(); });
-  for (std::uint32_t i = 0; i < options_.threads_max; ++i) {
-    Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
-    slot.index = i;
-  }
-  for (auto& slot : slots_) {
-    slot->thread = std::jthread([this, s = slot.get()] {
-      work(*s, taking_.get_token());
-      slots_ended_.release();
-    });
-  }
+  const std::stop_callback on_stop(stop, [this] { stop_taking(); });
+  lane_ = client_.open_lane();
+  // Before anything is taken: an order to be quiet may hold already.
+  report(engine::WorkerState::working);
+  set_slots();
+  watcher_.on_started();
   std::jthread keeper([this](const std::stop_token& over) { keep_leases(over); });
+  std::jthread taker([this] { take_tasks(taking_.get_token()); });
 
-  while (wait_for(taking_.get_token(), kResizeEvery)) resize();
-  // Those that wait for a higher target see that there will be none.
-  target_ = options_.threads_max;
-  target_.notify_all();
-
-  const Time until = clock_.now() + options_.grace;
-  for (std::size_t ended = 0; ended < slots_.size(); ++ended) {
-    if (slots_ended_.try_acquire_for(std::max(until - clock_.now(), Duration(0)))) continue;
-    stop_attempts();
-    slots_ended_.acquire();
+  while (wait_for(taking_.get_token(), engine::kWorkerBeat)) {
+    report(engine::WorkerState::working);
+    resize();
+    set_slots();
   }
+  drain();
+  taker.join();
   keeper.request_stop();
   keeper.join();
-  slots_.clear();
+  threads_.clear();
+  lane_.reset();
   if (fatal_) return fail(std::move(*fatal_));
   return {};
 }
 
-void WorkerPool::work(Slot& slot, const std::stop_token& stop) {
-  Duration pause = kRetryFirst;
-  while (!stop.stop_requested()) {
-    if (const auto target = target_.load(); slot.index >= target) {
-      target_.wait(target);
+void WorkerPool::drain() {
+  const Time until = clock_.now() + options_.grace;
+  report(engine::WorkerState::stopping);
+  for (std::size_t ended = 0; ended < threads_.size();) {
+    const auto left = std::max(until - clock_.now(), Duration(0));
+    if (threads_ended_.try_acquire_for(out_of_time_ ? engine::kWorkerBeat
+                                                    : std::min(left, engine::kWorkerBeat))) {
+      ++ended;
       continue;
     }
-    auto taken = client_.call_waiting(
-        client::take_tasks(options_.queues, {.max = 1, .wait = kTakeWait, .lease = options_.lease}),
-        stop);
+    if (clock_.now() >= until && !out_of_time_) stop_attempts();
+    report(engine::WorkerState::stopping);
+  }
+}
+
+// ---- taking
+
+void WorkerPool::take_tasks(const std::stop_token& stop) {
+  Duration pause = kRetryFirst;
+  for (;;) {
+    const auto [slots, less] = slots_.await_room();
+    if (slots == 0) return;
+    auto taken = lane_->call(
+        client::take_tasks(
+            options_.worker.queues,
+            {.max = std::min(slots, kTakenMax), .wait = kTakeWait, .lease = options_.lease}),
+        less, options_.lease);
+    if (!taken && less.stop_requested() && taken.error().error.code == ErrorCode::closed) {
+      // Stopped before the server heard of it, or there is no server: what is next will tell.
+      (void)slots_.put({});
+      continue;
+    }
     if (!taken) {
-      if (stop.stop_requested() || !on_take_failed(taken.error().error)) return;
+      (void)slots_.put({});
+      if (!on_take_failed(taken.error().error)) return;
       wait_for(stop, pause);
       pause = std::min(pause * 2, kRetryLast);
       continue;
     }
     pause = kRetryFirst;
     if (server_lost_.exchange(false)) watcher_.on_server_back();
-    for (auto& task : *taken) run_one(slot, std::move(task));
+    bring_in(std::move(*taken));
   }
 }
 
@@ -154,15 +138,31 @@ bool WorkerPool::on_take_failed(const Error& error) {
   return true;
 }
 
-void WorkerPool::run_one(Slot& slot, client::TakenTask task) {
-  const auto attempt = std::make_shared<Attempt>();
-  attempt->task = std::move(task);
-  attempt->extend_at = clock_.now() + options_.lease / 3;
-  slot.set(attempt);
+void WorkerPool::bring_in(std::vector<client::TakenTask> tasks) {
+  std::vector<SharedAttempt> attempts;
+  for (auto& task : tasks) {
+    auto& attempt = attempts.emplace_back(std::make_shared<Attempt>());
+    attempt->task = std::move(task);
+    attempt->since = clock_.now();
+    attempt->extend_at = attempt->since + options_.lease / 3;
+  }
+  const auto too_many = slots_.put(std::move(attempts));
+  if (too_many.empty()) return;
+  // There was room when they were asked for. Should this fail, they go back with the connection.
+  std::vector<std::string_view> leases;
+  for (const auto& attempt : too_many) leases.emplace_back(attempt->task.lease);
+  (void)client_.call(client::give_back(leases));
+}
+
+// ---- running
+
+void WorkerPool::work() {
+  while (const auto attempt = slots_.get()) run_one(attempt);
+}
+
+void WorkerPool::run_one(const SharedAttempt& attempt) {
   // Whoever sets it looks for attempts afterwards, so that none falls between.
   if (out_of_time_) attempt->end(Attempt::Stopped::out_of_time);
-  running_.fetch_add(1);
-
   Work work{.id = std::to_string(attempt->task.id.value),
             .queue = attempt->task.queue,
             .name = attempt->task.name,
@@ -170,14 +170,20 @@ void WorkerPool::run_one(Slot& slot, client::TakenTask task) {
             .payload = std::move(attempt->task.payload)};
   read_trace(attempt->task.headers, work);
   read_timeouts(attempt->task.headers, work);
-  const Time started = clock_.now();
-  const Ending ending = executor_.run(work, attempt->stop.get_token());
-  if (ending.kind != Ending::Kind::stopped) learn_service((clock_.now() - started).count());
+  const Ending ending = run_attempt(work, *attempt);
   const bool settled = settle(*attempt, ending);
-
-  running_.fetch_sub(1);
-  slot.set(nullptr);
+  slots_.leave(attempt);
   watcher_.on_ending(work, ending, settled);
+}
+
+Ending WorkerPool::run_attempt(const Work& work, const Attempt& attempt) {
+  const auto& worker = options_.worker;
+  if (!worker.any_task && std::ranges::find(worker.tasks, work.name) == worker.tasks.end())
+    return Ending::declined("worker " + worker.name + " does not take it");
+  const Time started = clock_.now();
+  Ending ending = executor_.run(work, attempt.stop.get_token());
+  if (ending.kind != Ending::Kind::stopped) learn_service((clock_.now() - started).count());
+  return ending;
 }
 
 void WorkerPool::learn_service(std::int64_t us) {
@@ -202,6 +208,9 @@ bool WorkerPool::settle(const Attempt& attempt, const Ending& ending) {
     request = client::fail_task(lease, ending.error, ending.retry, ending.delay,
                                 engine::name_of(ending.cause));
     counter = &failed_;
+  } else if (ending.kind == Ending::Kind::declined) {
+    request = client::decline_task(lease, ending.error);
+    counter = &declined_;
   } else if (ending.kind == Ending::Kind::stopped && why == Stopped::cancelled) {
     // The server knows of the cancel: a failed attempt is then the last one.
     request = client::fail_task(lease, "cancelled: stopped by its worker", true, Duration(0));
@@ -230,15 +239,12 @@ void WorkerPool::keep_leases(const std::stop_token& stop) {
   const Duration tick = std::clamp<Duration>(options_.lease / 20, 10ms, 1s);
   while (wait_for(stop, tick)) {
     const Time now = clock_.now();
-    for (const auto& slot : slots_) {
-      const auto attempt = slot->attempt();
-      if (attempt == nullptr || now < attempt->extend_at.load()) continue;
-      extend(attempt);
-    }
+    for (const auto& attempt : slots_.all())
+      if (now >= attempt->extend_at.load()) extend(attempt);
   }
 }
 
-void WorkerPool::extend(const std::shared_ptr<Attempt>& attempt) {
+void WorkerPool::extend(const SharedAttempt& attempt) {
   // One answer lost costs a third of the lease, and there is still time for another.
   const auto started = client_.start(client::extend(attempt->task.lease, options_.lease),
                                      [attempt](client::Answer<client::Extended> answer) {
@@ -255,10 +261,74 @@ void WorkerPool::extend(const std::shared_ptr<Attempt>& attempt) {
   if (started == client::Started::taken) attempt->extend_at = clock_.now() + options_.lease / 3;
 }
 
+// ---- what the server hears of it, and says
+
+engine::WorkerBeat WorkerPool::beat_of(engine::WorkerState state) const {
+  engine::WorkerBeat beat{.state = state,
+                          .slots = limits_.max,
+                          .memory_bytes = resident_bytes(),
+                          .done = done_,
+                          .failed = failed_,
+                          .declined = declined_,
+                          .running_count = 0,
+                          .running = {}};
+  if (state == engine::WorkerState::working && told_.quiet) beat.state = engine::WorkerState::quiet;
+  for (const auto& attempt : slots_.all()) {
+    ++beat.running_count;
+    if (beat.running.size() < engine::kWorkerRunningMax)
+      beat.running.push_back({attempt->task.id, attempt->task.name, attempt->since});
+  }
+  return beat;
+}
+
+void WorkerPool::report(engine::WorkerState state) {
+  const auto told = presence_.say(beat_of(state));
+  if (told) {
+    unlisted_ = false;
+    obey(*told);
+  } else if (!may_pass(told.error().code) && !std::exchange(unlisted_, true)) {
+    watcher_.on_unlisted(told.error());
+  }
+}
+
+void WorkerPool::obey(const client::WorkerTold& told) {
+  const bool news =
+      told.quiet != told_.quiet || told.stop != told_.stop || told.slots != told_.slots;
+  if (!news) return;
+  told_ = told;
+  if (told.stop) stop_taking();
+  if (const auto limits = limits_for(told.slots); limits != limits_) {
+    limits_ = limits;
+    sizer_ = flow::ThreadSizer(limits.min, limits.max);
+    target_ = std::clamp(target_.load(), limits.min, limits.max);
+  }
+  set_slots();
+  watcher_.on_told(told);
+}
+
+// A number that was fixed stays fixed, at what the order says; where there was a range, the order
+// is its upper end.
+WorkerPool::Limits WorkerPool::limits_for(std::uint32_t slots) const {
+  if (slots == 0) return {options_.threads_min, options_.threads_max};
+  const auto max = std::min(slots, kWorkerThreadsMax);
+  const bool fixed = options_.threads_min == options_.threads_max;
+  return {fixed ? max : std::min(options_.threads_min, max), max};
+}
+
+void WorkerPool::set_slots() {
+  if (taking_.stop_requested()) return;
+  while (threads_.size() < target_)
+    threads_.emplace_back([this] {
+      work();
+      threads_ended_.release();
+    });
+  slots_.set(told_.quiet ? 0 : target_.load());
+}
+
 void WorkerPool::resize() {
-  if (options_.threads_min == options_.threads_max) return;
+  if (limits_.min == limits_.max) return;
   flow::WorkLoad load{.service_time = statistics().mean_service};
-  for (const auto& name : options_.queues) {
+  for (const auto& name : options_.worker.queues) {
     const auto queue = client_.call(client::queue_statistics(name), 1s);
     if (!queue) return;  // not known now: as many as before
     load.arrival_rate += queue->arrival_rate;
@@ -271,19 +341,21 @@ void WorkerPool::resize() {
     }
   }
   target_ = sizer_.update(load, clock_.now());
-  target_.notify_all();
 }
 
 void WorkerPool::give_up(Error error) {
   if (!gave_up_.exchange(true)) fatal_ = std::move(error);
+  stop_taking();
+}
+
+void WorkerPool::stop_taking() {
   taking_.request_stop();
+  slots_.close();
 }
 
 void WorkerPool::stop_attempts() {
   out_of_time_ = true;
-  for (const auto& slot : slots_) {
-    if (const auto attempt = slot->attempt()) attempt->end(Attempt::Stopped::out_of_time);
-  }
+  for (const auto& attempt : slots_.all()) attempt->end(Attempt::Stopped::out_of_time);
 }
 
 WorkerPoolStatistics WorkerPool::statistics() const {
@@ -292,8 +364,9 @@ WorkerPoolStatistics WorkerPool::statistics() const {
           .lost = lost_,
           .cancelled = cancelled_,
           .given_back = given_back_,
+          .declined = declined_,
           .threads = target_,
-          .running = running_,
+          .running = slots_.used(),
           .mean_service = Duration(service_us_)};
 }
 
