@@ -25,6 +25,25 @@ TEST_F(RespOrder, RepliesKeepTheirOrderAroundATaskThatIsWaitedFor) {
   EXPECT_EQ(rest[2].text, "two");
 }
 
+TEST_F(RespOrder, AnAnswerThatIsKnownAtOnceGoesOutInItsTurnAndOnlyWhenAllIsDurable) {
+  Peer peer(*service_);
+  peer.give(encoded({"SEND", "q", "b"}) + encoded({"QUEUE.LIST"}) + encoded({"WORKER.LIST"}) +
+            "PING one\r\n");
+  EXPECT_EQ(peer.take_output(), "");
+  settle();
+  const auto replies = decoded(peer.take_output());
+  ASSERT_EQ(replies.size(), 4u);
+  EXPECT_EQ(replies[0].text, "1");
+  EXPECT_EQ(replies[2].text, R"({"workers":[]})");
+  EXPECT_EQ(replies[3].text, "one");
+  Peer other(*service_);
+  other.give(encoded({"SEND", "q", "b"}));
+  peer.give(encoded({"WORKER.LIST"}));
+  EXPECT_EQ(peer.take_output(), "") << "what it tells may rest on what is not on disk yet";
+  settle();
+  EXPECT_EQ(decoded(peer.take_output()).size(), 1u);
+}
+
 TEST_F(RespOrder, AWaitingTakeIsAnsweredByThePublishAndOneInVainByItsTime) {
   Talker consumer(*service_, *broker_), producer(*service_, *broker_);
   consumer.give(encoded({"RECEIVE", "a", "b", "WAIT", "20s"}) +

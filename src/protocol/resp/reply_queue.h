@@ -31,14 +31,15 @@ enum class Waiting : std::uint8_t { no, take, task };
 
 // What is to be known about one command while its answer is not.
 struct Slot {
-  Encode encode = nullptr;
+  Encode encode = nullptr;    // null: `prepared` is the answer
   std::uint32_t parts = 1;    // replies of the broker that make this one answer
   std::uint32_t settled = 0;  // summed over the parts
   MessageId task{};           // of a TASK.GET that waits
   Waiting waiting = Waiting::no;
   wire::resp::Version version = wire::resp::Version::resp2;  // as when it was asked
   bool answered = false;
-  std::string bytes;  // the answer, kept while an earlier one is missing
+  std::string bytes;     // the answer, kept while an earlier one is missing
+  std::string prepared;  // an answer that is known, and may not go out yet
 };
 
 class ReplyQueue {

@@ -1,6 +1,7 @@
 #include "protocol/resp/session.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "protocol/resp/command_table.h"
@@ -130,6 +131,8 @@ void Session::on_reply(broker::Tag tag, const broker::Reply& reply) {
   } else if (const auto* refused = std::get_if<broker::Refused>(&reply)) {
     ++service_.statistics_.refusals;
     to.error(refusal_text(*refused));
+  } else if (slot->encode == nullptr) {
+    out.append(std::exchange(slot->prepared, {}));
   } else {
     slot->encode(to, reply, *slot);
   }

@@ -71,8 +71,8 @@ class Session final : public Conversation, public broker::ReplySink {
   // `write` is called now; what it wrote goes out when all that was decided so far is durable.
   template <class Write>
   void answer_when_durable(Write write) {
-    const auto tag = ask([](wire::resp::ReplyWriter&, const broker::Reply&, Slot&) {});
-    write(writer(replies_.buffer(tag)));
+    const auto tag = ask(nullptr);
+    write(writer(replies_.find(tag)->prepared));
     broker().barrier(id(), tag);
   }
   // A place for the answer that the broker will give; `encode` makes its bytes. The tag goes along
