@@ -67,6 +67,7 @@ void Workers::connect(broker::Broker& broker) {
 }
 
 void Workers::act() {
+  if (!sink_.error.empty()) violated("orders to workers", sink_.error);
   if (!random_.one_in(8)) return;
   switch (random_.below(4)) {
     case 0:

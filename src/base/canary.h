@@ -32,10 +32,11 @@ enum class Canary : std::uint8_t {
   stretch_unique_time,   // after a restart the time of a unique key is longer
   forget_run,            // a checkpoint leaves out which run a schedule's next one waits for
   forget_pause,          // a checkpoint leaves out that a schedule is paused
+  forget_resize,         // a checkpoint leaves out to how many slots workers were told to change
   miscount_missed,       // what was missed is left out, and not counted
 };
 
-inline constexpr std::array<std::string_view, 23> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 24> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -57,6 +58,7 @@ inline constexpr std::array<std::string_view, 23> kCanaryNames{"none",
                                                                "stretch_unique_time",
                                                                "forget_run",
                                                                "forget_pause",
+                                                               "forget_resize",
                                                                "miscount_missed"};
 
 #ifdef PENSTOCK_CANARIES

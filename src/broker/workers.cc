@@ -24,7 +24,7 @@ void Broker::beat_worker(SessionId session, Tag tag, engine::WorkerBeat beat) {
 void Broker::order_workers(SessionId session, Tag tag, const engine::WorkerOrderSpec& order) {
   const auto asking = impl_->asks(session, tag);
   if (!asking) return;
-  const auto bytes = engine::kWorkersMax * sizeof(std::uint64_t) + 1024;
+  const auto bytes = impl_->engine_.workers().all().size() * sizeof(std::uint64_t) + 1024;
   if (auto full = impl_->no_room(bytes, 1, {}))
     return impl_->answer(session, tag, std::move(*full));
   auto ordered = impl_->engine_.order_workers(now(), order);

@@ -347,6 +347,15 @@ TEST_F(WorkerTest, DeadLettersGoBackByIdByErrorAndByName) {
   EXPECT_EQ(statistics("q").ready, 4u);
 }
 
+TEST_F(WorkerTest, AnOrderTakesNoMoreOfTheLogThanTheWorkersThatAreThereNeed) {
+  broker.reset();
+  const auto files = directory.list();
+  for (const auto& name : files.value()) ASSERT_TRUE(directory.remove(name));
+  options.journal.segment_bytes = 64 << 10;
+  open();
+  EXPECT_EQ(order(OrderKind::quiet).kind, "ordered");
+}
+
 TEST_F(WorkerTest, ALongListOfDeadLettersIsLookedAtInParts) {
   std::vector<Input> many(1500, input("x"));
   send("q", many);
