@@ -217,6 +217,17 @@ class App {
   // over max), Closed.
   [[nodiscard]] Workers work(const WorkerOptions& options = {});
 
+  // ---- the workers of all programs. What they are told takes them a second.
+
+  // By name. Of an embedded App, its own.
+  [[nodiscard]] std::vector<WorkerInfo> workers();
+  // Durable when it returns. Throws InvalidInput: a resize without slots, or more than 256 orders.
+  OrderedWorkers order_workers(const WorkerOrder& order);
+  // Those that hold, the oldest first.
+  [[nodiscard]] std::vector<StandingOrder> orders();
+  // Throws NotFound.
+  void forget_order(std::uint64_t number);
+
   // ---- plain messages
 
   // Waits and throws as enqueue() does; the message's id.

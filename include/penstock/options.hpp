@@ -173,6 +173,7 @@ struct QueueStatistics {
 struct Threads {
   std::uint32_t min = 1;
   std::uint32_t max = 1;
+  bool operator==(const Threads&) const = default;
 };
 
 // Of the processes that isolated tasks run in.
@@ -190,6 +191,10 @@ struct WorkerOptions {
   std::uint32_t prefetch_max =
       4096;  // tasks held and not yet started; few of them when they are long
   IsolationOptions isolation = {};
+  // How they are listed (App::workers()), and chosen by orders. Empty: the host's name and the
+  // process's number.
+  std::string name = {};
+  std::string version = {};  // of your program
 };
 
 struct EmbeddedOptions {

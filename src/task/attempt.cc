@@ -151,6 +151,12 @@ std::optional<Time> Attempt::running_since() const {
   return started_at_;
 }
 
+std::optional<engine::RunningTask> Attempt::running() const {
+  const std::lock_guard lock(mutex_);
+  if (!running_) return {};
+  return engine::RunningTask{token_.id, std::string(name_), started_at_};
+}
+
 void Attempt::request_stop(StopReason reason) {
   // The first reason stands, but that a lost lease leaves nothing to settle.
   if (stop_reason_ != StopReason::none && reason != StopReason::lease_lost) return;

@@ -94,6 +94,7 @@ class Attempt {
   void stop_if(MessageId id, StopReason reason);
   // When the running task began; nothing while none runs.
   [[nodiscard]] std::optional<Time> running_since() const;
+  [[nodiscard]] std::optional<engine::RunningTask> running() const;
 
  private:
   void request_stop(StopReason reason);  // under mutex_

@@ -19,6 +19,7 @@
 #include "broker/reply.h"
 #include "engine/command.h"
 #include "engine/schedule.h"
+#include "engine/worker.h"
 #include "engine/workflow.h"
 #include "penstock/schedule.hpp"
 
@@ -111,11 +112,21 @@ class Consumer {
   [[nodiscard]] virtual Result<Deliveries> take(std::span<const std::string> queues,
                                                 std::uint32_t max, Duration wait,
                                                 Duration lease) = 0;
-  // Ends a take that waits; those that follow come back empty-handed.
+  // Ends the takes that wait; those that follow come back empty-handed, of a pause until its end.
   virtual void stop() = 0;
+  virtual void pause(bool paused) = 0;
   // Each on its own. The number of those that came too late: their leases had run out.
   [[nodiscard]] virtual Result<std::uint64_t> settle(std::span<const Settlement> settlements) = 0;
   [[nodiscard]] virtual Result<void> extend(std::span<Extension> extensions) = 0;
+  // Who works here, and what is done; both answer what the worker is told. Error::not_found of a
+  // beat: over the connection of now, nobody has announced himself.
+  [[nodiscard]] virtual Result<engine::WorkerTold> announce(const engine::WorkerSpec& worker) = 0;
+  [[nodiscard]] virtual Result<engine::WorkerTold> beat(const engine::WorkerBeat& beat) = 0;
+};
+
+struct ListedWorker {
+  engine::Worker worker;    // its session is nobody's business
+  engine::WorkerTold told;  // by all orders
 };
 
 class Backend {
@@ -149,6 +160,12 @@ class Backend {
                                                       std::uint32_t max) = 0;
   [[nodiscard]] virtual Result<engine::QueueStatistics> queue(std::string_view name) = 0;
   [[nodiscard]] virtual Result<std::vector<engine::QueueStatistics>> queues() = 0;
+
+  [[nodiscard]] virtual Result<std::vector<ListedWorker>> workers() = 0;
+  [[nodiscard]] virtual Result<engine::WorkersOrdered> order_workers(
+      const engine::WorkerOrderSpec& order) = 0;
+  [[nodiscard]] virtual Result<std::vector<engine::WorkerOrder>> orders() = 0;
+  [[nodiscard]] virtual Result<void> forget_order(std::uint64_t number) = 0;
 
   [[nodiscard]] virtual Time now() = 0;
   // False: on the caller's thread, where nobody else could bring what is waited for. Waits are

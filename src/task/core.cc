@@ -68,7 +68,7 @@ void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
     throw Conflict(
         fmt::format("task {}: no process can be made for it", definition->name),
         "define isolated tasks and open the App before the program starts its first thread");
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   const auto known = registry_->tasks.find(definition->name);
   if (known != registry_->tasks.end()) {
     if (known->second == definition) return;
@@ -78,6 +78,8 @@ void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
   changed->tasks.emplace(definition->name, definition);
   registry_ = std::move(changed);
   registry_version_.fetch_add(1, std::memory_order_release);
+  lock.unlock();
+  for (const auto& pool : pools()) pool->report_soon();  // somebody may wait for that task
 }
 
 bool Core::has_isolated_tasks() const {

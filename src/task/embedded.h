@@ -78,6 +78,10 @@ class Embedded final : public Backend {
   Result<std::uint64_t> redrive(std::string_view queue, std::uint32_t max) override;
   Result<engine::QueueStatistics> queue(std::string_view name) override;
   Result<std::vector<engine::QueueStatistics>> queues() override;
+  Result<std::vector<ListedWorker>> workers() override;
+  Result<engine::WorkersOrdered> order_workers(const engine::WorkerOrderSpec& order) override;
+  Result<std::vector<engine::WorkerOrder>> orders() override;
+  Result<void> forget_order(std::uint64_t number) override;
   Time now() override { return clock_->now(); }
   bool waits() const override { return operations_->waits(); }
   // The directory is free afterwards, however long jobs keep this object.

@@ -34,11 +34,16 @@ class EmbeddedConsumer final : public Consumer {
   ~EmbeddedConsumer() override;
   Result<Deliveries> take(std::span<const std::string> queues, std::uint32_t max, Duration wait,
                           Duration lease) override;
-  void stop() override;
+  void stop() override { end_takes(stopped_, true); }
+  void pause(bool paused) override { end_takes(paused_, paused); }
   Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
   Result<void> extend(std::span<Extension> extensions) override;
+  Result<engine::WorkerTold> announce(const engine::WorkerSpec& worker) override;
+  Result<engine::WorkerTold> beat(const engine::WorkerBeat& beat) override;
 
  private:
+  void end_takes(bool& flag, bool value);
+
   class Take;
   class SettleAll;
   class ExtendAll;
@@ -46,7 +51,7 @@ class EmbeddedConsumer final : public Consumer {
   Embedded& backend_;
   const SessionId session_;
   // Broker's thread:
-  bool stopped_ = false;
+  bool stopped_ = false, paused_ = false;
   std::vector<broker::Tag> waiting_takes_;
 };
 
@@ -59,7 +64,7 @@ class EmbeddedConsumer::Take final : public Operation {
   Take(EmbeddedConsumer& consumer, engine::Take take)
       : consumer_(consumer), take_(std::move(take)) {}
   std::uint32_t start(Broker& broker) override {
-    if (consumer_.stopped_) return 0;
+    if (consumer_.stopped_ || consumer_.paused_) return 0;
     broker.take(consumer_.session_, tag(), take_);
     consumer_.waiting_takes_.push_back(tag());
     return 1;
@@ -204,11 +209,24 @@ Result<void> EmbeddedConsumer::extend(std::span<Extension> extensions) {
   return operation.result;
 }
 
-void EmbeddedConsumer::stop() {
-  backend_.on_broker([this](Broker& broker) {
-    stopped_ = true;
+void EmbeddedConsumer::end_takes(bool& flag, bool value) {
+  backend_.on_broker([&, this](Broker& broker) {
+    flag = value;
+    if (!value) return;
     for (const auto tag : waiting_takes_) broker.cancel_take(session_, tag);
   });
+}
+
+Result<engine::WorkerTold> EmbeddedConsumer::announce(const engine::WorkerSpec& worker) {
+  return backend_.ask_for<engine::WorkerTold, engine::WorkerTold>(
+      [&](Broker& broker, broker::Tag tag) { broker.announce_worker(session_, tag, worker); },
+      [](const engine::WorkerTold& told) { return told; });
+}
+
+Result<engine::WorkerTold> EmbeddedConsumer::beat(const engine::WorkerBeat& beat) {
+  return backend_.ask_for<engine::WorkerTold, engine::WorkerTold>(
+      [&](Broker& broker, broker::Tag tag) { broker.beat_worker(session_, tag, beat); },
+      [](const engine::WorkerTold& told) { return told; });
 }
 
 }  // namespace

@@ -53,6 +53,10 @@ class Remote final : public Backend {
   }
   Result<engine::QueueStatistics> queue(std::string_view name) override;
   Result<std::vector<engine::QueueStatistics>> queues() override;
+  Result<std::vector<ListedWorker>> workers() override;
+  Result<engine::WorkersOrdered> order_workers(const engine::WorkerOrderSpec& order) override;
+  Result<std::vector<engine::WorkerOrder>> orders() override;
+  Result<void> forget_order(std::uint64_t number) override;
   Time now() override { return clock_->now(); }
   void close() override { closing_.request_stop(); }
 

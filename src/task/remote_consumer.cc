@@ -1,10 +1,12 @@
 // Taking from a queue behind a connection, and settling what was taken.
 #include <algorithm>
+#include <mutex>
 
 #include "base/headers.h"
 #include "broker/broker.h"
 #include "os/real_clock.h"
 #include "task/remote.h"
+#include "task/worker_json.h"
 #include "task/workflow.h"
 #include "wire/resp/packed.h"
 
@@ -45,24 +47,53 @@ class RemoteConsumer final : public Consumer {
 
   Result<Deliveries> take(std::span<const std::string> queues, std::uint32_t max, Duration wait,
                           Duration lease) override {
-    if (stopping_.stop_requested()) return Deliveries{};
+    const auto stop = stop_token();
+    if (stop.stop_requested()) return Deliveries{};
     const auto request = client::receive_packed(queues, {.max = max, .wait = wait, .lease = lease});
-    const auto answer = wait > Duration(0) ? client_->call_waiting(request, stopping_.get_token())
-                                           : client_->call(request);
+    const auto answer =
+        wait > Duration(0) ? client_->call_waiting(request, stop) : client_->call(request);
     if (!answer) return failed(answer);
     return unpack(*answer);
   }
-  void stop() override { stopping_.request_stop(); }
+  void stop() override {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    takes_end_.request_stop();
+  }
+  void pause(bool paused) override {
+    const std::lock_guard lock(mutex_);
+    if (paused)
+      takes_end_.request_stop();
+    else if (!stopped_)
+      takes_end_ = std::stop_source();
+  }
 
   Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
   Result<void> extend(std::span<Extension> extensions) override;
+  Result<engine::WorkerTold> announce(const engine::WorkerSpec& worker) override {
+    return told(client_->call(client::announce_worker(to_json(worker))));
+  }
+  Result<engine::WorkerTold> beat(const engine::WorkerBeat& beat) override {
+    return told(client_->call(client::beat_worker(to_json(beat))));
+  }
 
  private:
+  [[nodiscard]] std::stop_token stop_token() {
+    const std::lock_guard lock(mutex_);
+    return takes_end_.get_token();
+  }
+  [[nodiscard]] static Result<engine::WorkerTold> told(
+      const client::Answer<client::WorkerTold>& answer) {
+    if (!answer) return failed(answer);
+    return engine::WorkerTold{answer->quiet, answer->stop, answer->slots};
+  }
   Result<std::uint64_t> settle_acks(std::span<const Settlement> settlements);
   Result<std::uint64_t> settle_other(const Settlement& settlement);
 
   std::unique_ptr<client::Client> client_;
-  std::stop_source stopping_;
+  std::mutex mutex_;  // of what follows
+  std::stop_source takes_end_;
+  bool stopped_ = false;
 };
 
 // Runs of acks go together; the rest is rare and goes one by one.

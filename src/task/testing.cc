@@ -120,6 +120,8 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
  private:
   Ran run(const broker::Delivery& delivery);
   void decline(const broker::Delivery& delivery, std::string_view why);
+  // As workers do: what was declined comes at once when its task is added.
+  void announce();
   [[nodiscard]] detail::Ending attempt(const detail::TaskDefinition& task,
                                        const detail::Chain& middleware,
                                        const broker::Delivery& delivery);
@@ -145,6 +147,7 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
   std::vector<std::string> queues_;  // to which tasks were enqueued
   // Tasks that wait for somebody else, and their queues; as many as the App holds at most.
   std::map<MessageId, std::string> declined_;
+  std::pair<std::uint64_t, std::size_t> announced_;  // the registry's version, how many queues
   MessageId newest_{};
 };
 
@@ -268,6 +271,7 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   if (worker_dies(name)) {
     consumer_.reset();
     consumer_ = detail::value_or_throw(core_->backend().open_consumer());
+    announced_ = {};
     return {.lost = 1};
   }
   if (ending.outcome == engine::Outcome::decline) {
@@ -288,9 +292,25 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   return done ? Ran{.done = 1} : Ran{.failed = 1};
 }
 
+void TestApp::State::announce() {
+  const std::pair known(core_->registry_version(), queues_.size());
+  if (announced_ == known) return;
+  announced_ = known;
+  engine::WorkerSpec worker;
+  worker.id = 1;
+  worker.name = "test";
+  worker.started_at = now();
+  const auto most = std::min(queues_.size(), engine::kWorkerQueuesMax);
+  worker.queues.assign(queues_.begin(), queues_.begin() + static_cast<std::ptrdiff_t>(most));
+  for (const auto& [name, task] : core_->registry()->tasks) worker.tasks.push_back(name);
+  // What is too much to be told of is only not listed.
+  (void)consumer_->announce(worker).has_value();
+}
+
 Ran TestApp::State::run_one() {
   check_outside();
   if (queues_.empty()) return {};
+  announce();
   const auto taken = detail::value_or_throw(consumer_->take(queues_, 1, Duration(0), Duration(0)));
   return taken.messages.empty() ? Ran{} : run(taken.messages.front());
 }

@@ -44,6 +44,7 @@ void WorkerPool::fetch() {
 }
 
 std::uint32_t WorkerPool::wanted() {
+  if (quiet_) return 0;
   const std::int64_t waiting = waiting_, most = options_.prefetch_max;
   std::int64_t target = idle_;
   if (const double service_us = mean_service_us_; service_us > 0) {
@@ -80,7 +81,7 @@ void WorkerPool::accept(Deliveries deliveries) {
     const std::lock_guard lock(mutex_);
     work_came_ = true;
     mean_bytes_ = static_cast<double>(bytes) / static_cast<double>(messages.size());
-    if (stopping_) {
+    if (stopping_ || quiet_) {
       give_back_rest(*batch);
       return;
     }
@@ -104,13 +105,18 @@ bool WorkerPool::pause_after_error(const Error& error, std::uint32_t errors) {
 }
 
 void WorkerPool::govern() {
-  flow::ThreadSizer sizer(options_.threads.min, options_.threads.max);
   std::unique_lock lock(mutex_);
+  Threads limits = limits_;
+  flow::ThreadSizer sizer(limits.min, limits.max);
   while (!stopping_) {
+    if (limits != limits_) {
+      limits = limits_;
+      sizer = flow::ThreadSizer(limits.min, limits.max);
+    }
     // While nothing is held and no thread is too many, there is nothing to decide. (Not "while all
     // threads are idle": one that has been woken for a task is that, too, until it runs.)
-    const bool quiet = active_ <= options_.threads.min && held_ == 0;
-    if (quiet)
+    const bool idle = active_ <= limits.min && held_ == 0;
+    if (idle)
       govern_again_.wait(lock, [this] { return stopping_ || work_came_; });
     else
       govern_again_.wait_for(lock, kGovernEvery, [this] { return stopping_; });
@@ -147,7 +153,7 @@ Duration WorkerPool::running_time() const {
   const Time current = core_->backend().now();
   Duration total{0};
   std::int64_t count = 0;
-  for (const auto& worker : workers_) {
+  for (const auto& worker : workers()) {
     if (const auto since = worker->attempt.running_since()) {
       total += current - *since;
       ++count;

@@ -8,7 +8,6 @@
 namespace penstock::detail {
 namespace {
 
-constexpr std::uint32_t kThreadsMax = 4096;
 constexpr Duration kLongestGrace = std::chrono::hours(24 * 365);
 
 void check_options(const WorkerOptions& options) {
@@ -19,32 +18,43 @@ void check_options(const WorkerOptions& options) {
       options.threads.max > kThreadsMax)
     throw InvalidInput("workers: threads must be {min, max} with 1 <= min <= max <= 4096");
   if (options.prefetch_max == 0) throw InvalidInput("workers: prefetch_max must be at least 1");
+  for (const auto& [text, what] :
+       {std::pair{&options.name, "workers: name"}, std::pair{&options.version, "workers: version"}})
+    if (!text->empty())
+      if (auto valid = valid_name(*text, what); !valid) throw_error(valid.error());
 }
 
 }  // namespace
 
 WorkerPool::WorkerPool(std::shared_ptr<Core> core, WorkerOptions options)
-    : core_(std::move(core)), options_(std::move(options)) {
+    : core_(std::move(core)),
+      options_(std::move(options)),
+      id_(std::max<std::uint64_t>(core_->random(), 1)),
+      started_at_(core_->backend().now()),
+      governed_(options_.threads.min < options_.threads.max),
+      limits_(options_.threads) {
   check_options(options_);
   // A take does not see a queue that comes into being while it waits.
   for (const auto& queue : options_.queues) core_->need_queue(queue);
   consumer_ = value_or_throw(core_->backend().open_consumer());
-  for (std::uint32_t i = 0; i < options_.threads.max; ++i)
-    workers_.push_back(std::make_unique<Worker>(*this));
   keeper_wakes_us_ = micros(Time::max());
   if (core_->zygote() != nullptr) {
     processes_ = std::make_unique<ProcessPool>(*core_, core_->zygote(), options_.isolation);
     if (core_->has_isolated_tasks()) processes_->prepare(options_.threads.min);
   }
   start_workers(options_.threads.min);
+  // Before anything is taken: the orders that stand may say otherwise.
+  (void)tell();
   settler_ = std::thread([this] { settle_all(); });
   keeper_ = std::thread([this] { keep(); });
   fetcher_ = std::thread([this] { fetch(); });
-  if (options_.threads.min < options_.threads.max) governor_ = std::thread([this] { govern(); });
+  if (governed_) governor_ = std::thread([this] { govern(); });
+  reporter_ = std::thread([this] { report(); });
 }
 
 WorkerPool::~WorkerPool() {
   stop();
+  if (stopper_.joinable()) stopper_.join();
 }
 
 void WorkerPool::stop(Duration grace) {
@@ -63,6 +73,7 @@ void WorkerPool::stop(Duration grace) {
     fetch_more_.notify_all();
     govern_again_.notify_all();
   }
+  report_soon();
   consumer_->stop();
   fetcher_.join();
   if (governor_.joinable()) governor_.join();
@@ -73,10 +84,10 @@ void WorkerPool::stop(Duration grace) {
     if (!workers_ended_.wait_for(lock, std::clamp(grace, Duration(0), kLongestGrace),
                                  [this] { return active_ == 0; })) {
       lock.unlock();
-      for (const auto& worker : workers_) worker->attempt.stop(StopReason::shutdown);
+      for (const auto& worker : workers()) worker->attempt.stop(StopReason::shutdown);
     }
   }
-  for (const auto& worker : workers_)
+  for (const auto& worker : workers())
     if (worker->thread.joinable()) worker->thread.join();
   settler_ends_ = true;
   finished_.fetch_add(1);
@@ -88,6 +99,12 @@ void WorkerPool::stop(Duration grace) {
     keeper_looks_.notify_all();
   }
   keeper_.join();
+  {
+    const std::lock_guard lock(report_mutex_);
+    reporter_ends_ = true;
+    report_again_.notify_all();
+  }
+  reporter_.join();
   consumer_.reset();
   const std::lock_guard lock(stop_mutex_);
   stopped_ = true;
@@ -100,7 +117,7 @@ void WorkerPool::join() {
 }
 
 void WorkerPool::cancel(MessageId id) {
-  for (const auto& worker : workers_) worker->attempt.stop_if(id, StopReason::cancelled);
+  for (const auto& worker : workers()) worker->attempt.stop_if(id, StopReason::cancelled);
 }
 
 WorkerStatistics WorkerPool::statistics() const {
@@ -111,7 +128,7 @@ WorkerStatistics WorkerPool::statistics() const {
   now.lost = lost_;
   now.given_back = returned_;
   now.threads = active_;
-  for (const auto& worker : workers_)
+  for (const auto& worker : workers())
     if (worker->attempt.running_since()) ++now.running;
   now.waiting = static_cast<std::uint32_t>(std::max<std::int64_t>(waiting_, 0));
   now.mean_service = Duration(static_cast<std::int64_t>(mean_service_us_.load()));
@@ -127,8 +144,12 @@ void WorkerPool::note_error(const std::string& text) {
 
 void WorkerPool::start_workers(std::uint32_t target) {
   const std::lock_guard lock(mutex_);
-  target_ = target;
-  for (const auto& slot : workers_) {
+  target_ = std::clamp(target, limits_.min, limits_.max);
+  for (std::uint32_t made = slots_made_; made < limits_.max; ++made) {
+    slots_[made] = std::make_unique<Worker>(*this);
+    slots_made_.store(made + 1, std::memory_order_release);
+  }
+  for (const auto& slot : workers()) {
     if (active_ >= target_ || stopping_) return;
     if (slot->active) continue;
     // Its last thread, if there was one, left after its last use of mutex_.

@@ -5,6 +5,7 @@
 //   settler  settles what ended, many at a time: while one settle becomes durable, the next gathers
 //   keeper   extends the leases of what runs, sends progress, learns of cancels, sees time-outs
 //   governor sizes the pool by Little's law (flow/sizing.h), when min < max
+//   reporter tells the server of the pool, once a second, and does what workers are ordered to do
 //
 // User code runs on worker threads, and its stop callbacks on the courier's; nothing of ours waits
 // for either, so a task that blocks loses neither its own lease nor anyone else's. Held tasks are
@@ -31,6 +32,8 @@
 
 namespace penstock::detail {
 
+inline constexpr std::uint32_t kThreadsMax = 4096;
+
 class WorkerPool final : public AttemptHost {
  public:
   // Throws InvalidInput, Closed.
@@ -43,6 +46,8 @@ class WorkerPool final : public AttemptHost {
   void join();
   [[nodiscard]] WorkerStatistics statistics() const;
   void cancel(MessageId id);
+  // Something has changed that the server should know.
+  void report_soon();
 
  private:
   // What one take brought; each task is claimed by the thread whose fetch_add gave its index.
@@ -97,6 +102,10 @@ class WorkerPool final : public AttemptHost {
   [[nodiscard]] bool pause_after_error(const Error& error, std::uint32_t errors);
   void note_error(const std::string& text);
 
+  // Those made so far; their number only grows.
+  [[nodiscard]] std::span<const std::unique_ptr<Worker>> workers() const {
+    return std::span(slots_).first(slots_made_.load(std::memory_order_acquire));
+  }
   void start_workers(std::uint32_t target);
   void work(Worker& worker);
   [[nodiscard]] const broker::Delivery* claim(Worker& worker);
@@ -124,8 +133,20 @@ class WorkerPool final : public AttemptHost {
   [[nodiscard]] flow::WorkLoad load();
   [[nodiscard]] Duration running_time() const;
 
+  void report();
+  [[nodiscard]] Duration tell();
+  [[nodiscard]] engine::WorkerSpec describe() const;
+  [[nodiscard]] engine::WorkerBeat pulse() const;
+  void obey(const engine::WorkerTold& told);
+  // True when that changed something.
+  bool set_quiet(bool quiet);
+  bool set_slots(std::uint32_t slots);
+
   const std::shared_ptr<Core> core_;
   const WorkerOptions options_;
+  const std::uint64_t id_;
+  const Time started_at_;
+  const bool governed_;
   std::unique_ptr<Consumer> consumer_;
   StopCourier courier_;
   std::unique_ptr<ProcessPool> processes_;  // null: no isolated task is known
@@ -140,12 +161,15 @@ class WorkerPool final : public AttemptHost {
   std::uint32_t idle_ = 0;  // workers that wait for a task
   std::uint32_t target_ = 0;
   double mean_bytes_ = 0;  // of the last batch's bodies
+  Threads limits_;         // as it was told last
+  bool quiet_ = false;     // takes nothing, until it is told otherwise
   bool stopping_ = false;
   bool work_came_ = false;
   std::string last_error_;
 
-  // Fixed in number; a slot whose thread has ended may start another.
-  std::vector<std::unique_ptr<Worker>> workers_;
+  // A slot whose thread has ended may start another. Those beyond slots_made_ are empty.
+  std::vector<std::unique_ptr<Worker>> slots_ = std::vector<std::unique_ptr<Worker>>(kThreadsMax);
+  std::atomic<std::uint32_t> slots_made_{0};
   std::atomic<std::uint32_t> active_{0};
   std::atomic<std::int64_t> waiting_{0};    // taken and not yet claimed
   std::atomic<std::int64_t> low_water_{0};  // the fetcher wants to know when so few wait
@@ -165,7 +189,13 @@ class WorkerPool final : public AttemptHost {
 
   std::atomic<std::uint64_t> done_{0}, failed_{0}, declined_{0}, lost_{0}, returned_{0};
 
-  std::thread fetcher_, settler_, keeper_, governor_;
+  std::mutex report_mutex_;
+  std::condition_variable report_again_;
+  bool report_now_ = false, reporter_ends_ = false;
+  std::optional<std::uint64_t> announced_;  // the reporter's: the version of the registry
+
+  std::thread fetcher_, settler_, keeper_, governor_, reporter_;
+  std::thread stopper_;  // when it is ordered to stop
 
   mutable std::mutex stop_mutex_;
   std::condition_variable stopped_changed_;

@@ -51,7 +51,7 @@ std::vector<WorkerPool::Finished> WorkerPool::collect() {
       all.insert(all.end(), std::move_iterator(some.begin()), std::move_iterator(some.end()));
     some.clear();
   };
-  for (const auto& worker : workers_) {
+  for (const auto& worker : workers()) {
     const std::lock_guard lock(worker->mutex);
     busy += std::exchange(worker->busy, Duration(0));
     ran += std::exchange(worker->ran, 0);
@@ -182,7 +182,7 @@ void WorkerPool::keep() {
 void WorkerPool::keep_once(Time now, Time* due) {
   give_back_old(now, due);
   std::vector<std::pair<Attempt*, Attempt::Word>> words;
-  for (const auto& worker : workers_)
+  for (const auto& worker : workers())
     if (auto word = worker->attempt.word(now, due))
       words.emplace_back(&worker->attempt, std::move(*word));
   std::vector<Extension> extensions;

@@ -191,6 +191,8 @@ TEST(TestApps, LeaveAloneTasksThatNobodyAdded) {
   const auto status = app->job<void>(app.enqueued()[0].id).status();
   EXPECT_EQ(status.declined, "unknown task `elsewhere`");
   EXPECT_EQ(status.attempts, 0U);
+  app->add(task("elsewhere", [] {}));
+  EXPECT_EQ(app.run_until_idle(), Ran{.done = 1});  // at once: somebody is there who knows it
 }
 
 TEST(TestApps, LeaveTasksWithOtherArgumentsToAnotherBuildOfTheProgram) {
