@@ -188,6 +188,89 @@ class BrokerGolden : public WorkflowTest {
     EXPECT_EQ(statistics(name + ".fired").ready, 1u);
     EXPECT_TRUE((*broker->schedule(session, name + ".paused"))->paused);
   }
+
+  // ---- control: groups, keys, causes and orders
+
+  Got send_limited(std::string_view queue, std::string_view body, engine::KeyRule rule) {
+    Input one = input(body);
+    one.limit.rule = rule;
+    const auto key = std::to_string(static_cast<int>(rule));
+    one.limit.key = key;
+    if (rule == engine::KeyRule::unique_for) one.limit.time = 10min;
+    if (rule == engine::KeyRule::debounce) one.limit.time = 1min;
+    if (rule == engine::KeyRule::throttle) one.limit.time = 5min, one.limit.most = 2;
+    return send(queue, {one});
+  }
+  void set_group(std::string_view queue, std::string_view group,
+                 std::vector<std::pair<std::string_view, std::string_view>> patch) {
+    broker->set_group(session, ++tag, queue, group, patch);
+    EXPECT_TRUE(wait(tag).created);
+  }
+  std::uint64_t order_quiet(const std::string& worker) {
+    engine::WorkerOrderSpec order;
+    order.kind = engine::OrderKind::quiet;
+    order.who.name = worker;
+    broker->order_workers(session, ++tag, order);
+    const auto got = wait(tag);
+    EXPECT_EQ(got.error.message, "");
+    return got.number;
+  }
+  void fail_one(const std::string& queue, engine::Cause cause) {
+    const auto got = take(queue);
+    ASSERT_EQ(got.messages.size(), 1u);
+    settle({got.messages[0].lease}, engine::Outcome::nack, 0s, "oops", {}, {}, cause);
+  }
+  void write_control_half(std::string_view mark) {
+    const std::string name(mark);
+    declare(name + ".keys", {{"group_rate", "7"}});
+    set_group(name + ".keys", "set", {{"weight", "3"}, {"rate", "2.5"}, {"limit", "4"}});
+    set_group(name + ".keys", "gone", {{"weight", "2"}});
+    broker->reset_group(session, ++tag, name + ".keys", "gone");
+    EXPECT_EQ(wait(tag).kind, "done");
+    for (const auto rule :
+         {engine::KeyRule::unique_start, engine::KeyRule::unique_done, engine::KeyRule::throttle,
+          engine::KeyRule::throttle, engine::KeyRule::debounce})
+      EXPECT_EQ(send_limited(name + ".keys", "one", rule).kind, "published");
+    send_limited(name + ".timed", "one", engine::KeyRule::unique_for);
+    settle({take(name + ".timed").messages.at(0).lease});
+    declare(name + ".failing", {{"max_attempts", "0"}, {"max_raised", "3"}, {"max_killed", "2"}});
+    send(name + ".failing", "one");
+    for (const auto cause : {engine::Cause::raised, engine::Cause::killed, engine::Cause::raised})
+      fail_one(name + ".failing", cause);
+    order_quiet(name + ".kept");
+    broker->remove_worker_order(session, ++tag, order_quiet(name + ".removed"));
+    EXPECT_EQ(wait(tag).kind, "done");
+  }
+  void expect_control_half(std::string_view mark) {
+    const std::string name(mark);
+    EXPECT_EQ(statistics(name + ".keys").options.group_rate, 7);
+    const auto groups = broker->groups(session, name + ".keys");
+    ASSERT_TRUE(groups && groups->size() == 1);
+    EXPECT_EQ(groups->front().name, "set");
+    EXPECT_EQ(groups->front().setting, (engine::GroupSetting{3, 2.5, 4}));
+
+    for (const auto rule : {engine::KeyRule::unique_start, engine::KeyRule::unique_done})
+      EXPECT_EQ(send_limited(name + ".keys", "two", rule).error.code, ErrorCode::duplicate);
+    EXPECT_EQ(send_limited(name + ".timed", "two", engine::KeyRule::unique_for).error.code,
+              ErrorCode::duplicate);
+    const auto refused = send_limited(name + ".keys", "two", engine::KeyRule::throttle).refused;
+    EXPECT_EQ(refused.reason, "throttle");
+    EXPECT_EQ(refused.retry_after, 5min);
+    EXPECT_EQ(statistics(name + ".keys").scheduled, 1u) << "the debounced one";
+    send_limited(name + ".keys", "two", engine::KeyRule::debounce);
+    EXPECT_EQ(statistics(name + ".keys").scheduled, 1u) << "it was replaced";
+
+    fail_one(name + ".failing", engine::Cause::raised);
+    EXPECT_EQ(statistics(name + ".failing").ready, 0u);
+    EXPECT_EQ(statistics(name + ".failing.dead").ready, 1u) << "three were raised";
+    fail_one(name + ".failing.dead", engine::Cause::killed);
+
+    const auto orders = broker->worker_orders(session);
+    ASSERT_TRUE(orders);
+    const auto names = [](const auto* order) { return order->who.name; };
+    EXPECT_EQ(std::ranges::count(*orders, name + ".kept", names), 1);
+    EXPECT_EQ(std::ranges::count(*orders, name + ".removed", names), 0);
+  }
 };
 
 TEST_F(BrokerGolden, ALogOfCheckpointVersionTwoIsUnderstood) {
@@ -215,6 +298,19 @@ TEST_F(BrokerGolden, ALogWithUsersWorkflowsAndSchedulesIsUnderstood) {
   open_golden("broker-v2-work");
   expect_later_half("covered", 0, true);
   expect_later_half("behind", 3, false);
+  broker->check();
+}
+
+TEST_F(BrokerGolden, ALogWithGroupsKeysCausesAndOrdersIsUnderstood) {
+  if (to_be_written() != nullptr) {
+    write_control_half("covered");
+    restart();
+    write_control_half("behind");
+    write_golden();
+  }
+  open_golden("broker-v2-control");
+  expect_control_half("covered");
+  expect_control_half("behind");
   broker->check();
 }
 
