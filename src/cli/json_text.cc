@@ -72,6 +72,10 @@ json::object to_json(const client::TaskStatus& status) {
                                       {"text", status.progress_text}};
   }
   object["cancel_requested"] = status.cancel_requested;
+  if (status.declined_count > 0) {
+    add_text(object, "declined", status.declined);
+    object["declined_count"] = status.declined_count;
+  }
   if (!status.workflow.empty()) object["workflow"] = parsed_or_string(status.workflow);
   return object;
 }

@@ -75,10 +75,11 @@ class ProgramTest(unittest.TestCase):
     def json(self, *arguments, **others):
         return json.loads(self.penstock(*arguments, "--json", **others))
 
-    def worker(self, *arguments):
+    def worker(self, *arguments, stdout=None):
         """A worker that is ready; ended with the test."""
         process = subprocess.Popen([PENSTOCK, "worker", "--connect", self.server.url,
-                                    *map(str, arguments)], stderr=subprocess.PIPE, text=True)
+                                    *map(str, arguments)],
+                                   stdout=stdout, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait, TIMEOUT)
         self.addCleanup(process.kill)

@@ -1,5 +1,9 @@
+// Tasks one by one: what became of them, what they say, and once more for those that failed.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
 #include <memory>
 
 #include "cli/commands/commands.h"
@@ -8,17 +12,25 @@
 #include "cli/interrupt.h"
 #include "cli/json_text.h"
 #include "cli/table.h"
+#include "cli/task_check.h"
 #include "cli/terminal.h"
 
 namespace penstock::cli {
 namespace {
 
+constexpr std::uint32_t kLookedAt = 4096;  // messages of a queue, by `check`
+constexpr Duration kFollowStep = std::chrono::seconds(30);
+
 struct Options {
   std::string url;
-  bool json = false;
+  bool json = false, follow = false;
   std::uint64_t id = 0;
+  std::vector<std::uint64_t> ids;
   Duration wait{0};
+  std::string queue;
+  client::RedriveOptions redrive;
 };
+using Verb = int (*)(const Options&);
 
 std::string text_of(const client::TaskStatus& status) {
   std::string text;
@@ -41,8 +53,17 @@ std::string text_of(const client::TaskStatus& status) {
   }
   if (status.state == "done") line("result", status.result);
   line("error", status.error);
+  if (status.declined_count > 0)
+    line("declined", fmt::format("{}x: {}", status.declined_count, status.declined));
   if (status.history != "[]") line("history", status.history);
   return text;
+}
+
+// For verbs that wait for nothing.
+template <int (*kVerb)(client::Client&, const Options&)>
+int connected(const Options& options) {
+  auto client = connect(options.url);
+  return client ? kVerb(**client, options) : report(client.error());
 }
 
 int show(const Options& options) {
@@ -64,33 +85,207 @@ int show(const Options& options) {
   return status->ended() && status->state != "done" ? kExitFailed : kExitOk;
 }
 
-int cancel(const Options& options) {
-  auto client = connect(options.url);
-  if (!client) return report(client.error());
-  const auto answer = (*client)->call(client::cancel_task(MessageId(options.id)));
+int cancel(client::Client& client, const Options& options) {
+  const auto answer = client.call(client::cancel_task(MessageId(options.id)));
   if (!answer) return report_failure(answer.error());
   if (*answer > 0) return kExitOk;
   return report(Error{ErrorCode::conflict, fmt::format("task {} has ended", options.id),
                       fmt::format("`penstock task show {}` says how", options.id)});
 }
 
+// ---- what it says
+
+// False when nobody reads any more.
+bool print_line(const client::LogLine& line, const Options& options) {
+  if (!options.json)
+    return write_out(
+        fmt::format("{}  {}  {}\n", human_time(line.at), line.attempt, shown(line.text)));
+  return print_json({{"number", line.number},
+                     {"attempt", line.attempt},
+                     {"at", micros(line.at) / 1000},
+                     {"text", line.text}});
+}
+
+int logs(const Options& options) {
+  Interrupt interrupt;
+  auto client = connect(options.url);
+  if (!client) return report(client.error());
+  std::uint64_t last = 0;
+  for (;;) {
+    const auto log = (*client)->call_waiting(
+        client::task_log(MessageId(options.id), last, options.follow ? kFollowStep : Duration(0)),
+        interrupt.token());
+    if (!log && interrupt.token().stop_requested()) return kExitOk;
+    if (!log) return report_failure(log.error());
+    for (const auto& line : log->lines) {
+      if (line.number > last + 1)
+        fmt::print(stderr, "({} lines are not kept any more)\n", line.number - last - 1);
+      if (!print_line(line, options)) return kExitOk;
+      last = line.number;
+    }
+    if (!options.follow || log->ended || interrupt.token().stop_requested()) break;
+  }
+  if (last == 0 && !options.follow)
+    fmt::print(stderr, "task {} has said nothing; --follow waits until it does\n", options.id);
+  return kExitOk;
+}
+
+// ---- once more
+
+int retry(client::Client& client, const Options& options) {
+  int code = kExitOk;
+  for (const auto id : options.ids) {
+    const auto answer = client.call(client::retry_task(MessageId(id)));
+    if (!answer) {
+      const int failed = report_failure(answer.error());
+      if (code == kExitOk) code = failed;
+      if (failed == kExitUnreachable) break;
+    }
+  }
+  return code;
+}
+
+int redrive(client::Client& client, const Options& options) {
+  client::RedriveOptions which = options.redrive;
+  std::uint64_t moved = 0;
+  do {
+    const auto some = client.call(client::redrive_some(options.queue, which));
+    if (!some) return report_failure(some.error());
+    moved += some->moved;
+    which.after = some->next;
+    if (which.max != 0) which.max = options.redrive.max - static_cast<std::uint32_t>(moved);
+  } while (which.after && (options.redrive.max == 0 || which.max != 0));
+  if (options.json) return print_json({{"messages", moved}}), kExitOk;
+  write_out(fmt::format("{} messages sent back\n", human_count(moved)));
+  if (moved == 0)
+    fmt::print(stderr, "  hint: `penstock queue browse {}.dead` shows the dead letters\n",
+               options.queue);
+  return kExitOk;
+}
+
+// ---- what waits in vain
+
+// Bounded for each queue: `left` counts what was not looked at.
+client::Answer<std::vector<UnknownTask>> find_unknown(
+    client::Client& client, std::span<const client::QueueStatistics> queues,
+    std::span<const ListedWorker> workers, std::uint64_t& looked_at, std::uint64_t& left) {
+  std::vector<UnknownTask> all;
+  for (const auto& queue : queues) {
+    const auto messages = client.call(client::browse(queue.name, kLookedAt));
+    // Deleted meanwhile, or not to be seen by who asks.
+    if (!messages && messages.error().error.code == ErrorCode::not_found) continue;
+    if (!messages) return std::unexpected(messages.error());
+    const auto held = queue.ready + queue.leased + queue.scheduled;
+    looked_at += messages->size();
+    left += held > messages->size() ? held - messages->size() : 0;
+    std::ranges::move(unknown_tasks(queue.name, *messages, workers), std::back_inserter(all));
+  }
+  return all;
+}
+
+std::string table_of(std::span<const UnknownTask> unknown) {
+  Table table({{"QUEUE", Align::left, true},
+               {"TASK", Align::left, true},
+               {"WAITING", Align::right},
+               {"WHY"}});
+  for (const auto& one : unknown)
+    table.add({one.queue, one.name, human_count(one.count),
+               one.served ? "no worker of the queue knows it" : "no worker serves the queue"});
+  return table.text(terminal_width());
+}
+
+client::Answer<std::vector<client::QueueStatistics>> queues_of(client::Client& client,
+                                                               const Options& options) {
+  if (options.queue.empty()) return client.call(client::all_queue_statistics());
+  auto one = client.call(client::queue_statistics(options.queue));
+  if (!one) return std::unexpected(std::move(one.error()));
+  return std::vector{std::move(*one)};
+}
+
+int check(client::Client& client, const Options& options) {
+  const auto listed = client.call(client::workers());
+  if (!listed) return report_failure(listed.error());
+  const auto workers = read_workers(*listed);
+  if (!workers) return report(workers.error());
+  const auto queues = queues_of(client, options);
+  if (!queues) return report_failure(queues.error());
+  std::uint64_t looked_at = 0, left = 0;
+  const auto unknown = find_unknown(client, *queues, *workers, looked_at, left);
+  if (!unknown) return report_failure(unknown.error());
+  if (options.json) {
+    boost::json::array array;
+    for (const auto& one : *unknown)
+      array.push_back(boost::json::object{{"queue", one.queue},
+                                          {"name", one.name},
+                                          {"waiting", one.count},
+                                          {"served", one.served}});
+    print_json({{"unknown", std::move(array)}, {"looked_at", looked_at}, {"left", left}});
+  } else if (unknown->empty()) {
+    write_out("for every task that waits there is a worker that knows it\n");
+  } else {
+    write_out(table_of(*unknown));
+  }
+  if (left > 0)
+    fmt::print(stderr, "looked at the first {} messages, not at {} behind them\n",
+               human_count(looked_at), human_count(left));
+  return unknown->empty() ? kExitOk : kExitFailed;
+}
+
+// ---- options
+
+CLI::App* add_verb(CLI::App& app, const std::shared_ptr<Options>& options,
+                   const std::shared_ptr<Verb>& chosen, const char* name, const char* summary,
+                   const char* example, Verb verb) {
+  CLI::App* sub = app.add_subcommand(name, summary);
+  add_connect_option(*sub, options->url);
+  sub->footer(std::string("EXAMPLE\n  ") + example);
+  sub->callback([chosen, verb] { *chosen = verb; });
+  return sub;
+}
+
+void add_for_many(const std::function<CLI::App*(const char*, const char*, const char*, Verb)>& add,
+                  const std::shared_ptr<Options>& options) {
+  add("retry", "Try tasks anew that failed for good", "penstock task retry 17 18", connected<retry>)
+      ->add_option("id", options->ids, "their ids")
+      ->required();
+  CLI::App* again =
+      add("redrive", "Try all tasks of a queue anew that failed for good, or some",
+          "penstock task redrive --queue thumbs --error 'exit: 3'", connected<redrive>);
+  again->add_option("-q,--queue", options->queue, "where they were, or their dead-letter queue")
+      ->required();
+  again->add_option("--error", options->redrive.error, "only those whose last error has this text");
+  again->add_option("--task", options->redrive.task, "only those of that name");
+  again->add_option("--max", options->redrive.max, "how many at most; 0 = all");
+  add_json_option(*again, options->json);
+  CLI::App* check_app = add("check", "Which waiting tasks no worker knows that is there",
+                            "penstock task check --queue thumbs", connected<check>);
+  check_app->add_option("-q,--queue", options->queue, "of one queue; of all when not given");
+  add_json_option(*check_app, options->json);
+}
+
 }  // namespace
 
 Action set_up_task(CLI::App& app) {
   const auto options = std::make_shared<Options>();
+  const auto chosen = std::make_shared<Verb>(nullptr);
   app.require_subcommand(1);
-  CLI::App* show_app = app.add_subcommand("show", "A task's state, result or error");
-  show_app->footer("EXAMPLE\n  penstock task show 17 --wait 10s");
+  const auto add = [&](const char* name, const char* summary, const char* example, Verb verb) {
+    return add_verb(app, options, chosen, name, summary, example, verb);
+  };
+  CLI::App* show_app =
+      add("show", "A task's state, result or error", "penstock task show 17 --wait 10s", show);
   add_duration_option(*show_app, "-w,--wait", options->wait, "wait for its end, at most so long");
-  add_json_option(*show_app, options->json);
-  CLI::App* cancel_app = app.add_subcommand("cancel", "Stop a task, or keep it from starting");
-  cancel_app->footer("EXAMPLE\n  penstock task cancel 17");
-  for (CLI::App* sub : {show_app, cancel_app}) {
+  CLI::App* logs_app =
+      add("logs", "What a task says while it runs", "penstock task logs 17 --follow", logs);
+  logs_app->add_flag("-f,--follow", options->follow, "go on until it has ended");
+  CLI::App* cancel_app = add("cancel", "Stop a task, or keep it from starting",
+                             "penstock task cancel 17", connected<cancel>);
+  for (CLI::App* sub : {show_app, logs_app, cancel_app})
     sub->add_option("id", options->id, "its id, as `send` and `run --no-wait` print it")
         ->required();
-    add_connect_option(*sub, options->url);
-  }
-  return [options, show_app] { return show_app->parsed() ? show(*options) : cancel(*options); };
+  for (CLI::App* sub : {show_app, logs_app}) add_json_option(*sub, options->json);
+  add_for_many(add, options);
+  return [options, chosen] { return (*chosen)(*options); };
 }
 
 }  // namespace penstock::cli

@@ -1,0 +1,51 @@
+#include "cli/task_check.h"
+
+#include <gtest/gtest.h>
+
+namespace penstock::cli {
+namespace {
+
+client::Browsed waiting(std::string name, std::string state = "ready") {
+  client::Browsed browsed;
+  browsed.state = std::move(state);
+  if (!name.empty()) browsed.message.headers = {{"penstock-task", std::move(name)}};
+  return browsed;
+}
+
+ListedWorker worker(std::string queue, std::vector<std::string> tasks, bool any_task = false) {
+  ListedWorker listed;
+  listed.worker.spec.queues = {std::move(queue)};
+  listed.worker.spec.tasks = std::move(tasks);
+  listed.worker.spec.any_task = any_task;
+  return listed;
+}
+
+TEST(TaskCheck, CountsWaitingTasksThatNobodyKnowsByName) {
+  const client::Browsed messages[] = {waiting("crop"),   waiting("rotate", "scheduled"),
+                                      waiting("rotate"), waiting("rotate", "leased"),
+                                      waiting("resize"), waiting("")};
+  const ListedWorker workers[] = {worker("thumbs", {"resize"})};
+  const auto unknown = unknown_tasks("thumbs", messages, workers);
+  ASSERT_EQ(unknown.size(), 2u);
+  EXPECT_EQ(unknown[0].name, "rotate");
+  EXPECT_EQ(unknown[0].count, 2u);
+  EXPECT_TRUE(unknown[0].served);
+  EXPECT_EQ(unknown[1].name, "crop");
+}
+
+TEST(TaskCheck, AWorkerForAnyTaskKnowsAllOfItsQueue) {
+  const client::Browsed messages[] = {waiting("crop")};
+  const ListedWorker workers[] = {worker("thumbs", {}, true), worker("mail", {"crop"})};
+  EXPECT_TRUE(unknown_tasks("thumbs", messages, workers).empty());
+}
+
+TEST(TaskCheck, AWorkerOfAnotherQueueDoesNotHelp) {
+  const client::Browsed messages[] = {waiting("crop")};
+  const ListedWorker workers[] = {worker("mail", {"crop"}, true)};
+  const auto unknown = unknown_tasks("thumbs", messages, workers);
+  ASSERT_EQ(unknown.size(), 1u);
+  EXPECT_FALSE(unknown[0].served);
+}
+
+}  // namespace
+}  // namespace penstock::cli

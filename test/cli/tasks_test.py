@@ -1,0 +1,143 @@
+#!/usr/bin/python3
+"""Tasks on the command line: what they say, trying them anew, and those that wait in vain.
+
+    tasks_test.py path/to/penstock [unittest arguments]
+"""
+import json
+import subprocess
+import unittest
+import urllib.request
+
+from program_fixture import PENSTOCK, TIMEOUT, ProgramTest
+
+
+class Tasks(ProgramTest):
+    def post(self, path, value):
+        request = urllib.request.Request(f"http://{self.server.address}{path}",
+                                         json.dumps(value).encode(),
+                                         {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+            return json.load(answer)
+
+    def submit(self, queue, *arguments, name="t"):
+        return self.penstock("run", name, *arguments, "-q", queue, "--no-wait").strip()
+
+    def failed(self, queue, script, name="t"):
+        """The ids of tasks that failed for good: a worker of the queue runs scripts."""
+        task = self.submit(queue, script, "--max-attempts", 1, name=name)
+        self.penstock("task", "show", task, "--wait", "50s", code=1)
+        return task
+
+
+class Logs(Tasks):
+    def test_lines_are_read_at_once_or_followed_to_the_end(self):
+        task = self.submit("said")
+        self.assertIn("has said nothing", self.run_program("task", "logs", task).stderr.decode())
+        lease = self.post("/v1/queues/said/lease", {})["messages"][0]["lease"]
+        following = subprocess.Popen([PENSTOCK, "task", "logs", task, "--follow", "--json",
+                                      "--connect", self.server.url],
+                                     stdout=subprocess.PIPE, text=True)
+        self.addCleanup(following.stdout.close)
+        self.addCleanup(following.wait, TIMEOUT)
+        self.addCleanup(following.kill)
+        self.post(f"/v1/leases/{lease}/log", {"lines": ["opened", "it is\t\x1b[31mred"]})
+        lines = [json.loads(following.stdout.readline()) for _ in range(2)]
+        self.assertEqual([(line["number"], line["attempt"], line["text"]) for line in lines],
+                         [(1, 1, "opened"), (2, 1, "it is\t\x1b[31mred")])
+        self.assertRegex(self.penstock("task", "logs", task),
+                         r"^20\d\d-\S+ \S+ UTC  1  opened\n20\d\d-\S+ \S+ UTC  1  it is.*\n$")
+        self.assertNotIn("\x1b", self.penstock("task", "logs", task))
+        self.post(f"/v1/leases/{lease}/log", {"lines": ["the last"]})
+        self.post(f"/v1/leases/{lease}/ack", {})
+        self.assertEqual(json.loads(following.stdout.readline())["text"], "the last")
+        self.assertEqual(following.wait(TIMEOUT), 0)
+
+    def test_what_is_kept_no_more_is_counted(self):
+        task = self.submit("much")
+        lease = self.post("/v1/queues/much/lease", {})["messages"][0]["lease"]
+        self.post(f"/v1/leases/{lease}/log", {"lines": [str(n) for n in range(600)]})
+        done = self.run_program("task", "logs", task)
+        self.assertEqual(len(done.stdout.splitlines()), 500)
+        self.assertIn(b"(100 lines are not kept any more)", done.stderr)
+
+    def test_there_are_none_of_a_task_that_is_none(self):
+        _, errors = self.penstock("task", "logs", 999999, code=7)
+        self.assertIn("there is no task 999999", errors)
+
+
+class Anew(Tasks):
+    def setUp(self):
+        self.queue = self._testMethodName
+        self.marker = self.folder / (self.queue + ".marker")
+        program = f"test -e {self.marker} && echo fine || {{{{ echo {{0}} >&2; exit 3; }}}}"
+        self.worker("--queue", self.queue, "--exec", f"sh -c '{program}'")
+
+    def states(self, tasks):
+        return [self.json("task", "show", task, "--wait", "50s", code=0)["state"] for task in tasks]
+
+    def test_tasks_are_tried_anew_by_their_ids(self):
+        tasks = [self.failed(self.queue, "x") for _ in range(3)]
+        self.marker.touch()
+        self.penstock("task", "retry", *tasks[:2])
+        self.assertEqual(self.states(tasks[:2]), ["done", "done"])
+        self.penstock("task", "show", tasks[2], code=1)
+        _, errors = self.penstock("task", "retry", tasks[0], tasks[2], code=7)
+        self.assertIn("only what has failed for good", errors)
+        self.assertEqual(self.states(tasks[2:]), ["done"])  # the others are tried all the same
+
+    def test_tasks_are_tried_anew_by_their_queue_error_and_name(self):
+        wrong = [self.failed(self.queue, f"wrong-{n % 2}") for n in range(4)]
+        other = self.failed(self.queue, "wrong-1", name="other")
+        again = ("task", "redrive", "--queue", self.queue, "--json")
+        self.marker.touch()
+        self.assertEqual(json.loads(self.penstock(*again, "--task", "other")), {"messages": 1})
+        self.assertEqual(self.states([other]), ["done"])
+        self.assertEqual(json.loads(self.penstock(*again, "--error", "wrong-1", "--max", 1)),
+                         {"messages": 1})
+        self.assertEqual(self.states([wrong[1]]), ["done"])
+        self.penstock("task", "show", wrong[3], code=1)
+        self.assertEqual(self.penstock(*again[:-1]), "3 messages sent back\n")
+        self.assertEqual(self.states(wrong), ["done"] * 4)
+        nothing = self.run_program(*again[:-1])
+        self.assertEqual(nothing.stdout, b"0 messages sent back\n")
+        self.assertIn("penstock queue browse", nothing.stderr.decode())
+
+
+class Check(Tasks):
+    def test_waiting_tasks_that_no_worker_knows_are_counted(self):
+        self.submit("nobody", name="alone")
+        # It is there, and takes nothing: what is counted does not move.
+        self.penstock("workers", "quiet", "--queue", "some")
+        self.worker("--queue", "some", "--exec", "echo", "--task", "resize")
+        task = self.submit("some", name="rotate")
+        self.submit("some", name="rotate")
+        table, _ = self.penstock("task", "check", code=1)
+        self.assertRegex(table, r"(?m)^nobody +alone +1 +no worker serves the queue$")
+        self.assertRegex(table, r"(?m)^some +rotate +2 +no worker of the queue knows it$")
+        shown, _ = self.penstock("task", "check", "--queue", "some", "--json", code=1)
+        shown = json.loads(shown)
+        self.assertEqual(shown["unknown"],
+                         [{"queue": "some", "name": "rotate", "waiting": 2, "served": True}])
+        self.assertEqual((shown["looked_at"], shown["left"]), (2, 0))
+        self.penstock("workers", "resume")
+        self.worker("--queue", "some", "--queue", "nobody", "--exec", "echo")
+        self.penstock("task", "show", task, "--wait", "50s")
+        self.assertIn("there is a worker", self.penstock("task", "check"))
+        self.penstock("task", "check", "--queue", "none", code=7)
+
+    def test_why_a_task_was_declined_is_shown(self):
+        worker = self.worker("--name", "picky", "--queue", "declined", "--exec", "echo", "--json",
+                             "--task", "resize", stdout=subprocess.PIPE)
+        self.addCleanup(worker.stdout.close)
+        task = self.submit("declined", name="rotate")
+        ending = json.loads(worker.stdout.readline())
+        self.assertEqual((ending["id"], ending["ending"]), (task, "declined"))
+        worker.terminate()
+        self.assertEqual(worker.wait(TIMEOUT), 0)
+        self.assertRegex(self.penstock("task", "show", task),
+                         r"(?m)^declined +\d+x: worker picky does not take it$")
+        self.assertGreaterEqual(self.json("task", "show", task)["declined_count"], 1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
