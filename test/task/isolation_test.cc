@@ -219,6 +219,23 @@ TEST_F(IsolationTest, ItsContextReachesTheWorker) {
   EXPECT_EQ(app->job<int>(id).get(kLong), 42);
 }
 
+// They were left behind on the way to the worker, and both came in.
+TEST_F(IsolationTest, WhatItEnqueuesIsUniqueIfItSaysSo) {
+  const auto child = task("child", [](int n) { return n + 1; });
+  const auto parent = task(
+      "parent",
+      [child](Context& context) {
+        const Unique unique{.key = "k", .time = 1h, .on_conflict = OnConflict::return_known};
+        const auto options = EnqueueOptions{.unique = unique, .timeout = 1min};
+        const auto first = context.enqueue(child.with(options), 1);
+        return first == context.enqueue(child.with(options), 2);
+      },
+      isolated());
+  open(child, parent);
+  const auto workers = app->work();
+  EXPECT_TRUE(app->enqueue(parent).get(kLong));
+}
+
 TEST_F(IsolationTest, AProcessIsReplacedAfterItsTasks) {
   const auto where = task(
       "where", [] { return ::getpid(); }, isolated());

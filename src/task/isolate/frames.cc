@@ -1,5 +1,6 @@
 #include "task/isolate/frames.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -8,6 +9,8 @@
 
 namespace penstock::detail {
 namespace {
+
+constexpr std::int64_t kLatestMicros = 9'200'000'000'000'000;  // in the year 2261
 
 void put(Encoder& out, Time time) {
   out.integer(static_cast<std::uint64_t>(micros(time)));
@@ -18,8 +21,11 @@ Time time(Cursor& in) {
 void put(Encoder& out, Duration duration) {
   out.integer(static_cast<std::uint64_t>(duration.count()));
 }
+// Longer ones are cut: sums with the time of day have to fit.
 Duration duration(Cursor& in) {
-  return Duration(static_cast<std::int64_t>(in.integer<std::uint64_t>()));
+  constexpr Duration kLongest = std::chrono::hours(24 * 365 * 100);
+  const Duration told(static_cast<std::int64_t>(in.integer<std::uint64_t>()));
+  return std::clamp(told, -kLongest, kLongest);
 }
 void put(Encoder& out, double value) {
   out.integer(std::bit_cast<std::uint64_t>(value));
@@ -77,6 +83,52 @@ bool get_task(Cursor& in, TaskOptions& task) {
   task.result_ttl = optional_duration(in);
   task.priority = in.integer<std::uint8_t>();
   return in.ok();
+}
+
+// ---- unique, debounced or throttled: whether it is, then what it is
+
+void put(Encoder& out, const Unique& unique) {
+  out.text(unique.key).integer(static_cast<std::uint8_t>(unique.until));
+  put(out, unique.time);
+  out.integer(static_cast<std::uint8_t>(unique.on_conflict));
+}
+bool get(Cursor& in, Unique& unique) {
+  unique.key = text(in);
+  if (!one_of(in, unique.until, Unique::Until::done)) return false;
+  unique.time = duration(in);
+  return one_of(in, unique.on_conflict, OnConflict::delay);
+}
+void put(Encoder& out, const Debounce& debounce) {
+  out.text(debounce.key);
+  put(out, debounce.delay);
+  put(out, debounce.max_wait);
+}
+bool get(Cursor& in, Debounce& debounce) {
+  debounce.key = text(in);
+  debounce.delay = duration(in);
+  debounce.max_wait = duration(in);
+  return in.ok();
+}
+void put(Encoder& out, const Throttle& throttle) {
+  out.text(throttle.key).varint(throttle.most);
+  put(out, throttle.period);
+  out.integer(static_cast<std::uint8_t>(throttle.on_conflict));
+}
+bool get(Cursor& in, Throttle& throttle) {
+  throttle.key = text(in);
+  throttle.most = in.varint_of<std::uint32_t>();
+  throttle.period = duration(in);
+  return one_of(in, throttle.on_conflict, OnConflict::delay);
+}
+template <class Limit>
+void put_limit(Encoder& out, const std::optional<Limit>& limit) {
+  out.integer(static_cast<std::uint8_t>(limit.has_value()));
+  if (limit) put(out, *limit);
+}
+template <class Limit>
+bool get_limit(Cursor& in, std::optional<Limit>& limit) {
+  if (in.integer<std::uint8_t>() == 0) return in.ok();
+  return get(in, limit.emplace());
 }
 
 }  // namespace
@@ -170,6 +222,11 @@ void encode(Bytes& bytes, const EnqueueFrame& enqueue) {
   put(out, options.patience);
   out.varint(options.headers.size());
   for (const auto& [name, value] : options.headers) out.text(name).text(value);
+  put_limit(out, options.unique);
+  put_limit(out, options.debounce);
+  put_limit(out, options.throttle);
+  put(out, options.timeout);
+  put(out, options.hard_timeout);
   out.text(enqueue.payload);
 }
 bool decode(ByteView bytes, EnqueueFrame& enqueue) {
@@ -182,17 +239,25 @@ bool decode(ByteView bytes, EnqueueFrame& enqueue) {
   options.group = text(in);
   options.delay = duration(in);
   const bool timed = in.integer<std::uint8_t>() != 0;
-  const auto at = time(in);
+  // A clock that counts nanoseconds has to hold it.
+  const auto at = std::clamp(time(in), Time{}, time_from_micros(kLatestMicros));
   if (timed) options.at = to_time_point(at);
   const bool has_priority = in.integer<std::uint8_t>() != 0;
   const auto priority = in.integer<std::uint8_t>();
   if (has_priority) options.priority = priority;
   options.expires = optional_duration(in);
-  options.patience = duration(in);
-  for (auto count = in.varint(); count > 0 && in.ok(); --count) {
+  options.patience = std::max(duration(in), Duration(0));
+  auto count = in.varint();
+  if (count > kFrameHeadersMax) return false;
+  for (; count > 0 && in.ok(); --count) {
     auto name = text(in);
     options.headers.emplace_back(std::move(name), text(in));
   }
+  if (!get_limit(in, options.unique) || !get_limit(in, options.debounce) ||
+      !get_limit(in, options.throttle))
+    return false;
+  options.timeout = optional_duration(in);
+  options.hard_timeout = optional_duration(in);
   enqueue.payload = text(in);
   // What core.h's arguments_of() relies on.
   return in.ok() && enqueue.payload.starts_with("{\"args\":[") && enqueue.payload.ends_with("]}");

@@ -40,6 +40,8 @@ enum class FrameKind : std::uint8_t {
 // Larger bodies and results do not go through isolation.
 inline constexpr std::size_t kFrameBytesMax = 64u << 20;
 inline constexpr std::size_t kFrameHeadBytes = 5;
+// Of what a task enqueues: an empty one is two bytes there, and sixty-four where it was decoded.
+inline constexpr std::size_t kFrameHeadersMax = 10'000;
 
 struct Frame {
   FrameKind kind = FrameKind::run;

@@ -292,6 +292,8 @@ Result<void> TaskProcess::extend_now(Extension& extension) {
 
 std::uint64_t TaskProcess::enqueue(const TaskDefinition& task, const EnqueueOptions& options,
                                    std::string payload) {
+  if (options.headers.size() > kFrameHeadersMax)
+    throw InvalidInput("more headers than a process may send with a task");
   const EnqueueFrame frame{task.name, task.options, options, std::move(payload)};
   const Bytes answer = ask(make_frame(FrameKind::enqueue, frame), FrameKind::enqueued);
   EnqueuedFrame enqueued;
