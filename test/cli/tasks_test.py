@@ -4,6 +4,7 @@
     tasks_test.py path/to/penstock [unittest arguments]
 """
 import json
+import os
 import subprocess
 import unittest
 import urllib.request
@@ -30,16 +31,20 @@ class Tasks(ProgramTest):
 
 
 class Logs(Tasks):
-    def test_lines_are_read_at_once_or_followed_to_the_end(self):
-        task = self.submit("said")
-        self.assertIn("has said nothing", self.run_program("task", "logs", task).stderr.decode())
-        lease = self.post("/v1/queues/said/lease", {})["messages"][0]["lease"]
+    def follow(self, task):
         following = subprocess.Popen([PENSTOCK, "task", "logs", task, "--follow", "--json",
                                       "--connect", self.server.url],
                                      stdout=subprocess.PIPE, text=True)
         self.addCleanup(following.stdout.close)
         self.addCleanup(following.wait, TIMEOUT)
         self.addCleanup(following.kill)
+        return following
+
+    def test_lines_are_read_at_once_or_followed_to_the_end(self):
+        task = self.submit("said")
+        self.assertIn("has said nothing", self.run_program("task", "logs", task).stderr.decode())
+        lease = self.post("/v1/queues/said/lease", {})["messages"][0]["lease"]
+        following = self.follow(task)
         self.post(f"/v1/leases/{lease}/log", {"lines": ["opened", "it is\t\x1b[31mred"]})
         lines = [json.loads(following.stdout.readline()) for _ in range(2)]
         self.assertEqual([(line["number"], line["attempt"], line["text"]) for line in lines],
@@ -59,6 +64,29 @@ class Logs(Tasks):
         done = self.run_program("task", "logs", task)
         self.assertEqual(len(done.stdout.splitlines()), 500)
         self.assertIn(b"(100 lines are not kept any more)", done.stderr)
+
+    def test_what_a_program_writes_to_standard_error_is_heard_while_it_runs(self):
+        gate = self.folder / "heard"
+        os.mkfifo(gate)
+        program = f"echo one >&2; echo two >&2; read x < {gate}; printf three >&2; exit 3"
+        self.worker("--queue", "heard", "--exec", f"sh -c '{program}'")
+        task = self.submit("heard", "--max-attempts", 1)
+        following = self.follow(task)
+        self.assertEqual([json.loads(following.stdout.readline())["text"] for _ in range(2)],
+                         ["one", "two"])
+        gate.write_text("go on\n")
+        self.assertEqual(json.loads(following.stdout.readline())["text"], "three")
+        self.assertEqual(following.wait(TIMEOUT), 0)
+        shown, _ = self.penstock("task", "show", task, "--json", code=1)
+        self.assertEqual(json.loads(shown)["error"], "exit: 3: one two three")
+
+    def test_a_program_that_never_stops_talking_is_not_held_up(self):
+        self.worker("--queue", "talks", "--exec", "sh -c 'yes | head -c 20000000 >&2; echo done'")
+        task = self.submit("talks")
+        status = self.json("task", "show", task, "--wait", "50s")
+        self.assertEqual((status["state"], status["result"]), ("done", "done"))
+        done = self.run_program("task", "logs", task)
+        self.assertEqual(len(done.stdout.splitlines()), 500)
 
     def test_there_are_none_of_a_task_that_is_none(self):
         _, errors = self.penstock("task", "logs", 999999, code=7)

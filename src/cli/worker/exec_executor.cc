@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "base/text.h"
+#include "cli/worker/line_cutter.h"
 #include "cli/worker/process.h"
 #include "cli/worker/result_text.h"
 #include "os/signal_name.h"
@@ -39,7 +40,10 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
   // As OpenTelemetry hands contexts on between processes.
   if (!work.traceparent.empty()) program.environment.push_back("TRACEPARENT=" + work.traceparent);
   if (!work.tracestate.empty()) program.environment.push_back("TRACESTATE=" + work.tracestate);
+  LineCutter lines;
+  if (work.say) program.on_error = [&](std::string_view bytes) { lines.feed(bytes, work.say); };
   auto end = run_program(program, clock_, stop);
+  if (work.say) lines.finish(work.say);
   if (!end) return Ending::failed("spawn: " + end.error().message);
   switch (end->kind) {
     case ProgramEnd::Kind::exited:

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "engine/cause.h"
@@ -21,6 +23,9 @@ struct Work {
   // W3C Trace Context, as the task was enqueued with; empty when it was not, or wrongly.
   std::string traceparent{}, tracestate{};
   Duration timeout{0};  // of this attempt, as whoever enqueued it says; 0 = they do not
+  // Says a line to whoever follows the task, from the thread that runs it; blocks nobody. May be
+  // empty: nobody hears.
+  std::function<void(std::string_view)> say{};
 };
 
 // What became of an attempt.

@@ -279,7 +279,9 @@ void Run::read_error() {
   for (int turn = 0; turn < 16; ++turn) {
     count = ::read(error_.get(), chunk.data(), chunk.size());
     if (count <= 0) break;
-    end_.error_tail.append(chunk.data(), static_cast<std::size_t>(count));
+    const std::string_view said(chunk.data(), static_cast<std::size_t>(count));
+    if (program_.on_error) program_.on_error(said);
+    end_.error_tail.append(said);
     if (end_.error_tail.size() > program_.error_bytes_max) {
       end_.error_tail.erase(0, end_.error_tail.size() - program_.error_bytes_max);
     }

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -31,6 +32,8 @@ struct Program {
   std::uint64_t memory_bytes = 0;                 // of address space; 0 = no limit
   Duration timeout{0};                            // 0 = none
   Duration kill_after = std::chrono::seconds(5);  // between SIGTERM and SIGKILL
+  // All of standard error, piece by piece, as it comes; on the thread that runs it.
+  std::function<void(std::string_view)> on_error{};
 };
 
 struct ProgramEnd {

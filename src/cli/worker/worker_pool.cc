@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/trace_context.h"
 #include "cli/interrupt.h"
+#include "cli/worker/task_voice.h"
 #include "os/process_info.h"
 #include "task/timeout_headers.h"
 
@@ -170,7 +171,18 @@ void WorkerPool::run_one(const SharedAttempt& attempt) {
             .payload = std::move(attempt->task.payload)};
   read_trace(attempt->task.headers, work);
   read_timeouts(attempt->task.headers, work);
+  const auto voice = std::make_shared<TaskVoice>(
+      [&client = client_, attempt](std::span<const std::string> lines, TaskVoice::Then then) {
+        const auto told = [attempt, then = std::move(then)](const client::Answer<bool>& go_on) {
+          if (go_on && !*go_on) attempt->end(Attempt::Stopped::cancelled);
+          then();
+        };
+        return client.start(client::log_task(attempt->task.lease, lines), told) ==
+               client::Started::taken;
+      });
+  work.say = [voice](std::string_view line) { voice->say(line); };
   const Ending ending = run_attempt(work, *attempt);
+  voice->finish();
   const bool settled = settle(*attempt, ending);
   slots_.leave(attempt);
   watcher_.on_ending(work, ending, settled);
