@@ -292,6 +292,7 @@ bool decode(ByteView head, PublishEvent& event, IdList&) {
     event.key.low = in.integer<std::uint64_t>();
     event.key.high = in.integer<std::uint64_t>();
     event.dedup_until = time(in);
+    if (event.dedup_until == Time{}) in.spoil();  // nobody would ever forget it
   }
   if (flags & kGroup) event.group = in.text();
   if (flags & kHold) event.hold = hold(in);

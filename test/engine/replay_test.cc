@@ -67,6 +67,17 @@ class ReplayTest : public testing::Test {
   std::uint64_t position = 4096;
 };
 
+TEST_F(ReplayTest, AnIdempotencyKeyThatIsNeverForgottenIsRefused) {
+  PublishEvent event;
+  event.id = MessageId(1);
+  event.queue = QueueId(1);
+  event.key = {1, 2};
+  Bytes head;
+  encode(head, event);
+  EXPECT_FALSE(state.replay(static_cast<std::uint8_t>(EventKind::publish), head,
+                            LogPosition(position), kBodyBytes));
+}
+
 TEST_F(ReplayTest, AStepWithoutItsWorkflowIsRefused) {
   publish(1, true);
   publish(2, true);
