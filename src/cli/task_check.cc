@@ -9,7 +9,7 @@ namespace penstock::cli {
 
 std::vector<UnknownTask> unknown_tasks(std::string_view queue,
                                        std::span<const client::Browsed> messages,
-                                       std::span<const ListedWorker> workers) {
+                                       std::span<const detail::ListedWorker> workers) {
   std::map<std::string_view, std::uint64_t> waiting;
   for (const auto& [message, state, not_before, history] : messages) {
     if (state != "ready" && state != "scheduled") continue;

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/worker_list.h"
 #include "client/api.h"
+#include "task/worker_json.h"
 
 namespace penstock::cli {
 
@@ -22,6 +22,6 @@ struct UnknownTask {
 // meant for one.
 [[nodiscard]] std::vector<UnknownTask> unknown_tasks(std::string_view queue,
                                                      std::span<const client::Browsed> messages,
-                                                     std::span<const ListedWorker> workers);
+                                                     std::span<const detail::ListedWorker> workers);
 
 }  // namespace penstock::cli

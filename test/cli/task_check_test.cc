@@ -12,8 +12,9 @@ client::Browsed waiting(std::string name, std::string state = "ready") {
   return browsed;
 }
 
-ListedWorker worker(std::string queue, std::vector<std::string> tasks, bool any_task = false) {
-  ListedWorker listed;
+detail::ListedWorker worker(std::string queue, std::vector<std::string> tasks,
+                            bool any_task = false) {
+  detail::ListedWorker listed;
   listed.worker.spec.queues = {std::move(queue)};
   listed.worker.spec.tasks = std::move(tasks);
   listed.worker.spec.any_task = any_task;
@@ -24,7 +25,7 @@ TEST(TaskCheck, CountsWaitingTasksThatNobodyKnowsByName) {
   const client::Browsed messages[] = {waiting("crop"),   waiting("rotate", "scheduled"),
                                       waiting("rotate"), waiting("rotate", "leased"),
                                       waiting("resize"), waiting("")};
-  const ListedWorker workers[] = {worker("thumbs", {"resize"})};
+  const detail::ListedWorker workers[] = {worker("thumbs", {"resize"})};
   const auto unknown = unknown_tasks("thumbs", messages, workers);
   ASSERT_EQ(unknown.size(), 2u);
   EXPECT_EQ(unknown[0].name, "rotate");
@@ -35,13 +36,13 @@ TEST(TaskCheck, CountsWaitingTasksThatNobodyKnowsByName) {
 
 TEST(TaskCheck, AWorkerForAnyTaskKnowsAllOfItsQueue) {
   const client::Browsed messages[] = {waiting("crop")};
-  const ListedWorker workers[] = {worker("thumbs", {}, true), worker("mail", {"crop"})};
+  const detail::ListedWorker workers[] = {worker("thumbs", {}, true), worker("mail", {"crop"})};
   EXPECT_TRUE(unknown_tasks("thumbs", messages, workers).empty());
 }
 
 TEST(TaskCheck, AWorkerOfAnotherQueueDoesNotHelp) {
   const client::Browsed messages[] = {waiting("crop")};
-  const ListedWorker workers[] = {worker("mail", {"crop"}, true)};
+  const detail::ListedWorker workers[] = {worker("mail", {"crop"}, true)};
   const auto unknown = unknown_tasks("thumbs", messages, workers);
   ASSERT_EQ(unknown.size(), 1u);
   EXPECT_FALSE(unknown[0].served);

@@ -168,7 +168,7 @@ int redrive(client::Client& client, const Options& options) {
 // Bounded for each queue: `left` counts what was not looked at.
 client::Answer<std::vector<UnknownTask>> find_unknown(
     client::Client& client, std::span<const client::QueueStatistics> queues,
-    std::span<const ListedWorker> workers, std::uint64_t& looked_at, std::uint64_t& left) {
+    std::span<const detail::ListedWorker> workers, std::uint64_t& looked_at, std::uint64_t& left) {
   std::vector<UnknownTask> all;
   for (const auto& queue : queues) {
     const auto messages = client.call(client::browse(queue.name, kLookedAt));
@@ -205,7 +205,7 @@ client::Answer<std::vector<client::QueueStatistics>> queues_of(client::Client& c
 int check(client::Client& client, const Options& options) {
   const auto listed = client.call(client::workers());
   if (!listed) return report_failure(listed.error());
-  const auto workers = read_workers(*listed);
+  const auto workers = detail::read_workers(*listed);
   if (!workers) return report(workers.error());
   const auto queues = queues_of(client, options);
   if (!queues) return report_failure(queues.error());

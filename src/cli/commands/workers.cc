@@ -1,7 +1,10 @@
 // Workers, wherever they run: who is there, and what they are told to do.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <span>
+#include <unordered_set>
 
 #include "cli/commands/commands.h"
 #include "cli/connection.h"
@@ -15,7 +18,7 @@
 namespace penstock::cli {
 namespace {
 
-constexpr std::size_t kOrdersBytesMax = 64u << 20;  // a stop names all that were there
+constexpr std::size_t kListBytesMax = 256u << 20;
 
 struct Options {
   std::string url;
@@ -29,18 +32,29 @@ using Verb = int (*)(client::Client&, const Options&);
 
 // ---- who is there
 
+// Of the list as it came, what fits; so that nothing is lost of what a newer server tells.
+int print_fitting(std::string_view text, std::span<const detail::ListedWorker> fitting) {
+  auto value = wire::json::parse(text, {.max_bytes = kListBytesMax});
+  if (!value) return report(value.error());
+  std::unordered_set<std::string> ids;
+  for (const auto& one : fitting) ids.insert(fmt::format("{:016x}", one.worker.spec.id));
+  auto& list = value->at("workers").as_array();
+  const auto gone = std::ranges::remove_if(list, [&](const boost::json::value& one) {
+    const auto* id = one.is_object() ? one.get_object().if_contains("id") : nullptr;
+    return id == nullptr || !id->is_string() || !ids.contains(std::string(id->get_string()));
+  });
+  list.erase(gone.begin(), gone.end());
+  return print_json(*value), kExitOk;
+}
+
 int list(client::Client& client, const Options& options) {
   const auto text = client.call(client::workers());
   if (!text) return report_failure(text.error());
-  auto workers = read_workers(*text);
+  auto workers = detail::read_workers(*text);
   if (!workers) return report(workers.error());
   const bool some = !workers->empty();
   std::erase_if(*workers, [&](const auto& one) { return !options.who.fits(one.worker.spec); });
-  if (options.json) {
-    boost::json::array fitting;
-    for (auto& one : *workers) fitting.push_back(std::move(one.as_listed));
-    return print_json({{"workers", std::move(fitting)}}), kExitOk;
-  }
+  if (options.json) return print_fitting(*text, *workers);
   if (workers->empty()) {
     fmt::print(stderr, "{}\n",
                some ? "no worker fits; `penstock workers` lists all of them"
@@ -95,19 +109,16 @@ int order(client::Client& client, const Options& options) {
 
 // ---- orders
 
-std::string cell(const boost::json::object& order, std::string_view name) {
-  const auto* value = order.if_contains(name);
-  if (value == nullptr) return "";
-  const auto* text = value->if_string();
-  return text != nullptr ? std::string(*text) : wire::json::to_text(*value);
-}
-
 int orders(client::Client& client, const Options& options) {
   const auto text = client.call(client::worker_orders());
   if (!text) return report_failure(text.error());
   if (options.json) return write_out(*text + "\n"), kExitOk;
-  const auto value = wire::json::parse(*text, {.max_bytes = kOrdersBytesMax});
-  if (!value) return report(value.error());
+  const auto all = detail::read_orders(*text);
+  if (!all) return report(all.error());
+  if (all->empty()) {
+    fmt::print(stderr, "no order holds: all workers work\n");
+    return kExitOk;
+  }
   Table table({{"NUMBER", Align::right},
                {"ORDER"},
                {"SLOTS", Align::right},
@@ -115,23 +126,11 @@ int orders(client::Client& client, const Options& options) {
                {"QUEUE", Align::left, true},
                {"VERSION", Align::left, true},
                {"SINCE"}});
-  const auto* all = value->is_object() ? value->get_object().if_contains("orders") : nullptr;
-  if (all == nullptr || !all->is_array())
-    return report(Error{ErrorCode::unsupported, "the server answers with no list of orders",
-                        "it may be of another version: `penstock status` shows which"});
-  for (const auto& item : all->get_array()) {
-    if (!item.is_object()) continue;
-    const auto& one = item.get_object();
-    const auto* at = one.if_contains("at");
-    const auto since = at == nullptr || !at->is_int64()
-                           ? Time{}
-                           : Time(std::chrono::milliseconds(at->get_int64()));
-    table.add({cell(one, "number"), cell(one, "order"), cell(one, "slots"), cell(one, "name"),
-               cell(one, "queue"), cell(one, "version"), human_time(since)});
-  }
-  if (!table.empty()) return write_out(table.text(terminal_width())), kExitOk;
-  fmt::print(stderr, "no order holds: all workers work\n");
-  return kExitOk;
+  for (const auto& one : *all)
+    table.add({std::to_string(one.number), std::string(name_of(one.kind)),
+               one.slots == 0 ? std::string() : std::to_string(one.slots), one.who.name,
+               one.who.queue, one.who.version, human_time(one.at)});
+  return write_out(table.text(terminal_width())), kExitOk;
 }
 
 int forget(client::Client& client, const Options& options) {
