@@ -11,6 +11,8 @@ JOBS ?= $(shell nproc)
 DATA ?= penstock-data
 # How often `make crash` and `make power-cuts` kill the server.
 CYCLES ?= 50
+# How often `make work` kills somebody.
+LIVES ?= 200
 # QUICK=1 tries out `make bench-peers` in short runs and leaves docs/benchmarks.md alone.
 QUICK ?=
 # What `make sim` runs: so many seeds, from FIRST on, and all scripts of up to LENGTH operations.
@@ -33,7 +35,7 @@ SOURCES = find $(wildcard bench examples fuzz include sim src test) -type f \
 # The thread sanitizer wants a fixed memory layout where the kernel randomises more than it expects.
 FIXED_LAYOUT = $(shell setarch -R true 2>/dev/null && echo setarch -R)
 
-.PHONY: help setup configure build test amqp amqp-control sim crash verify-exhaustive power-cuts faults fuzz demo run bench \
+.PHONY: help setup configure build test amqp amqp-control sim crash work verify-exhaustive power-cuts faults fuzz demo run bench \
   bench-peers format format-check tidy install asan tsan coverage clean
 
 help: ## list the targets
@@ -71,6 +73,10 @@ sim: configure ## simulate lives and crashes of the broker from seeds (SEEDS=200
 crash: configure ## kill the server under load and look for anything lost (CYCLES=50, SEED=n to replay the choices)
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles
 	@cd build/release && test/crash/crash_cycles $(CYCLES) $(SEED)
+
+work: configure ## kill server and workers under tasks, workflows and schedules (LIVES=200, SEED=n)
+	@cmake --build --preset release -j $(JOBS) --target penstock work_crew
+	@/usr/bin/python3 test/work/work_lives.py $(PROGRAM) build/release/test/work/work_crew --lives $(LIVES) $(if $(SEED),--seed $(SEED))
 
 verify-exhaustive: configure ## damage every byte of a segment of 1 MiB, in every way: verify must find it
 	@cmake --build --preset release -j $(JOBS) --target test_journal
