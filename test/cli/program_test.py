@@ -263,8 +263,16 @@ class Limits(ProgramTest):
         self.assertEqual(self.json("task", "show", second, "--wait", "20s")["state"], "done")
         third = self.penstock(*unique).strip()
         self.assertNotEqual(third, second)
+        self.penstock("queue", "group", "share", "big", "rate=5", "limit=default")
+        self.assertRegex(self.penstock("queue", "groups", "share"),
+                         r"(?m)^big +3 +5 +default +0 +0$")
+        self.penstock("queue", "group", "share", "big", "weight=0", code=2)
+        self.assertIn("weight, rate and limit",
+                      self.penstock("queue", "group", "share", "big", "size=1", code=2)[1])
         self.penstock("queue", "ungroup", "share", "big")
         self.assertEqual(self.json("queue", "groups", "share"), [])
+        self.assertIn(b"penstock queue group share",
+                      self.run_program("queue", "groups", "share").stderr)
 
 
 class Crash(ProgramTest):

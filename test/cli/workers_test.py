@@ -197,7 +197,9 @@ class Program(ProgramTest):
         self.penstock("workers", "quiet", "--queue", "order")
         self.assertEqual(worker.stderr.readline(), "told to be quiet\n")
         self.server.kill()
+        self.assertIn("the server is gone", worker.stderr.readline())
         self.server.start()
+        self.assertIn("the server is back", worker.stderr.readline())
         again = self.await_listed("order", lambda one: one["state"] == "quiet")
         self.assertEqual((again["id"], again["started_at"]), (before["id"], before["started_at"]))
         late = self.named("late", "--exec", "echo {0}", queue="order")
@@ -281,6 +283,13 @@ class Program(ProgramTest):
                              ["connection_closed"])
         self.assertIsNone(self.listed("killed"))
         self.assertEqual(self.await_listed("heir", lambda one: one["done"] >= 3)["done"], 3)
+
+    def test_a_worker_that_cannot_be_listed_says_so_and_works(self):
+        queues = [word for n in range(65) for word in ("--queue", f"many-{n}")]
+        worker = self.worker("--name", "many", *queues, "--exec", "echo done")
+        self.assertRegex(worker.stderr.readline(), "will not show this one: .* at most 64 queues")
+        self.assertEqual(self.ended(self.submit("many-64"))["result"], "done")
+        self.assertIsNone(self.listed("many"))
 
     def test_a_task_that_a_worker_does_not_take_is_left_to_one_that_does(self):
         self.named("picky", "--exec", "echo picky", "--task", "resize", "--task", "crop",

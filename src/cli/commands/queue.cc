@@ -87,6 +87,13 @@ int list_groups(client::Client& client, const Options& options) {
                        {"held", group.held}});
     return print_json(array), kExitOk;
   }
+  if (groups->empty()) {
+    fmt::print(stderr,
+               "all groups of {0} go by the queue's options; `penstock queue group {0} NAME "
+               "weight=3` sets one apart\n",
+               options.queue);
+    return kExitOk;
+  }
   Table table({{"GROUP"},
                {"WEIGHT", Align::right},
                {"RATE", Align::right},

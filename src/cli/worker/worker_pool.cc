@@ -125,7 +125,7 @@ void WorkerPool::take_tasks(const std::stop_token& stop) {
       continue;
     }
     pause = kRetryFirst;
-    if (server_lost_.exchange(false)) watcher_.on_server_back();
+    on_server_answered();
     bring_in(std::move(*taken));
   }
 }
@@ -135,8 +135,15 @@ bool WorkerPool::on_take_failed(const Error& error) {
     give_up(error);
     return false;
   }
-  if (!server_lost_.exchange(true)) watcher_.on_server_lost(error);
+  on_server_silent(error);
   return true;
+}
+
+void WorkerPool::on_server_silent(const Error& error) {
+  if (!server_lost_.exchange(true)) watcher_.on_server_lost(error);
+}
+void WorkerPool::on_server_answered() {
+  if (server_lost_.exchange(false)) watcher_.on_server_back();
 }
 
 void WorkerPool::bring_in(std::vector<client::TakenTask> tasks) {
@@ -297,9 +304,13 @@ void WorkerPool::report(engine::WorkerState state) {
   const auto told = presence_.say(beat_of(state));
   if (told) {
     unlisted_ = false;
+    if (told_.quiet) on_server_answered();
     obey(*told);
-  } else if (!may_pass(told.error().code) && !std::exchange(unlisted_, true)) {
-    watcher_.on_unlisted(told.error());
+  } else if (!may_pass(told.error().code)) {
+    if (!std::exchange(unlisted_, true)) watcher_.on_unlisted(told.error());
+  } else if (told_.quiet) {
+    // Nothing is taken, so nobody else notices.
+    on_server_silent(told.error());
   }
 }
 

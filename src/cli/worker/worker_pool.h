@@ -107,6 +107,9 @@ class WorkerPool {
   void drain();
   void stop_attempts();
 
+  // ---- anybody's
+  void on_server_silent(const Error& error);
+  void on_server_answered();
   void give_up(Error error);
   void stop_taking();
 
