@@ -62,6 +62,10 @@ class Context {
   // Told to whoever asks for the job's status. Cheap, and never waits: of several in a row the last
   // one is sent. False when the task should stop.
   bool progress(double value, double total = 0, std::string_view text = {});
+  // Says a line, or several, that anybody can read and follow: Job::log(), `penstock task logs`.
+  // Cheap, and never waits: it is sent within 50 ms, and with the task's end at the latest. What
+  // cannot be sent is dropped (WorkerStatistics::log_lines_dropped).
+  void log(std::string_view text);
   // Keeps the lease for at least `time` from now, with no further word from this worker. Waits for
   // the answer. Throws LeaseLost when the task belongs to someone else now.
   void extend(Duration time);

@@ -63,6 +63,20 @@ struct JobStatus {
   [[nodiscard]] std::vector<Failure> failures() const;
 };
 
+// A line that a task said with Context::log().
+struct LogLine {
+  std::uint64_t number = 0;  // of all that the task said, from 1
+  std::uint32_t attempt = 0;
+  TimePoint at{};
+  std::string text;
+};
+
+// Kept in memory only: of each task the last 500 lines and 64 KiB.
+struct JobLog {
+  std::vector<LogLine> lines;
+  bool ended = false;  // the task has, and says no more
+};
+
 namespace detail {
 
 class Core;
@@ -70,6 +84,7 @@ class Core;
 // Throw Closed, StorageError.
 [[nodiscard]] JobStatus job_status(Core& core, std::uint64_t id, Duration wait);
 [[nodiscard]] bool cancel_job(Core& core, std::uint64_t id);
+[[nodiscard]] JobLog job_log(Core& core, std::uint64_t id, std::uint64_t after, Duration wait);
 // The JSON of a job that is done; throws as Job::get says.
 [[nodiscard]] std::string job_result(Core& core, std::uint64_t id, Duration timeout);
 
@@ -104,6 +119,12 @@ class Job {
   }
   [[nodiscard]] JobState state() const { return status().state; }
   [[nodiscard]] JobStatus status() const { return detail::job_status(*core_, id_, Duration(0)); }
+
+  // What it said behind line number `after`. With a wait it comes when there is something new, when
+  // the task has ended, or then at the latest. Throws NotFound.
+  [[nodiscard]] JobLog log(std::uint64_t after = 0, Duration wait = Duration(0)) const {
+    return detail::job_log(*core_, id_, after, wait);
+  }
 
   // A task that waits never starts; one that runs has its stop token set. False when it had
   // ended, or there is none.

@@ -22,6 +22,7 @@ struct WorkerStatistics {
   std::uint64_t declined = 0;
   std::uint64_t lost = 0;  // ended after the lease had gone to someone else
   std::uint64_t given_back = 0;
+  std::uint64_t log_lines_dropped = 0;  // of Context::log(): too many at once, or nobody to tell
   std::uint32_t threads = 0, running = 0, waiting = 0;  // now; waiting = held and not yet started
   Duration mean_service{0};
   std::string last_error;  // of fetching and settling, if there was one

@@ -33,7 +33,9 @@ void Attempt::begin(const broker::Delivery& delivery, std::string_view name,
   give_up_at_ = timeouts.kills ? Time::max() : hard_at_;
   given_up_ = false;
   progress_.reset();
-  progress_at_ = Time{};
+  progress_at_ = log_at_ = Time{};
+  (void)log_.take();
+  spoke_ = false;
   stop_reason_ = StopReason::none;
   stop_source_.reset();
   host_.look_by(std::min({heartbeat_at_, timeout_at_, give_up_at_}));
@@ -43,6 +45,11 @@ StopReason Attempt::end() {
   const std::lock_guard lock(mutex_);
   running_ = false;
   return given_up_ ? StopReason::lease_lost : stop_reason_;
+}
+
+Attempt::LastWords Attempt::last_words() {
+  const std::lock_guard lock(mutex_);
+  return {log_.take(), spoke_, log_.take_dropped()};
 }
 
 Time Attempt::deadline() const {
@@ -70,6 +77,21 @@ bool Attempt::progress(engine::Progress progress) {
   progress_ = std::move(progress);
   host_.look_by(std::max(now, progress_at_ + kProgressEvery));
   return stop_reason_ == StopReason::none;
+}
+
+// A thread that the task left behind speaks for nobody.
+void Attempt::log(std::string_view text) {
+  const Time now = host_.now();
+  const std::lock_guard lock(mutex_);
+  if (!running_) return;
+  spoke_ = true;
+  log_.add(text);
+  host_.look_by(std::max(now, log_at_ + kLogEvery));
+}
+
+void Attempt::count_dropped(std::uint64_t lines) {
+  const std::lock_guard lock(mutex_);
+  log_.count_dropped(lines);
 }
 
 Result<Extension> Attempt::extend(Duration time) {
@@ -103,11 +125,17 @@ std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
   std::optional<Word> word;
   const bool progress_due = progress_ && now >= progress_at_ + kProgressEvery;
   const bool heartbeat_due = now >= heartbeat_at_;
-  if (progress_due || heartbeat_due) word.emplace(Word{.serial = serial_, .token = token_});
+  const bool log_due = !log_.empty() && now >= log_at_ + kLogEvery;
+  if (progress_due || heartbeat_due || log_due)
+    word.emplace(Word{.serial = serial_, .token = token_});
   if (progress_due) {
     word->progress = std::move(progress_);
     progress_.reset();
     progress_at_ = now;
+  }
+  if (log_due) {
+    word->log = log_.take();
+    log_at_ = now;
   }
   if (heartbeat_due) {
     heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
@@ -124,6 +152,7 @@ Time Attempt::next_due() const {
   if (stop_reason_ == StopReason::none) due = std::min(due, timeout_at_);
   due = std::min(due, give_up_at_);
   if (progress_) due = std::min(due, progress_at_ + kProgressEvery);
+  if (!log_.empty()) due = std::min(due, log_at_ + kLogEvery);
   return due;
 }
 
@@ -132,7 +161,8 @@ void Attempt::answered(std::uint64_t serial, const Extension& extension) {
   if (!running_ || serial != serial_) return;
   if (extension.lost) request_stop(StopReason::lease_lost);
   if (extension.cancelled) request_stop(StopReason::cancelled);
-  if (!extension.lost && extension.progress == nullptr) deadline_ = extension.deadline;
+  const bool extended = extension.progress == nullptr && extension.log == nullptr;
+  if (!extension.lost && extended) deadline_ = extension.deadline;
 }
 
 void Attempt::stop(StopReason reason) {
@@ -232,6 +262,10 @@ std::uint64_t Context::enqueue_payload(const detail::TaskDefinition& task,
 
 bool Context::progress(double value, double total, std::string_view text) {
   return attempt_.progress({.value = value, .total = total, .text = std::string(text)});
+}
+
+void Context::log(std::string_view text) {
+  attempt_.log(text);
 }
 
 void Context::replace_with(std::shared_ptr<const detail::FlowNode> part) {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "penstock/context.hpp"
 #include "task/backend.h"
+#include "task/log_lines.h"
 
 namespace penstock::detail {
 
@@ -21,6 +22,7 @@ namespace penstock::detail {
 // noticed.
 inline constexpr Duration kHeartbeat = std::chrono::seconds(1);
 inline constexpr Duration kProgressEvery = std::chrono::milliseconds(50);
+inline constexpr Duration kLogEvery = std::chrono::milliseconds(50);
 
 enum class StopReason : std::uint8_t { none, cancelled, timeout, lease_lost, shutdown };
 
@@ -55,6 +57,13 @@ class Attempt {
   void begin(const broker::Delivery& delivery, std::string_view name, const Timeouts& timeouts,
              Time now);
   StopReason end();
+  // Of the attempt that has ended: what it said that the keeper has not heard.
+  struct LastWords {
+    std::vector<std::string> lines{};
+    bool spoke = false;         // then the keeper may still be telling what it said before
+    std::uint64_t dropped = 0;  // lines for which there was no room
+  };
+  [[nodiscard]] LastWords last_words();
 
   // ---- Context
   [[nodiscard]] const broker::Delivery& delivery() const { return *delivery_; }
@@ -70,6 +79,8 @@ class Attempt {
     return host_.enqueue(task, options, std::move(payload));
   }
   bool progress(engine::Progress progress);
+  void log(std::string_view text);
+  void count_dropped(std::uint64_t lines);
   [[nodiscard]] Result<Extension> extend(Duration time);
   void replace_with(std::shared_ptr<const FlowNode> part) { replacement_ = std::move(part); }
   [[nodiscard]] std::shared_ptr<const FlowNode> take_replacement() {
@@ -85,6 +96,7 @@ class Attempt {
     bool given_up = false;  // its hard time-out is over: it has failed, whatever it still does
     Duration lease{0};
     std::optional<engine::Progress> progress{};
+    std::vector<std::string> log{};
     engine::LeaseToken token{};
   };
   [[nodiscard]] std::optional<Word> word(Time now, Time* due);
@@ -116,6 +128,9 @@ class Attempt {
   Time started_at_{}, deadline_{}, extended_until_{}, heartbeat_at_{}, timeout_at_{},
       progress_at_{};
   std::optional<engine::Progress> progress_;
+  LogLines log_;
+  Time log_at_{};
+  bool spoke_ = false;
   std::optional<std::stop_source> stop_source_;  // made when first asked for
   StopReason stop_reason_ = StopReason::none;
 };

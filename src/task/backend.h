@@ -19,6 +19,7 @@
 #include "broker/reply.h"
 #include "engine/command.h"
 #include "engine/schedule.h"
+#include "engine/task_log.h"
 #include "engine/worker.h"
 #include "engine/workflow.h"
 #include "penstock/schedule.hpp"
@@ -92,8 +93,9 @@ struct Settlement {
 struct Extension {
   engine::LeaseToken lease{};
   Duration duration{0};
-  // A word about its progress instead of a longer lease, when not null.
+  // A word about its progress, or what it says, instead of a longer lease, when not null.
   const engine::Progress* progress = nullptr;
+  const std::vector<std::string>* log = nullptr;
   bool lost = false, cancelled = false;  // out
   Time deadline{};                       // out; of an extension
 };
@@ -124,6 +126,12 @@ class Consumer {
   [[nodiscard]] virtual Result<engine::WorkerTold> beat(const engine::WorkerBeat& beat) = 0;
 };
 
+// What a task said, and whether that was all.
+struct OwnedLog {
+  std::vector<engine::LogLine> lines;
+  bool ended = false;
+};
+
 struct ListedWorker {
   engine::Worker worker;    // its session is nobody's business
   engine::WorkerTold told;  // by all orders
@@ -138,6 +146,8 @@ class Backend {
   [[nodiscard]] virtual Result<std::unique_ptr<Consumer>> open_consumer() = 0;
   // When it has ended, or at the end of the wait.
   [[nodiscard]] virtual Result<OwnedStatus> task(MessageId id, Duration wait) = 0;
+  // The lines behind number `after`: when there are some, or at the end of the task or of the wait.
+  [[nodiscard]] virtual Result<OwnedLog> log(MessageId id, std::uint64_t after, Duration wait) = 0;
   // The id of the workflow.
   [[nodiscard]] virtual Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) = 0;
   // Error::not_found | conflict: it has not failed.

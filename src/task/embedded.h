@@ -66,6 +66,7 @@ class Embedded final : public Backend {
   Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
   Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
+  Result<OwnedLog> log(MessageId id, std::uint64_t after, Duration wait) override;
   Result<bool> cancel(MessageId id) override;
   Result<bool> put_schedule(const Scheduling& scheduling) override;
   Result<void> remove_schedule(std::string_view name) override;

@@ -137,6 +137,15 @@ Result<OwnedStatus> Embedded::task(MessageId id, Duration wait) {
       });
 }
 
+Result<OwnedLog> Embedded::log(MessageId id, std::uint64_t behind, Duration wait) {
+  const Time until = waits() ? after(now(), wait) : now();
+  return ask_for<OwnedLog, broker::TaskLog>(
+      [&](Broker& broker, broker::Tag tag) { broker.task_log(session_, tag, id, behind, until); },
+      [](const broker::TaskLog& log) {
+        return OwnedLog{{log.lines.begin(), log.lines.end()}, log.ended};
+      });
+}
+
 Result<bool> Embedded::cancel(MessageId id) {
   return ask_for<bool, broker::Done>(
       [&](Broker& broker, broker::Tag tag) { broker.cancel_task(session_, tag, id); },

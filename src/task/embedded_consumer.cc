@@ -176,6 +176,10 @@ class EmbeddedConsumer::ExtendAll final : public Operation {
     for (const auto& extension : extensions_) {
       if (extension.progress != nullptr)
         broker.progress(session_, tag(index), extension.lease, *extension.progress);
+      else if (extension.log != nullptr)
+        broker.log_task(
+            session_, tag(index), extension.lease,
+            std::vector<std::string_view>(extension.log->begin(), extension.log->end()));
       else
         broker.extend(session_, tag(index), std::span(&extension.lease, 1), extension.duration);
       ++index;

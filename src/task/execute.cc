@@ -106,6 +106,7 @@ Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, 
                                             [&] { return core.random(); }));
   }
   finish_by_reason(attempt.end(), threw, ending);
+  ending.words = attempt.last_words();
   return ending;
 }
 

@@ -16,6 +16,7 @@ struct Ending {
   engine::Cause cause{};                          // of a nack or reject
   std::string text{};                             // the result of an ack, else the error
   std::shared_ptr<const FlowNode> replacement{};  // of an ack: comes in the task's place
+  Attempt::LastWords words{};                     // to be told before that
 };
 
 class ProcessPool;

@@ -139,6 +139,14 @@ bool cancel_job(Core& core, std::uint64_t id) {
   return true;
 }
 
+JobLog job_log(Core& core, std::uint64_t id, std::uint64_t after, Duration wait) {
+  OwnedLog owned = value_or_throw(core.backend().log(MessageId(id), after, wait));
+  JobLog log{.lines = {}, .ended = owned.ended};
+  for (auto& line : owned.lines)
+    log.lines.push_back({line.number, line.attempt, to_time_point(line.at), std::move(line.text)});
+  return log;
+}
+
 std::string job_result(Core& core, std::uint64_t id, Duration timeout) {
   JobStatus job = job_status(core, id, timeout);
   switch (job.state) {

@@ -29,6 +29,7 @@ class Remote final : public Backend {
   Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
   Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
+  Result<OwnedLog> log(MessageId id, std::uint64_t after, Duration wait) override;
   Result<bool> cancel(MessageId id) override {
     const auto answer = ask(client::cancel_task(id));
     if (!answer) return fail(answer.error());

@@ -195,9 +195,26 @@ Result<std::unique_ptr<Consumer>> Remote::open_consumer() {
   return make_remote_consumer(std::move(*client));
 }
 
+// The server answers a wait in pieces: a connection that dies in between is noticed.
+constexpr Duration kPiece = std::chrono::seconds(30);
+
+Result<OwnedLog> Remote::log(MessageId id, std::uint64_t after, Duration wait) {
+  const Time start = now();
+  const Time until = wait >= Time::max() - start ? Time::max() : start + wait;
+  while (true) {
+    if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
+    const Duration left = std::clamp(until - now(), Duration(0), kPiece);
+    auto answer = call(client::task_log(id, after, left));
+    if (!answer) return failed(answer);
+    if (answer->lines.empty() && !answer->ended && now() < until) continue;
+    OwnedLog log{.lines = {}, .ended = answer->ended};
+    for (auto& line : answer->lines)
+      log.lines.push_back({line.number, line.attempt, line.at, std::move(line.text)});
+    return log;
+  }
+}
+
 Result<OwnedStatus> Remote::task(MessageId id, Duration wait) {
-  // The server answers a wait in pieces: a connection that dies in between is noticed.
-  constexpr Duration kPiece = std::chrono::seconds(30);
   const Time start = now();
   const Time until = wait >= Time::max() - start ? Time::max() : start + wait;
   while (true) {

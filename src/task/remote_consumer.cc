@@ -181,6 +181,10 @@ Result<void> RemoteConsumer::extend(std::span<Extension> extensions) {
           client_->call(client::progress(lease, progress.value, progress.total, progress.text));
       if (auto noted = note(answer); !noted) return noted;
       if (answer) extension.cancelled = !*answer;
+    } else if (extension.log != nullptr) {
+      const auto answer = client_->call(client::log_task(lease, *extension.log));
+      if (auto noted = note(answer); !noted) return noted;
+      if (answer) extension.cancelled = !*answer;
     } else {
       const auto answer = client_->call(client::extend(lease, extension.duration));
       if (auto noted = note(answer); !noted) return noted;

@@ -196,6 +196,7 @@ Time TestApp::State::keep() {
   if (auto word = attempt_.word(now(), &due)) {
     std::vector<detail::Extension> extensions;
     if (word->progress) extensions.push_back({.lease = word->token, .progress = &*word->progress});
+    if (!word->log.empty()) extensions.push_back({.lease = word->token, .log = &word->log});
     if (word->extends) extensions.push_back({.lease = word->token, .duration = word->lease});
     if (!extensions.empty()) detail::value_or_throw(consumer_->extend(extensions));
     for (const auto& extension : extensions) attempt_.answered(word->serial, extension);
@@ -268,6 +269,10 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   running_ = false;
   stops_.clear();
   if (core_->closed() || ending.lost) return {.lost = 1};
+  if (!ending.words.lines.empty()) {
+    detail::Extension last{.lease = delivery.lease, .log = &ending.words.lines};
+    detail::value_or_throw(consumer_->extend(std::span(&last, 1)));
+  }
   if (worker_dies(name)) {
     consumer_.reset();
     consumer_ = detail::value_or_throw(core_->backend().open_consumer());

@@ -127,6 +127,7 @@ WorkerStatistics WorkerPool::statistics() const {
   now.declined = declined_;
   now.lost = lost_;
   now.given_back = returned_;
+  now.log_lines_dropped = log_dropped_;
   now.threads = active_;
   for (const auto& worker : workers())
     if (worker->attempt.running_since()) ++now.running;

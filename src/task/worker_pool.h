@@ -69,6 +69,7 @@ class WorkerPool final : public AttemptHost {
     engine::Cause cause{};  // of a nack or reject
     std::string text{};     // the result of an ack, else the error
     std::shared_ptr<const FlowNode> replacement{};
+    Attempt::LastWords words{};
   };
   struct Worker {
     explicit Worker(AttemptHost& host) : attempt(host) {}
@@ -117,6 +118,9 @@ class WorkerPool final : public AttemptHost {
   void settle_all();
   [[nodiscard]] std::vector<Finished> collect();
   void settle(const std::vector<Finished>& finished);
+  void tell_last_words(const std::vector<Finished>& finished);
+  // Drops what nobody hears.
+  void count_unheard(std::span<const Extension> extensions, bool sent);
   // How many came too late, or could not be told.
   [[nodiscard]] std::uint64_t settle_surely(std::span<const Settlement> settlements);
   // Of a task that left a workflow in its place; what cannot come in now is tried again with it.
@@ -186,8 +190,10 @@ class WorkerPool final : public AttemptHost {
   std::condition_variable keeper_looks_;
   std::atomic<std::int64_t> keeper_wakes_us_{0};
   bool keeper_ends_ = false;
+  std::mutex telling_mutex_;  // held while the keeper tells what tasks say
 
-  std::atomic<std::uint64_t> done_{0}, failed_{0}, declined_{0}, lost_{0}, returned_{0};
+  std::atomic<std::uint64_t> done_{0}, failed_{0}, declined_{0}, lost_{0}, returned_{0},
+      log_dropped_{0};
 
   std::mutex report_mutex_;
   std::condition_variable report_again_;

@@ -80,6 +80,7 @@ void WorkerPool::run(Worker& worker, const broker::Delivery& delivery) {
   finished.cause = ending.cause;
   finished.text = std::move(ending.text);
   finished.replacement = std::move(ending.replacement);
+  finished.words = std::move(ending.words);
   worker.at = now();
   hand_over(worker, std::move(finished), worker.at - start);
 }

@@ -86,6 +86,7 @@ void WorkerPool::count(const Finished& finished) {
 }
 
 void WorkerPool::settle(const std::vector<Finished>& finished) {
+  tell_last_words(finished);
   std::vector<Settlement> settlements;
   settlements.reserve(finished.size());
   for (const auto& one : finished) {
@@ -104,6 +105,25 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
   held_ -= std::ranges::count(finished, false, &Finished::runs_on);
   const std::lock_guard lock(mutex_);
   fetch_more_.notify_one();
+}
+
+// With the settle its lease is gone, and with that the right to speak for it.
+void WorkerPool::tell_last_words(const std::vector<Finished>& finished) {
+  if (std::ranges::none_of(finished, [](const Finished& one) { return one.words.spoke; })) return;
+  const std::lock_guard lock(telling_mutex_);  // what the keeper tells now was said before
+  std::vector<Extension> last;
+  for (const auto& one : finished)
+    if (log_dropped_ += one.words.dropped; !one.words.lines.empty())
+      last.push_back({.lease = one.lease, .log = &one.words.lines});
+  if (last.empty()) return;
+  const bool sent = consumer_->extend(last).has_value();
+  count_unheard(last, sent);
+}
+
+void WorkerPool::count_unheard(std::span<const Extension> extensions, bool sent) {
+  for (const auto& extension : extensions)
+    if (extension.log != nullptr && (!sent || extension.lost))
+      log_dropped_ += extension.log->size();
 }
 
 std::uint64_t WorkerPool::settle_replaced(const Finished& finished) {
@@ -181,6 +201,7 @@ void WorkerPool::keep() {
 
 void WorkerPool::keep_once(Time now, Time* due) {
   give_back_old(now, due);
+  const std::lock_guard telling(telling_mutex_);
   std::vector<std::pair<Attempt*, Attempt::Word>> words;
   for (const auto& worker : workers())
     if (auto word = worker->attempt.word(now, due))
@@ -194,13 +215,19 @@ void WorkerPool::keep_once(Time now, Time* due) {
       extensions.push_back({.lease = word.token, .progress = &*word.progress});
       owners.push_back(i);
     }
+    if (!word.log.empty()) {
+      extensions.push_back({.lease = word.token, .log = &word.log});
+      owners.push_back(i);
+    }
     if (word.extends) {
       extensions.push_back({.lease = word.token, .duration = word.lease});
       owners.push_back(i);
     }
   }
   if (extensions.empty()) return;
-  if (auto told = consumer_->extend(extensions); !told) {
+  const auto told = consumer_->extend(extensions);
+  count_unheard(extensions, told.has_value());
+  if (!told) {
     note_error("extend: " + told.error().message);
     return;
   }

@@ -113,6 +113,33 @@ TEST_F(AttemptTest, LosesItsLeaseWhenItDoesNotEndAlthoughItsTimeIsUp) {
   EXPECT_EQ(attempt.end(), StopReason::timeout);
 }
 
+TEST_F(AttemptTest, SaysItsLinesSoonAndTheLastOnesWithItsEnd) {
+  using Lines = std::vector<std::string>;
+  begin(10min);
+  attempt.log("one");
+  EXPECT_EQ(host.looks_by, host.time);
+  EXPECT_EQ(after(0s)->log, Lines{"one"});
+  attempt.log("two");
+  attempt.log("three");
+  EXPECT_EQ(host.looks_by, host.time + kLogEvery);
+  EXPECT_FALSE(after(kLogEvery - 1us));
+  const auto word = after(1us);
+  ASSERT_TRUE(word);
+  EXPECT_EQ(word->log, (Lines{"two", "three"}));
+  EXPECT_FALSE(word->extends);
+  attempt.log("four");
+  (void)attempt.end();
+  attempt.log("a thread that was left behind");
+  auto last = attempt.last_words();
+  EXPECT_EQ(last.lines, Lines{"four"});
+  EXPECT_TRUE(last.spoke);
+  begin(10min);
+  (void)attempt.end();
+  last = attempt.last_words();
+  EXPECT_TRUE(last.lines.empty());
+  EXPECT_FALSE(last.spoke);
+}
+
 TEST_F(AttemptTest, AtItsHardTimeoutItHasFailedWhateverItStillDoes) {
   begin(60s, 2s, 5s);
   EXPECT_FALSE(after(2s)->given_up);

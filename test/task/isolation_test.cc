@@ -86,6 +86,23 @@ TEST_F(IsolationTest, WhatItCannotReadIsLeftToAnotherWorker) {
   EXPECT_EQ(app->queue("default").raised, 0u);
 }
 
+TEST_F(IsolationTest, WhatItSaysArrivesInOrder) {
+  const auto talks = task(
+      "talks",
+      [](Context& context) {
+        for (int n = 0; n < 100; ++n) context.log(std::to_string(n));
+      },
+      isolated());
+  open(talks);
+  const auto workers = app->work();
+  const auto job = app->enqueue(talks);
+  job.get(kLong);
+  const auto log = job.log();
+  ASSERT_EQ(log.lines.size(), 100u);
+  for (std::size_t n = 0; n < 100; ++n) EXPECT_EQ(log.lines[n].text, std::to_string(n));
+  EXPECT_EQ(workers.statistics().log_lines_dropped, 0u);
+}
+
 TEST_F(IsolationTest, ASegfaultCostsOneAttempt) {
   const auto crash = task(
       "crash",

@@ -2,25 +2,13 @@
 // connection.
 #include <latch>
 
-#include "test/task/server_fixture.h"
+#include "test/task/everywhere_fixture.h"
 
 namespace penstock::testing {
 namespace {
 
-enum class Where : std::uint8_t { embedded, connected };
-
-class SteeringTest : public ServerTest, public ::testing::WithParamInterface<Where> {
+class SteeringTest : public EverywhereTest {
  protected:
-  void SetUp() override {
-    if (GetParam() == Where::connected)
-      ServerTest::SetUp();
-    else
-      app_.emplace(App::embedded(directory_.path()));
-  }
-  void TearDown() override {
-    app_.reset();
-    if (server_ != nullptr) stop_server();
-  }
   // The worker of that name, once it is as it should be; the list is asked for again until then.
   template <class Fits>
   WorkerInfo wait_for(std::string_view name, Fits fits) {
@@ -36,10 +24,7 @@ class SteeringTest : public ServerTest, public ::testing::WithParamInterface<Whe
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Everywhere, SteeringTest,
-                         ::testing::Values(Where::embedded, Where::connected), [](const auto& at) {
-                           return at.param == Where::embedded ? "Embedded" : "Connected";
-                         });
+PENSTOCK_EVERYWHERE(SteeringTest);
 
 TEST_P(SteeringTest, WorkersTellWhoTheyAreAndWhatTheyDo) {
   Event started, go;

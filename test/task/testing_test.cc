@@ -211,6 +211,26 @@ TEST(TestApps, LeaveTasksWithOtherArgumentsToAnotherBuildOfTheProgram) {
   EXPECT_EQ(job.status().attempts, 0U);
 }
 
+TEST(TestApps, KeepWhatTasksSay) {
+  TestApp app;
+  const auto talks = task("talks", [&](Context& context) {
+    context.log("one");
+    app.advance(1s);
+    context.log("two\nthree");
+  });
+  app->add(talks);
+  const auto job = app->enqueue(talks);
+  app.run_until_idle();
+  const auto log = job.log();
+  ASSERT_EQ(log.lines.size(), 3U);
+  EXPECT_EQ(log.lines[0].text, "one");
+  EXPECT_EQ(log.lines[0].attempt, 1U);
+  EXPECT_EQ(log.lines[2].at - log.lines[0].at, 1s);
+  EXPECT_EQ(log.lines[2].text, "three");
+  EXPECT_TRUE(log.ended);
+  EXPECT_EQ(job.log(2).lines.size(), 1U);
+}
+
 TEST(TestApps, TakeManyTasks) {
   TestApp app;
   std::int64_t sum = 0;

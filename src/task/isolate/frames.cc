@@ -140,7 +140,7 @@ Result<std::optional<Frame>> FrameReader::next() {
   std::uint32_t length = 0;
   for (unsigned n = 0; n < 4; ++n) length |= static_cast<std::uint32_t>(left[1 + n]) << (8 * n);
   if (kind < static_cast<std::uint8_t>(FrameKind::run) ||
-      kind > static_cast<std::uint8_t>(FrameKind::failed) || length > kFrameBytesMax)
+      kind > static_cast<std::uint8_t>(FrameKind::log) || length > kFrameBytesMax)
     return fail(ErrorCode::corrupt, "not a frame");
   if (left.size() < kFrameHeadBytes + length) return std::optional<Frame>();
   const auto payload = left.subspan(kFrameHeadBytes, length);
@@ -330,6 +330,20 @@ bool decode(ByteView bytes, FailedFrame& failed) {
   if (!one_of(in, failure.cause, engine::Cause::out_of_memory)) return false;
   failure.text = text(in);
   return in.ok() && failure.text.size() <= kErrorBytesMax;
+}
+
+void encode(Bytes& bytes, const Attempt::LastWords& log) {
+  Encoder out(bytes);
+  out.varint(log.dropped).varint(log.lines.size());
+  for (const auto& line : log.lines) out.text(line);
+}
+bool decode(ByteView bytes, Attempt::LastWords& log) {
+  Cursor in(bytes);
+  log.dropped = in.varint();
+  const auto count = in.varint();
+  if (count > engine::kLogLinesMax) return false;
+  for (auto left = count; left > 0 && in.ok(); --left) log.lines.push_back(text(in));
+  return in.ok();
 }
 
 }  // namespace penstock::detail

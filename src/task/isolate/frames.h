@@ -5,7 +5,7 @@
 //   worker                 process
 //   run        ──▶                      a task: which one, its message, its limits
 //   stop       ──▶                      its stop token
-//                     ◀──  progress
+//                     ◀──  progress, log
 //                     ◀──  extend       answered by `extended`
 //                     ◀──  enqueue      answered by `enqueued`
 //                     ◀──  done, failed the task's end; the next `run` may come
@@ -34,7 +34,8 @@ enum class FrameKind : std::uint8_t {
   extend,
   enqueue,
   done,
-  failed
+  failed,
+  log
 };
 
 // Larger bodies and results do not go through isolation.
@@ -96,6 +97,7 @@ void encode(Bytes& out, const engine::Progress& progress);
 void encode(Bytes& out, Duration extend);
 void encode(Bytes& out, const DoneFrame& done);
 void encode(Bytes& out, const FailedFrame& failed);
+void encode(Bytes& out, const Attempt::LastWords& log);
 
 [[nodiscard]] bool decode(ByteView in, RunFrame& run);
 [[nodiscard]] bool decode(ByteView in, StopReason& reason);
@@ -106,6 +108,7 @@ void encode(Bytes& out, const FailedFrame& failed);
 [[nodiscard]] bool decode(ByteView in, Duration& extend);
 [[nodiscard]] bool decode(ByteView in, DoneFrame& done);
 [[nodiscard]] bool decode(ByteView in, FailedFrame& failed);
+[[nodiscard]] bool decode(ByteView in, Attempt::LastWords& log);
 
 // A frame's bytes: its head, and what `fill` appends.
 template <class... Parts>

@@ -177,6 +177,13 @@ ProcessPool::Run::Turn ProcessPool::Run::answer(const Frame& frame) {
       (void)attempt_.progress(std::move(progress));
       return Turn::goes_on;
     }
+    case FrameKind::log: {
+      Attempt::LastWords log;
+      if (!decode(frame.payload, log)) break;
+      for (const auto& line : log.lines) attempt_.log(line);
+      attempt_.count_dropped(log.dropped);
+      return Turn::goes_on;
+    }
     case FrameKind::extend:
       return extend(frame);
     case FrameKind::enqueue:

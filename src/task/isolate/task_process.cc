@@ -70,6 +70,7 @@ class TaskProcess final : public AttemptHost {
   void hear();
   void take(Frame frame);
   void say_what_is_due();
+  void say(const Attempt::LastWords& log);
   void send(const Bytes& frame);
   [[nodiscard]] Bytes ask(const Bytes& frame, FrameKind answer);
   [[nodiscard]] Bytes wait_for(FrameKind kind, std::unique_lock<std::mutex>& lock);
@@ -83,6 +84,7 @@ class TaskProcess final : public AttemptHost {
   Attempt attempt_;
   StopCourier courier_;
 
+  std::mutex telling_mutex_;  // what is said goes out in order
   std::mutex send_mutex_;
   std::mutex ask_mutex_;  // one question at a time
   std::mutex mutex_;      // of what follows
@@ -165,6 +167,10 @@ void TaskProcess::run_one(const RunFrame& run) {
   }
   limit(RLIMIT_AS, RLIM_INFINITY);
   (void)attempt_.end();
+  {
+    const std::lock_guard lock(telling_mutex_);
+    say(attempt_.last_words());
+  }
   std::fflush(nullptr);
   if (failure)
     send(make_frame(FrameKind::failed, FailedFrame{std::move(*failure), resident_bytes()}));
@@ -264,10 +270,19 @@ void TaskProcess::say_what_is_due() {
     look_at_ = Time::max();
   }
   Time due = Time::max();
-  // The lease is the worker's to keep: of what is due, the progress is told.
-  if (const auto word = attempt_.word(now(), &due); word && word->progress)
-    send(make_frame(FrameKind::progress, *word->progress));
+  // The lease is the worker's to keep: of what is due, what the task tells of itself is told.
+  {
+    const std::lock_guard lock(telling_mutex_);
+    if (const auto word = attempt_.word(now(), &due)) {
+      if (word->progress) send(make_frame(FrameKind::progress, *word->progress));
+      say({.lines = word->log});
+    }
+  }
   if (due != Time::max()) look_by(due);
+}
+
+void TaskProcess::say(const Attempt::LastWords& log) {
+  if (!log.lines.empty() || log.dropped > 0) send(make_frame(FrameKind::log, log));
 }
 
 void TaskProcess::look_by(Time when) {
