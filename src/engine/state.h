@@ -71,10 +71,13 @@ class State {
   }
   void apply(const UserSetEvent& event) { access.set_user(event.user); }
   void apply(const UserGoneEvent& event) { access.remove_user(event.name); }
-  void apply(const PermissionSetEvent& event) { access.set_permission(event.permission); }
+  void apply(const PermissionSetEvent& event) {
+    if (topology.hosts().contains(event.permission.host)) access.set_permission(event.permission);
+  }
   void apply(const PermissionGoneEvent& event) { access.remove_permission(event.user, event.host); }
   void apply(const TopicPermissionSetEvent& event) {
-    access.set_topic_permission(event.permission);
+    if (topology.hosts().contains(event.permission.host))
+      access.set_topic_permission(event.permission);
   }
   void apply(const TopicPermissionGoneEvent& event) {
     access.remove_topic_permission(event.user, event.host, event.exchange);

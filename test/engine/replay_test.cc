@@ -78,6 +78,20 @@ TEST_F(ReplayTest, AnIdempotencyKeyThatIsNeverForgottenIsRefused) {
                             LogPosition(position), kBodyBytes));
 }
 
+TEST_F(ReplayTest, PermissionsOnAHostThatIsNotThereAreNone) {
+  UserSetEvent user;
+  user.user.name = "ann";
+  user.user.password = "$x$";
+  replay(user);
+  PermissionSetEvent permission;
+  permission.permission = {"ann", "nowhere", ".*", ".*", ".*"};
+  replay(permission);
+  TopicPermissionSetEvent topic;
+  topic.permission = {"ann", "nowhere", "amq.topic", ".*", ".*"};
+  replay(topic);
+  state.check();
+}
+
 TEST_F(ReplayTest, AStepWithoutItsWorkflowIsRefused) {
   publish(1, true);
   publish(2, true);
