@@ -131,6 +131,22 @@ class Anew(Tasks):
         self.assertIn("penstock queue browse", nothing.stderr.decode())
 
 
+    def test_many_dead_letters_come_back_in_slices(self):
+        """The server looks at a thousand for each call; the command goes on until it is through."""
+        lines = "".join(f"line {n}\n" for n in range(1500))
+        self.penstock("queue", "set", "many", "max_attempts=1", "backoff=none")
+        self.penstock("send", "many", "--lines", input=lines.encode())
+        while leased := self.post("/v1/queues/many/lease", {"max": 500, "lease": "1h"})["messages"]:
+            for message in leased:
+                self.post(f"/v1/leases/{message['lease']}/reject",
+                          {"error": "odd" if int(message["id"]) % 2 else "even"})
+        again = ("task", "redrive", "--queue", "many")
+        self.assertEqual(self.penstock(*again, "--error", "odd"), "750 messages sent back\n")
+        self.assertEqual(self.penstock(*again, "--max", 50), "50 messages sent back\n")
+        self.assertEqual(self.penstock(*again), "700 messages sent back\n")
+        self.assertEqual(self.json("queue", "show", "many")["ready"], 1500)
+
+
 class Check(Tasks):
     def test_waiting_tasks_that_no_worker_knows_are_counted(self):
         self.submit("nobody", name="alone")

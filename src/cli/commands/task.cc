@@ -165,20 +165,32 @@ int redrive(client::Client& client, const Options& options) {
 
 // ---- what waits in vain
 
-// Bounded for each queue: `left` counts what was not looked at.
-client::Answer<std::vector<UnknownTask>> find_unknown(
-    client::Client& client, std::span<const client::QueueStatistics> queues,
-    std::span<const detail::ListedWorker> workers, std::uint64_t& looked_at, std::uint64_t& left) {
-  std::vector<UnknownTask> all;
+struct Checked {
+  std::vector<UnknownTask> unknown;
+  std::uint64_t looked_at = 0, left = 0;  // messages
+  std::uint64_t forbidden = 0;            // queues that whoever asks may not read
+};
+
+// Looks at so many messages of a queue at most.
+client::Answer<Checked> check_queues(client::Client& client,
+                                     std::span<const client::QueueStatistics> queues,
+                                     std::span<const detail::ListedWorker> workers) {
+  Checked all;
   for (const auto& queue : queues) {
+    if (queue.ready + queue.scheduled == 0) continue;
     const auto messages = client.call(client::browse(queue.name, kLookedAt));
-    // Deleted meanwhile, or not to be seen by who asks.
-    if (!messages && messages.error().error.code == ErrorCode::not_found) continue;
-    if (!messages) return std::unexpected(messages.error());
+    if (!messages) {
+      const auto code = messages.error().error.code;
+      if (code == ErrorCode::not_found) continue;  // deleted meanwhile
+      if (code != ErrorCode::denied || queues.size() == 1) return std::unexpected(messages.error());
+      ++all.forbidden;
+      continue;
+    }
     const auto held = queue.ready + queue.leased + queue.scheduled;
-    looked_at += messages->size();
-    left += held > messages->size() ? held - messages->size() : 0;
-    std::ranges::move(unknown_tasks(queue.name, *messages, workers), std::back_inserter(all));
+    all.looked_at += messages->size();
+    all.left += held > messages->size() ? held - messages->size() : 0;
+    std::ranges::move(unknown_tasks(queue.name, *messages, workers),
+                      std::back_inserter(all.unknown));
   }
   return all;
 }
@@ -209,26 +221,31 @@ int check(client::Client& client, const Options& options) {
   if (!workers) return report(workers.error());
   const auto queues = queues_of(client, options);
   if (!queues) return report_failure(queues.error());
-  std::uint64_t looked_at = 0, left = 0;
-  const auto unknown = find_unknown(client, *queues, *workers, looked_at, left);
-  if (!unknown) return report_failure(unknown.error());
+  const auto checked = check_queues(client, *queues, *workers);
+  if (!checked) return report_failure(checked.error());
+  const auto& [unknown, looked_at, left, forbidden] = *checked;
   if (options.json) {
     boost::json::array array;
-    for (const auto& one : *unknown)
+    for (const auto& one : unknown)
       array.push_back(boost::json::object{{"queue", one.queue},
                                           {"name", one.name},
                                           {"waiting", one.count},
                                           {"served", one.served}});
-    print_json({{"unknown", std::move(array)}, {"looked_at", looked_at}, {"left", left}});
-  } else if (unknown->empty()) {
+    print_json({{"unknown", std::move(array)},
+                {"looked_at", looked_at},
+                {"left", left},
+                {"forbidden", forbidden}});
+  } else if (unknown.empty()) {
     write_out("for every task that waits there is a worker that knows it\n");
   } else {
-    write_out(table_of(*unknown));
+    write_out(table_of(unknown));
   }
   if (left > 0)
     fmt::print(stderr, "looked at the first {} messages, not at {} behind them\n",
                human_count(looked_at), human_count(left));
-  return unknown->empty() ? kExitOk : kExitFailed;
+  if (forbidden > 0)
+    fmt::print(stderr, "not looked at: {} queues that you may not read\n", human_count(forbidden));
+  return unknown.empty() ? kExitOk : kExitFailed;
 }
 
 // ---- options
