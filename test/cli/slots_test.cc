@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
+#include <vector>
 
 namespace penstock::cli {
 namespace {
@@ -86,6 +88,46 @@ TEST(Slots, WhatIsHereIsRunAlthoughNothingMoreComesIn) {
   EXPECT_TRUE(next.less.stop_requested());
   EXPECT_NE(slots.get(), nullptr);
   EXPECT_EQ(slots.get(), nullptr);
+}
+
+// One takes, three run, and somebody changes his mind all the time about how many there may be.
+TEST(Slots, NothingIsLostOrRunTwiceWhateverTheLimitDoes) {
+  constexpr std::uint32_t kTasks = 3000, kMost = 8;
+  Slots slots(kMost);
+  std::vector<std::atomic<int>> runs(kTasks);
+  std::atomic<std::uint32_t> most = 0;
+  std::thread taker([&] {
+    std::uint32_t next = 0;
+    while (next < kTasks) {
+      const auto room = slots.await_room().slots;
+      std::vector<SharedAttempt> batch;
+      for (std::uint32_t n = 0; n < room && next + n < kTasks; ++n) {
+        batch.push_back(std::make_shared<Attempt>());
+        batch.back()->task.id = MessageId(next + n);
+      }
+      const auto taken = batch.size();
+      next += static_cast<std::uint32_t>(taken - slots.put(std::move(batch)).size());
+    }
+    slots.close();
+  });
+  std::vector<std::jthread> runners;
+  for (int n = 0; n < 3; ++n)
+    runners.emplace_back([&] {
+      while (const auto attempt = slots.get()) {
+        const auto used = slots.used();
+        for (auto seen = most.load(); seen < used && !most.compare_exchange_weak(seen, used);) {
+        }
+        ++runs[attempt->task.id.value];
+        slots.leave(attempt);
+      }
+    });
+  for (std::uint32_t n = 0; n < 2000; ++n) slots.set(n % (kMost + 1));
+  slots.set(kMost);
+  taker.join();
+  runners.clear();
+  for (const auto& count : runs) EXPECT_EQ(count, 1);
+  EXPECT_LE(most, kMost);
+  EXPECT_EQ(slots.used(), 0u);
 }
 
 }  // namespace

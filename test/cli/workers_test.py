@@ -302,6 +302,10 @@ class Program(ProgramTest):
         self.named("other", "--exec", "echo other", "--task", "rotate", queue="some")
         status = self.ended(task)
         self.assertEqual((status["result"], status["attempts"]), ("other", 1))
+        # Whoever is asked first: the one that declined it is not asked again while another waits.
+        for _ in range(3):
+            status = self.ended(self.submit("some", name="rotate"))
+            self.assertEqual((status["result"], status["attempts"]), ("other", 1))
         self.assertEqual(self.listed("picky")["failed"], 0)
 
 
