@@ -256,9 +256,25 @@ class App {
   std::uint64_t remove(std::string_view queue);
   std::uint64_t purge(std::string_view queue);
   std::uint64_t redrive(std::string_view queue, std::uint32_t max = 0);  // 0 = all
+  // Those of its dead letters that fit.
+  std::uint64_t redrive(std::string_view queue, const RedriveOptions& which);
+  // One task that failed for good. Throws NotFound, and Conflict when it has not failed.
+  void retry(std::uint64_t id);
   void pause(std::string_view queue);
   void resume(std::string_view queue);
   [[nodiscard]] std::vector<QueueStatistics> queues();
+
+  // What one group of the queue may do; durable, and kept while the group is empty. Throw NotFound,
+  // InvalidInput.
+  void set_group(std::string_view queue, std::string_view group, const GroupOptions& options);
+  void reset_group(std::string_view queue, std::string_view group);
+  // Those for which something is set, by name.
+  [[nodiscard]] std::vector<GroupStatus> groups(std::string_view queue);
+
+  // Which of the tasks that wait in the queue could not be run with what was added to this App: of
+  // the first `max` in the order of delivery, and of 32 MiB of them at most. To be asked before a
+  // new build takes over. Throws NotFound.
+  [[nodiscard]] TaskCheck check(std::string_view queue, std::uint32_t max = 10'000);
 
  private:
   friend class testing::TestApp;

@@ -169,6 +169,41 @@ struct QueueStatistics {
   std::uint64_t raised = 0, timed_out = 0, worker_lost = 0, killed = 0, out_of_memory = 0;
 };
 
+// What one group of a queue has of its own. set_group() changes what is given and leaves the rest;
+// where nothing is set, the queue's own options apply.
+struct GroupOptions {
+  std::optional<std::uint32_t> weight = {};  // deliveries each time that its turn comes: 1 to 1000
+  std::optional<double> rate = {};           // deliveries per second; 0 = no limit
+  std::optional<std::uint32_t> limit = {};   // at once; 0 = no limit
+  bool operator==(const GroupOptions&) const = default;
+};
+
+struct GroupStatus {
+  std::string name;
+  GroupOptions options;
+  std::uint64_t ready = 0;
+  std::uint64_t held = 0;  // with workers, or waiting for another attempt
+};
+
+// Which dead letters are to be tried again; all, where nothing is given.
+struct RedriveOptions {
+  std::string error = {};  // a part of the text of the last failure
+  std::string task = {};   // a name
+  std::uint32_t max = 0;   // 0 = no limit
+};
+
+// A task that waits and that this program could not run.
+struct UnfitTask {
+  std::uint64_t id = 0;
+  std::string task;  // its name; empty: a plain message
+  std::string why;
+};
+struct TaskCheck {
+  std::uint64_t waiting = 0;    // in the queue
+  std::uint64_t looked_at = 0;  // of those, from the front
+  std::vector<UnfitTask> unfit;
+};
+
 // As many as are needed, and no fewer or more than this.
 struct Threads {
   std::uint32_t min = 1;

@@ -49,10 +49,14 @@ struct FlowResult<Flow<T>> {
 // the function throws, and ArgumentError when the payload does not fit.
 using RunTask = std::function<void(Context&, std::string_view payload, std::string& result)>;
 
+// Reads the arguments of such a payload, and does nothing with them. Throws ArgumentError.
+using ReadArguments = std::function<void(std::string_view payload)>;
+
 struct TaskDefinition {
   std::string name;
   TaskOptions options;
   RunTask run;  // empty: only its caller's side is here
+  ReadArguments read;
 };
 
 // The payload is not what the task takes, in this build of the program: another worker may.
@@ -63,7 +67,8 @@ class ArgumentError : public InvalidInput {
 
 // Throws InvalidInput: a name that is no name (1 to 255 bytes of UTF-8), a priority over 9.
 [[nodiscard]] std::shared_ptr<const TaskDefinition> define_task(std::string name,
-                                                                TaskOptions options, RunTask run);
+                                                                TaskOptions options, RunTask run,
+                                                                ReadArguments read = {});
 
 // A payload taken apart. Throws ArgumentError unless it has exactly `count` arguments.
 class Arguments {
@@ -175,32 +180,37 @@ struct MakeTask<R, TypeList<P...>> {
         else
           return std::invoke(*f, std::forward<decltype(a)>(a)...);
       };
-      call(bound, context, payload, result, std::index_sequence_for<P...>{});
+      call(bound, context, payload, result);
     };
   }
 
+  static ReadArguments reader() {
+    return [](std::string_view payload) { (void)read(payload, std::index_sequence_for<P...>{}); };
+  }
+
  private:
-  template <class F, std::size_t... I>
-  static void call(const F& f, Context& context, std::string_view payload, std::string& result,
-                   std::index_sequence<I...>) {
+  template <std::size_t... I>
+  static std::tuple<Stored<P>...> read(std::string_view payload, std::index_sequence<I...>) {
+    const Arguments arguments(payload, sizeof...(P));
+    try {
+      return std::tuple<Stored<P>...>{arguments.get<Stored<P>>(I)...};
+    } catch (const InvalidInput& wrong) {
+      throw ArgumentError(wrong.what());
+    }
+  }
+  template <class F>
+  static void call(const F& f, Context& context, std::string_view payload, std::string& result) {
     // The arguments are read in order and before the call, so that an error in one is that, and not
     // an exception of the task's.
-    std::tuple<Stored<P>...> values = [&] {
-      const Arguments arguments(payload, sizeof...(P));
-      try {
-        return std::tuple<Stored<P>...>{arguments.get<Stored<P>>(I)...};
-      } catch (const InvalidInput& wrong) {
-        throw ArgumentError(wrong.what());
-      }
-    }();
+    std::tuple<Stored<P>...> values = read(payload, std::index_sequence_for<P...>{});
     if constexpr (FlowResult<R>::kIsFlow) {
-      context.replace_with(f(std::get<I>(std::move(values))...).part());
+      context.replace_with(std::apply(f, std::move(values)).part());
       result.append("null");
     } else if constexpr (std::is_void_v<R>) {
-      f(std::get<I>(std::move(values))...);
+      std::apply(f, std::move(values));
       result.append("null");
     } else {
-      write_json(result, f(std::get<I>(std::move(values))...));
+      write_json(result, std::apply(f, std::move(values)));
     }
   }
 };
@@ -289,8 +299,8 @@ template <class F>
 [[nodiscard]] auto task(std::string name, F function, TaskOptions options = {}) {
   using From = detail::TaskFrom<F>;
   auto run = From::Make::template runner<From::Split::kTakesContext>(std::move(function));
-  return
-      typename From::type(detail::define_task(std::move(name), std::move(options), std::move(run)));
+  return typename From::type(detail::define_task(std::move(name), std::move(options),
+                                                 std::move(run), From::Make::reader()));
 }
 
 // A task whose function is in another program: it can be enqueued, not added.

@@ -193,12 +193,12 @@ Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& optio
 }
 
 std::shared_ptr<const TaskDefinition> define_task(std::string name, TaskOptions options,
-                                                  RunTask run) {
+                                                  RunTask run, ReadArguments read) {
   if (auto valid = valid_name(name, "task name"); !valid) throw_error(valid.error());
   if (auto valid = valid_name(options.queue, "queue name"); !valid) throw_error(valid.error());
   check_priority(options.priority);
   auto task = std::make_shared<const TaskDefinition>(
-      TaskDefinition{std::move(name), std::move(options), std::move(run)});
+      TaskDefinition{std::move(name), std::move(options), std::move(run), std::move(read)});
   if (task->run && task->options.isolation == Isolation::process) note_isolated_task(task);
   return task;
 }

@@ -132,6 +132,14 @@ struct OwnedLog {
   bool ended = false;
 };
 
+// A message that was looked at, and nobody's meanwhile.
+struct BrowsedTask {
+  MessageId id;
+  std::string name;  // empty: a plain message
+  std::string body;
+  bool waits = false;  // for a worker or for its time
+};
+
 struct ListedWorker {
   engine::Worker worker;    // its session is nobody's business
   engine::WorkerTold told;  // by all orders
@@ -168,6 +176,17 @@ class Backend {
   [[nodiscard]] virtual Result<std::uint64_t> purge(std::string_view queue) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> redrive(std::string_view queue,
                                                       std::uint32_t max) = 0;
+  [[nodiscard]] virtual Result<std::uint64_t> redrive_some(std::string_view queue,
+                                                           const engine::Redrive& which) = 0;
+  [[nodiscard]] virtual Result<void> retry(MessageId id) = 0;
+  // In the order of delivery.
+  [[nodiscard]] virtual Result<std::vector<BrowsedTask>> browse(std::string_view queue,
+                                                                std::uint32_t limit) = 0;
+  [[nodiscard]] virtual Result<void> set_group(std::string_view queue, std::string_view group,
+                                               const Options& settings) = 0;
+  [[nodiscard]] virtual Result<void> reset_group(std::string_view queue,
+                                                 std::string_view group) = 0;
+  [[nodiscard]] virtual Result<std::vector<GroupStatus>> groups(std::string_view queue) = 0;
   [[nodiscard]] virtual Result<engine::QueueStatistics> queue(std::string_view name) = 0;
   [[nodiscard]] virtual Result<std::vector<engine::QueueStatistics>> queues() = 0;
 

@@ -77,6 +77,13 @@ class Embedded final : public Backend {
   Result<std::uint64_t> remove(std::string_view queue) override;
   Result<std::uint64_t> purge(std::string_view queue) override;
   Result<std::uint64_t> redrive(std::string_view queue, std::uint32_t max) override;
+  Result<std::uint64_t> redrive_some(std::string_view queue, const engine::Redrive& which) override;
+  Result<void> retry(MessageId id) override;
+  Result<std::vector<BrowsedTask>> browse(std::string_view queue, std::uint32_t limit) override;
+  Result<void> set_group(std::string_view queue, std::string_view group,
+                         const Options& settings) override;
+  Result<void> reset_group(std::string_view queue, std::string_view group) override;
+  Result<std::vector<GroupStatus>> groups(std::string_view queue) override;
   Result<engine::QueueStatistics> queue(std::string_view name) override;
   Result<std::vector<engine::QueueStatistics>> queues() override;
   Result<std::vector<ListedWorker>> workers() override;
@@ -121,6 +128,8 @@ class Embedded final : public Backend {
   template <class T, class Wanted>
   [[nodiscard]] Result<T> ask_for(auto start, auto use) {
     return ask<T>(std::move(start), [&](const Reply& reply) -> Result<T> {
+      if (const auto* refused = std::get_if<broker::Refused>(&reply))
+        return fail(ErrorCode::busy, refused->message);
       const auto* wanted = std::get_if<Wanted>(&reply);
       if (wanted == nullptr) return unexpected_reply();
       return use(*wanted);

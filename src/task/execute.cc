@@ -48,20 +48,37 @@ void finish_by_reason(StopReason reason, bool threw, Ending& ending) {
 
 }  // namespace
 
-void run_payload(const TaskDefinition& task, Context& context, std::string_view payload,
-                 std::string& result) {
-  if (!payload.starts_with("{\"each\":")) return task.run(context, payload, result);
+namespace {
+
+// Calls `use` with a payload for each list of arguments of {"each":[...]}; false: it is another.
+template <class Use>
+bool for_each_list(std::string_view payload, Use use) {
+  if (!payload.starts_with("{\"each\":")) return false;
   const auto value = wire::json::parse(payload, {.max_bytes = payload.size()});
   const auto* each =
       value && value->is_object() ? value->get_object().if_contains("each") : nullptr;
   if (each == nullptr || !each->is_array())
     throw ArgumentError("`each` is not an array of lists of arguments");
-  result.push_back('[');
-  for (const auto& arguments : each->get_array()) {
-    if (result.size() > 1) result.push_back(',');
-    task.run(context, "{\"args\":" + wire::json::to_text(arguments) + "}", result);
-  }
-  result.push_back(']');
+  for (const auto& arguments : each->get_array())
+    use("{\"args\":" + wire::json::to_text(arguments) + "}");
+  return true;
+}
+
+}  // namespace
+
+void read_payload(const TaskDefinition& task, std::string_view payload) {
+  if (!for_each_list(payload, [&](const std::string& one) { task.read(one); })) task.read(payload);
+}
+
+void run_payload(const TaskDefinition& task, Context& context, std::string_view payload,
+                 std::string& result) {
+  const auto begin = result.size();
+  const bool each = for_each_list(payload, [&](const std::string& one) {
+    result.push_back(result.size() == begin ? '[' : ',');
+    task.run(context, one, result);
+  });
+  if (!each) return task.run(context, payload, result);
+  result.append(result.size() == begin ? "[]" : "]");
 }
 
 Timeouts timeouts_of(const TaskDefinition& task, const broker::Delivery& delivery) {

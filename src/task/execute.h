@@ -25,6 +25,8 @@ class ProcessPool;
 [[nodiscard]] Timeouts timeouts_of(const TaskDefinition& task, const broker::Delivery& delivery);
 
 // {"args":[...]}, or {"each":[[...],...]}: once for each of those lists, and the list of results.
+// Reads its arguments only. Both throw ArgumentError when they are not what the task takes.
+void read_payload(const TaskDefinition& task, std::string_view payload);
 void run_payload(const TaskDefinition& task, Context& context, std::string_view payload,
                  std::string& result);
 

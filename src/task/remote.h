@@ -52,6 +52,13 @@ class Remote final : public Backend {
   Result<std::uint64_t> redrive(std::string_view queue, std::uint32_t max) override {
     return ask(client::redrive(queue, max));
   }
+  Result<std::uint64_t> redrive_some(std::string_view queue, const engine::Redrive& which) override;
+  Result<void> retry(MessageId id) override;
+  Result<std::vector<BrowsedTask>> browse(std::string_view queue, std::uint32_t limit) override;
+  Result<void> set_group(std::string_view queue, std::string_view group,
+                         const Options& settings) override;
+  Result<void> reset_group(std::string_view queue, std::string_view group) override;
+  Result<std::vector<GroupStatus>> groups(std::string_view queue) override;
   Result<engine::QueueStatistics> queue(std::string_view name) override;
   Result<std::vector<engine::QueueStatistics>> queues() override;
   Result<std::vector<ListedWorker>> workers() override;
