@@ -65,7 +65,7 @@ void Connection::on_writable() {
 void Connection::on_deadline(Time now) {
   if (now >= std::min(input_limit_, write_limit_)) {
     if (now >= write_limit_)
-      ++hall_.statistics.write_timeouts;
+      ++hall_.statistics.write_timeouts, stream_->forget_unsent();
     else if (phase_ == Phase::sniffing)
       ++hall_.statistics.sniff_timeouts;
     else if (phase_ == Phase::talking)
@@ -360,6 +360,7 @@ void Connection::account_output() {
   while (hall_.stuck_bytes > hall_.options.output_budget_bytes) {
     Connection& longest = hall_.stuck.front();
     ++hall_.statistics.output_evictions;
+    longest.stream_->forget_unsent();
     longest.kill();
     longest.account_output();
   }

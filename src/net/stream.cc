@@ -76,6 +76,10 @@ class SocketStream final : public Stream {
     boost::system::error_code ignored;  // not connected any more: the next read says so
     shared_->socket.shutdown(Socket::shutdown_send, ignored);
   }
+  void forget_unsent() override {
+    boost::system::error_code ignored;  // local sockets have none of it, and keep nothing
+    shared_->socket.set_option(Socket::linger(true, 0), ignored);
+  }
   const Address& peer() const override { return peer_; }
   void watch(StreamWatcher& watcher) override { shared_->watcher = &watcher; }
 

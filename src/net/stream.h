@@ -47,6 +47,9 @@ class Stream {
   virtual void wait_writable() = 0;
   // Says that nothing more will be written; reading goes on.
   virtual void end_writing() = 0;
+  // When it is destroyed, what was not sent yet is forgotten and the peer sees a reset. Else the
+  // system goes on trying, with all that its buffers hold, for as long as the peer is there.
+  virtual void forget_unsent() = 0;
   // The other side, as the system tells it: never what the other side says of itself.
   [[nodiscard]] virtual const Address& peer() const = 0;
   // Who is told about readiness; before the first wait.

@@ -76,6 +76,7 @@ class ServerStream final : public TlsStream, private StreamWatcher {
     ending_ = true;
     end_when_sent();
   }
+  void forget_unsent() override { wire_->forget_unsent(); }
   const Address& peer() const override { return wire_->peer(); }
   void watch(StreamWatcher& watcher) override { watcher_ = &watcher; }
 

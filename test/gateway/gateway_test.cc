@@ -1,6 +1,7 @@
 #include "gateway/gateway.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <optional>
 #include <thread>
@@ -83,6 +84,22 @@ TEST_F(GatewayTest, GivesUpAPeerThatNeverReads) {
   advance(Options{}.write_timeout + 1s);
   EXPECT_TRUE(eventually([this] { return gateway_->connections() == 0; }));
   EXPECT_EQ(statistics().write_timeouts, 1u);
+}
+
+// Its end would lie behind all that it does not read, and that in the system's buffers, for ever.
+TEST_F(GatewayTest, ResetsAPeerThatNeverReadsAndHasNothingMoreToSay) {
+  room_.max_output = 64u << 20;
+  open();
+  SocketClient client(address_, 4096);
+  const std::string line = "LINE " + std::string(100'000, 'x') + "\n";
+  std::uint64_t said = 0;
+  for (; statistics().output_pauses == 0; said += line.size()) ASSERT_TRUE(client.send(line));
+  ASSERT_TRUE(eventually([&] { return gateway_->statistics().received_bytes == said; }));
+  advance(Options{}.write_timeout + 1s);
+  EXPECT_TRUE(eventually([this] { return gateway_->connections() == 0; }));
+  pollfd event{.fd = client.fd(), .events = 0, .revents = 0};
+  ASSERT_EQ(::poll(&event, 1, 20'000), 1);
+  EXPECT_NE(event.revents & POLLERR, 0);
 }
 
 TEST_F(GatewayTest, RefusesOneConnectionTooMany) {

@@ -38,6 +38,7 @@ class Wire final : public Stream {
   void wait_readable() override {}
   void wait_writable() override {}
   void end_writing() override {}
+  void forget_unsent() override {}
   const Address& peer() const override { return peer_; }
   void watch(StreamWatcher& /*watcher*/) override {}
 
