@@ -218,7 +218,9 @@ Refusal to_refusal(const broker::Refused& refused) {
 }
 
 TimePoint to_time_point(Time time) {
-  return TimePoint(std::chrono::duration_cast<TimePoint::duration>(time.time_since_epoch()));
+  // It counts nanoseconds, which end in 2262.
+  constexpr auto kLast = std::chrono::duration_cast<Duration>(TimePoint::duration::max());
+  return TimePoint(std::clamp(time.time_since_epoch(), -kLast, kLast));
 }
 
 Time to_time(TimePoint time) {

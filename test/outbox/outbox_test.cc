@@ -228,6 +228,30 @@ TEST_P(Outboxes, KeepTheOptionsOfTheCall) {
   EXPECT_EQ(one.headers, (Headers{{"a", "'b'"}}));
 }
 
+TEST_P(Outboxes, KeepTheTimeOutsOfTheCall) {
+  testing::TestApp app;
+  enqueue(user_->table(), receipt_.with({.timeout = 30s, .hard_timeout = 2min}), 1);
+  EXPECT_EQ(Drainer(app.app(), user_->table()).drain(), 1U);
+  EXPECT_EQ(app.enqueued().at(0).headers,
+            (Headers{{"penstock-timeout", "30s"}, {"penstock-hard-timeout", "2m"}}));
+}
+
+// The table is the user's: one row must not end whoever drains it, again and again.
+TEST_P(Outboxes, SetAsideWhatNoEnqueueOfOursWrote) {
+  testing::TestApp app;
+  Drainer drainer(app.app(), user_->table());
+  const std::pair<const char*, const char*> rows[]{
+      {"", "{}"},
+      {"[]", "{}"},
+      {"{\"args\":[]}", "{\"backoff\":{\"kind\":9,\"base\":1,\"cap\":1,\"jitter\":true}}"}};
+  for (const auto& [payload, options] : rows)
+    (void)user_->table().insert(
+        {.task = "t", .queue = "default", .payload = payload, .options = options});
+  order(1);
+  EXPECT_EQ(drainer.drain(), 1U);
+  EXPECT_TRUE(user_->table().oldest(10).empty());
+}
+
 TEST_P(Outboxes, KeepARowWhileTheQueueRefusesAndSetAsideWhatNeverGoes) {
   testing::TestApp app;
   Drainer drainer(app.app(), user_->table());

@@ -10,8 +10,6 @@
 namespace penstock::detail {
 namespace {
 
-constexpr std::int64_t kLatestMicros = 9'200'000'000'000'000;  // in the year 2261
-
 void put(Encoder& out, Time time) {
   out.integer(static_cast<std::uint64_t>(micros(time)));
 }
@@ -239,8 +237,7 @@ bool decode(ByteView bytes, EnqueueFrame& enqueue) {
   options.group = text(in);
   options.delay = duration(in);
   const bool timed = in.integer<std::uint8_t>() != 0;
-  // A clock that counts nanoseconds has to hold it.
-  const auto at = std::clamp(time(in), Time{}, time_from_micros(kLatestMicros));
+  const auto at = time(in);
   if (timed) options.at = to_time_point(at);
   const bool has_priority = in.integer<std::uint8_t>() != 0;
   const auto priority = in.integer<std::uint8_t>();
