@@ -9,15 +9,19 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <functional>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <thread>
 
 #include "bench/report.h"
 #include "test/support/server_process.h"
+#include "wire/amqp/content.h"
+#include "wire/amqp/method.h"
 
 namespace penstock::bench {
 namespace {
@@ -55,6 +59,42 @@ std::string post(std::string_view body) {
   return fmt::format(
       "POST /v1/queues/q/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{}",
       body.size(), body);
+}
+
+// ---- AMQP, said without listening
+
+constexpr std::string_view kAmqpHeader("AMQP\0\0\x09\x01", 8);
+
+template <class... Methods>
+std::string methods(std::uint16_t channel, const Methods&... each) {
+  std::string out;
+  (wire::amqp::encode_method(out, channel, each), ...);
+  return out;
+}
+// All of a handshake, and a channel; without heartbeats.
+std::string log_in() {
+  using namespace wire::amqp;
+  ConnectionStartOk start;
+  start.mechanism = "PLAIN";
+  start.response = LongString{std::string_view("\0guest\0guest", 12)};
+  start.locale = "en_US";
+  ConnectionOpen open;
+  open.virtual_host = "/";
+  return std::string(kAmqpHeader) + methods(0, start, ConnectionTuneOk{2047, 131072, 0}, open) +
+         methods(1, ChannelOpen{});
+}
+std::string consume(std::string_view queue) {
+  wire::amqp::BasicConsume all;
+  all.queue = queue;
+  return methods(1, all);
+}
+// A publish whose message was only announced.
+std::string publish_head(std::string_view queue, std::uint64_t body_bytes) {
+  wire::amqp::BasicPublish publish;
+  publish.routing_key = queue;
+  auto out = methods(1, publish);
+  wire::amqp::write_content_header(out, 1, body_bytes, wire::amqp::Properties{});
+  return out;
 }
 
 // Sends, and reads until the end of an answer's head; empty when the connection failed.
@@ -119,7 +159,8 @@ struct Scenario {
   bool deaf = false;    // never reads
   double seconds = 80;  // ends when all are closed, or then
   std::vector<std::string> arguments{};
-  std::size_t message_bytes = 0;  // of the message that is in the queue before
+  std::size_t message_bytes = 0;  // of each message that is in the queue before
+  std::size_t messages = 1;
 };
 
 // All slow clients of a scenario, on this thread.
@@ -232,7 +273,9 @@ void measure(const Scenario& scenario) {
   const auto port = server.port();
   if (scenario.message_bytes > 0) {
     const int fd = connect_to(port, 0);
-    if (ask(fd, post(std::string(scenario.message_bytes, 'x')), "}").empty()) std::abort();
+    const auto message = post(std::string(scenario.message_bytes, 'x'));
+    for (std::size_t n = 0; n < scenario.messages; ++n)
+      if (ask(fd, message, "}").empty()) std::abort();
     ::close(fd);
   }
   {
@@ -272,7 +315,32 @@ void measure(const Scenario& scenario) {
   if (!counters.empty()) line("  the server's counters", counters);
 }
 
-std::vector<Scenario> scenarios() {
+std::vector<Scenario> amqp_scenarios() {
+  return {
+      {.name = "amqp-idle",
+       .what = "10,000 AMQP connections before they say who they are",
+       .count = kIdle,
+       .first = std::string(kAmqpHeader),
+       .seconds = 25},
+      {.name = "amqp-head",
+       .what = "AMQP: half a frame's head of a publish, one byte a second",
+       .first = log_in() + publish_head("q", 100).substr(0, 5),
+       .drip = "x"},
+      {.name = "amqp-body",
+       .what = "AMQP: bodies of 16 MB, one byte a second",
+       .first = log_in() + publish_head("q", 16'000'000) + std::string("\x03\0\1\0\1\0\0", 7),
+       .drip = "x"},
+      {.name = "amqp-deaf",
+       .what = "AMQP: 200 consumers of 2,000 messages of 256 KiB, never read",
+       .count = 200,
+       .first = log_in() + consume("q"),
+       .deaf = true,
+       .message_bytes = 256u << 10,
+       .messages = 2000},
+  };
+}
+
+std::vector<Scenario> http_and_resp_scenarios() {
   const std::string look = "GET /v1/queues/q/messages?limit=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
   const std::string browse = "*4\r\n$12\r\nQUEUE.BROWSE\r\n$1\r\nq\r\n$5\r\nLIMIT\r\n$1\r\n1\r\n";
   const auto repeated = [](const std::string& text, int times) {
@@ -335,7 +403,9 @@ int run(int count, char** words) {
     line("bench_slow_clients", "wants more descriptors: ulimit -Hn 16384");
     return 1;
   }
-  for (const auto& scenario : scenarios()) {
+  auto scenarios = http_and_resp_scenarios();
+  std::ranges::move(amqp_scenarios(), std::back_inserter(scenarios));
+  for (const auto& scenario : scenarios) {
     bool chosen = count < 2;
     for (int i = 1; i < count; ++i) chosen = chosen || scenario.name == words[i];
     if (chosen) measure(scenario);
