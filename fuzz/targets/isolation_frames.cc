@@ -76,6 +76,8 @@ void check_frame(const Frame& frame) {
       return check_payload<DoneFrame>(frame.payload);
     case FrameKind::failed:
       return check_payload<FailedFrame>(frame.payload);
+    case FrameKind::log:
+      return check_payload<Attempt::LastWords>(frame.payload);
   }
 }
 
