@@ -15,7 +15,8 @@ import tempfile
 import threading
 import time
 
-from work_lives import FAR, Http, Server, tell
+sys.dont_write_bytecode = True  # of what is imported from beside this
+from work_lives import FAR, Http, Server, tell  # noqa: E402
 
 
 class Hand:
