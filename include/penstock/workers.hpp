@@ -25,7 +25,7 @@ struct WorkerStatistics {
   std::uint64_t log_lines_dropped = 0;  // of Context::log(): too many at once, or nobody to tell
   std::uint32_t threads = 0, running = 0, waiting = 0;  // now; waiting = held and not yet started
   Duration mean_service{0};
-  std::string last_error;  // of fetching and settling, if there was one
+  std::string last_error;  // of fetching, settling or telling the server, if there was one
 };
 
 // ---- those of all programs, as a server lists them
