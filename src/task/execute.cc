@@ -113,7 +113,9 @@ Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, 
       run();
     else
       run_inside(middleware, 0, &Middleware::execute, context, run);
-    ending.replacement = attempt.take_replacement();
+    if (auto part = attempt.take_replacement())
+      ending.replacement = std::make_shared<const FlatWorkflow>(std::move(part), WorkflowOptions{},
+                                                                core.backend().now());
   } catch (const IsolatedFailure& isolated) {
     threw = true;
     fill(ending, isolated.failure());

@@ -6,6 +6,7 @@
 
 #include "task/attempt.h"
 #include "task/core.h"
+#include "task/workflow.h"
 
 namespace penstock::detail {
 
@@ -13,10 +14,10 @@ struct Ending {
   engine::Outcome outcome = engine::Outcome::ack;
   bool lost = false;  // nothing to settle any more: someone else has the task
   std::optional<Duration> delay{};
-  engine::Cause cause{};                          // of a nack or reject
-  std::string text{};                             // the result of an ack, else the error
-  std::shared_ptr<const FlowNode> replacement{};  // of an ack: comes in the task's place
-  Attempt::LastWords words{};                     // to be told before that
+  engine::Cause cause{};                              // of a nack or reject
+  std::string text{};                                 // the result of an ack, else the error
+  std::shared_ptr<const FlatWorkflow> replacement{};  // of an ack: comes in the task's place
+  Attempt::LastWords words{};                         // to be told before that
 };
 
 class ProcessPool;

@@ -288,10 +288,7 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   settlement.cause = ending.cause;
   const bool done = ending.outcome == engine::Outcome::ack;
   (done ? settlement.result : settlement.error) = ending.text;
-  std::optional<detail::FlatWorkflow> replacement;
-  if (done && ending.replacement != nullptr)
-    settlement.replacement =
-        &replacement.emplace(*ending.replacement, WorkflowOptions{}, now()).input();
+  if (done && ending.replacement != nullptr) settlement.replacement = &ending.replacement->input();
   if (detail::value_or_throw(consumer_->settle(std::span(&settlement, 1))) > 0) return {.lost = 1};
   if (settlement.replacement != nullptr) submitted(*settlement.replacement);
   return done ? Ran{.done = 1} : Ran{.failed = 1};

@@ -29,6 +29,7 @@
 #include "task/core.h"
 #include "task/isolate/process_pool.h"
 #include "task/stop_courier.h"
+#include "task/workflow.h"
 
 namespace penstock::detail {
 
@@ -68,7 +69,7 @@ class WorkerPool final : public AttemptHost {
     std::optional<Duration> delay{};
     engine::Cause cause{};  // of a nack or reject
     std::string text{};     // the result of an ack, else the error
-    std::shared_ptr<const FlowNode> replacement{};
+    std::shared_ptr<const FlatWorkflow> replacement{};
     Attempt::LastWords words{};
   };
   struct Worker {

@@ -128,18 +128,12 @@ void WorkerPool::count_unheard(std::span<const Extension> extensions, bool sent)
 
 std::uint64_t WorkerPool::settle_replaced(const Finished& finished) {
   Settlement settlement{.lease = finished.lease};
-  std::string error;
-  try {
-    const FlatWorkflow workflow(*finished.replacement, {}, now());
-    settlement.replacement = &workflow.input();
-    const auto late = consumer_->settle(std::span(&settlement, 1));
-    if (late) return *late;
-    if (late.error().code == ErrorCode::closed || late.error().code == ErrorCode::timeout)
-      return settle_surely(std::span(&settlement, 1));
-    error = "penstock::Refused: the workflow in its place: " + late.error().message;
-  } catch (const Exception& invalid) {
-    error = std::string("penstock::InvalidInput: the workflow in its place: ") + invalid.what();
-  }
+  settlement.replacement = &finished.replacement->input();
+  const auto late = consumer_->settle(std::span(&settlement, 1));
+  if (late) return *late;
+  if (late.error().code == ErrorCode::closed || late.error().code == ErrorCode::timeout)
+    return settle_surely(std::span(&settlement, 1));
+  const auto error = "penstock::Refused: the workflow in its place: " + late.error().message;
   settlement.replacement = nullptr;
   settlement.outcome = engine::Outcome::nack;
   settlement.error = error;

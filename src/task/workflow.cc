@@ -48,13 +48,13 @@ FlowPart with_callbacks(const FlowPart& part, std::vector<FlowPart> on_success,
   return std::make_shared<const FlowNode>(std::move(node));
 }
 
-FlatWorkflow::FlatWorkflow(const FlowNode& root, const WorkflowOptions& options, Time now)
-    : now_(now) {
+FlatWorkflow::FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time now)
+    : root_(std::move(root)), now_(now) {
   input_.name = options.name;
   input_.policy = to_policy(options.on_failure);
   input_.ttl = options.ttl;
   input_.failed_ttl = options.failed_ttl;
-  add(root, engine::NodeRole::member, 1);
+  add(*root_, engine::NodeRole::member, 1);
   input_.nodes = nodes_;
 }
 
@@ -96,14 +96,15 @@ void FlatWorkflow::add_step(const FlowNode& node, std::string_view payload, engi
   one.message.priority = publishing.priority;
   one.message.group = publishing.group;
   one.message.policy = publishing.policy;
-  if (publishing.expires.count() > 0) one.message.expires_at = now_ + publishing.expires;
+  if (const auto expires = expires_with_task(publishing.expires, now_); expires.count() > 0)
+    one.message.expires_at = now_ + expires;
 }
 
 ByteView FlatWorkflow::headers_of(const FlowNode& node) {
   const auto [found, is_new] = headers_.try_emplace(&node);
   if (is_new) {
     HeaderWriter headers;
-    const SentHeaders sent(node.options.headers);
+    const SentHeaders sent(node.options);
     for (const auto& [name, value] : sent.view()) headers.add(name, value);
     headers.add(kTaskHeader, node.task->name);
     found->second.assign(headers.view().begin(), headers.view().end());
@@ -215,7 +216,7 @@ std::string to_json(const engine::WorkflowInput& workflow, Time now) {
 // ---- on its way
 
 std::uint64_t start_workflow(Core& core, const FlowPart& root, const WorkflowOptions& options) {
-  const FlatWorkflow flat(*root, options, core.backend().now());
+  const FlatWorkflow flat(root, options, core.backend().now());
   return core.submit(flat.input(), options.patience);
 }
 

@@ -11,11 +11,11 @@
 
 namespace penstock::detail {
 
-// Owns what `input` views; the parts that it was made of must outlive it.
+// Made by a task, its steps belong to that task's trace, and expire with it.
 class FlatWorkflow {
  public:
   // Throws InvalidInput: deeper than 64, a key, a time of its own or a negative delay.
-  FlatWorkflow(const FlowNode& root, const WorkflowOptions& options, Time now);
+  FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time now);
   FlatWorkflow(const FlatWorkflow&) = delete;
   FlatWorkflow& operator=(const FlatWorkflow&) = delete;
 
@@ -26,6 +26,7 @@ class FlatWorkflow {
   void add_step(const FlowNode& node, std::string_view payload, engine::NodeRole role);
   [[nodiscard]] ByteView headers_of(const FlowNode& node);
 
+  const FlowPart root_;  // `input` views what it says
   const Time now_;
   engine::WorkflowInput input_;
   std::vector<engine::WorkflowNodeInput> nodes_;

@@ -38,6 +38,23 @@ TEST(Traces, GoFromATaskToThoseThatItEnqueues) {
   EXPECT_EQ(messages[0].header("traceparent"), seen[0]->traceparent());
 }
 
+TEST(Traces, GoOnInTheWorkflowThatATaskLeavesInItsPlace) {
+  TestApp app;
+  std::vector<std::optional<Trace>> seen;
+  const auto step_of_it = task("step", [&](Context& context) { seen.push_back(context.trace()); });
+  const auto parent = task("parent", [&](Context& context) -> Flow<void> {
+    seen.push_back(context.trace());
+    return step(step_of_it);
+  });
+  app->add(parent, step_of_it);
+  app->enqueue(parent.with({.headers = kOutside}));
+  app.run_until_idle();
+  ASSERT_EQ(seen.size(), 2U);
+  ASSERT_TRUE(seen[0] && seen[1]);
+  EXPECT_EQ(seen[1]->trace_id, kTraceId);
+  EXPECT_EQ(seen[1]->parent_id, seen[0]->span_id);
+}
+
 TEST(Traces, AreNotMadeUpAndEndWithTheTask) {
   TestApp app;
   bool none = false;

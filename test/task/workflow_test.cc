@@ -125,6 +125,27 @@ TEST_F(WorkflowInMemory, AStepsDelayBeginsWithItsTurn) {
   EXPECT_EQ(flow.get(), 6);
 }
 
+TEST_F(WorkflowInMemory, WhatATaskLeavesInItsPlaceExpiresWithIt) {
+  const auto later =
+      task("later", [](int n) -> Flow<int> { return step(add.with({.delay = 2min}), n, 1); });
+  test->add(later);
+  const auto in_time = test->enqueue(later.with({.expires = 3min}), 1);
+  const auto too_late = test->enqueue(later.with({.expires = 1min}), 1);
+  test.run_for(4min);
+  EXPECT_EQ(in_time.get(), 2);
+  EXPECT_NE(too_late.state(), JobState::done);
+  EXPECT_TRUE(is_final(too_late.state()));
+}
+
+TEST_F(WorkflowInMemory, AStepHasTheTimeOutThatItsCallSays) {
+  const auto look = task(
+      "look", [](Context& context) { return context.header("penstock-timeout").value_or("none"); });
+  test->add(look);
+  const auto flow = test->start(step(look.with({.timeout = 3s})));
+  test.run_until_idle();
+  EXPECT_EQ(flow.get(), "3s");
+}
+
 TEST_F(WorkflowInMemory, CancellingEndsAllOfIt) {
   const auto flow = test->start(group(step(add, 1, 2), step(add, 3, 4)));
   EXPECT_TRUE(flow.cancel());
