@@ -122,26 +122,28 @@ std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
     return Word{.serial = serial_, .given_up = true, .token = token_};
   }
   if (now >= timeout_at_) request_stop(StopReason::timeout);
-  std::optional<Word> word;
   const bool progress_due = progress_ && now >= progress_at_ + kProgressEvery;
   const bool heartbeat_due = now >= heartbeat_at_;
   const bool log_due = !log_.empty() && now >= log_at_ + kLogEvery;
-  if (progress_due || heartbeat_due || log_due)
-    word.emplace(Word{.serial = serial_, .token = token_});
+  if (!progress_due && !heartbeat_due && !log_due) {
+    *due = std::min(*due, next_due());
+    return {};
+  }
+  Word word{.serial = serial_, .token = token_};
   if (progress_due) {
-    word->progress = std::move(progress_);
+    word.progress = std::move(progress_);
     progress_.reset();
     progress_at_ = now;
   }
   if (log_due) {
-    word->log = log_.take();
+    word.log = log_.take();
     log_at_ = now;
   }
   if (heartbeat_due) {
     heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
     // A task that does not end although its time is up loses its lease: somebody else may try.
-    word->extends = timeout_at_ == Time::max() || now < timeout_at_ + lease_;
-    word->lease = std::max(lease_, extended_until_ - now);
+    word.extends = timeout_at_ == Time::max() || now < timeout_at_ + lease_;
+    word.lease = std::max(lease_, extended_until_ - now);
   }
   *due = std::min(*due, next_due());
   return word;
