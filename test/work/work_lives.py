@@ -295,8 +295,8 @@ class Lives:
                 if len(findings) > 10:
                     break
         findings += self.check_schedule(client)
-        # Tasks of unknown fate are nobody's promise, and have to end all the same: those that were on
-        # their way to a worker when the server died, when their leases are over.
+        # Tasks of unknown fate are nobody's promise, and have to end all the same: those that were
+        # on their way to a worker when the server died, when their leases are over.
         for name in ("work", "shell"):
             findings += self.check_empty(client, name)
         for name in ("worker 1", "worker 2", "program worker"):
@@ -313,7 +313,7 @@ class Lives:
             _, one = client.ask("GET", f"/v1/queues/{name}")
             if all(one[what] == 0 for what in ("ready", "leased", "scheduled")):
                 return []
-            client.ask("POST", "/v1/queues/idle/lease", {"wait": "100ms"})  # nobody publishes there
+            client.ask("POST", "/v1/queues/idle/lease", {"wait": "100ms"})  # nobody sends there
         return [f"queue {name} does not become empty: {one}"]
 
     def lines(self):
