@@ -10,38 +10,12 @@ import sys
 import tempfile
 import unittest
 
+sys.dont_write_bytecode = True  # of what is imported from beside this
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from server import Server  # noqa: E402
+
 PENSTOCK = os.path.abspath(sys.argv.pop(1))
 TIMEOUT = 60
-
-
-class Server:
-    """A server in a folder of its own; start() again after kill() keeps data and port."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.address = "127.0.0.1:0"
-        self.start()
-
-    def start(self):
-        reader, writer = os.pipe()
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [PENSTOCK, "serve", "--data", str(self.folder / "data"), "--listen", self.address,
-                 "--ready-fd", str(writer)], pass_fds=[writer], stderr=log)
-        os.close(writer)
-        with os.fdopen(reader) as ready:
-            self.address = ready.readline().strip()
-        if not self.address:
-            raise RuntimeError((self.folder / "server.log").read_text())
-        self.url = "penstock://" + self.address
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(TIMEOUT)
-
-    def stop(self):
-        self.process.terminate()
-        return self.process.wait(TIMEOUT)
 
 
 class ProgramTest(unittest.TestCase):
@@ -49,7 +23,7 @@ class ProgramTest(unittest.TestCase):
     def setUpClass(cls):
         cls.temporary = tempfile.TemporaryDirectory(prefix="penstock-cli-")
         cls.folder = pathlib.Path(cls.temporary.name)
-        cls.server = Server(cls.folder)
+        cls.server = Server(PENSTOCK, cls.folder)
 
     @classmethod
     def tearDownClass(cls):

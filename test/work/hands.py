@@ -170,7 +170,7 @@ class Hands:
         self.order("resize", slots=3, name="hand")
         before = self.worker("hand", lambda w: w["state"] == "quiet" and w["slots"] == 3)
         assert [task["name"] for task in before["running"]] == ["hold_alone"]
-        self.server.die()
+        self.server.kill()
         self.server.start()
         after = self.worker("hand", lambda w: w["state"] == "quiet" and w["slots"] == 3)
         assert (after["id"], after["program"]) == (before["id"], "1.0"), after
@@ -203,7 +203,7 @@ def main():
             hands.it_outlives_the_server_and_obeys_what_still_holds()
             tell("without its server")
         finally:
-            hands.server.die()
+            hands.server.kill()
 
 
 if __name__ == "__main__":

@@ -29,35 +29,13 @@ import sys
 import tempfile
 import threading
 
-FAR = 120  # seconds: nothing takes so long but a hang
+sys.dont_write_bytecode = True  # of what is imported from beside this
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from server import PATIENCE as FAR, Server  # noqa: E402
 
 
 def tell(text):
     print(text, flush=True)
-
-
-class Server:
-    def __init__(self, program, folder):
-        self.program, self.folder = program, folder
-        self.address = "127.0.0.1:0"
-        self.start()
-
-    def start(self):
-        reader, writer = os.pipe()
-        with open(self.folder / "server.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [self.program, "serve", "--data", self.folder / "data", "--listen", self.address,
-                 "--ready-fd", str(writer)], pass_fds=[writer], stderr=log)
-        os.close(writer)
-        with os.fdopen(reader) as ready:
-            self.address = ready.readline().strip()
-        if not self.address:
-            raise RuntimeError((self.folder / "server.log").read_text())
-        self.url = "penstock://" + self.address
-
-    def die(self):
-        self.process.kill()
-        self.process.wait(FAR)
 
 
 class Worker:
@@ -76,7 +54,7 @@ class Worker:
             else:
                 self.process = subprocess.Popen(self.command, stderr=log)
 
-    def die(self):
+    def kill(self):
         self.process.kill()
         self.process.wait(FAR)
 
@@ -273,7 +251,7 @@ class Lives:
         while after > 0 and ended < len(threads):
             after -= 1
             ended += self.accepted.news.get(timeout=FAR) is None
-        self.mortals[dead].die()
+        self.mortals[dead].kill()
         self.mortals[dead].start()
         self.kills[dead] += 1
         for thread in threads:
@@ -303,8 +281,7 @@ class Lives:
             if (code := self.mortals[name].stop()) != 0:
                 findings.append(f"{name} ended with {code}")
         findings += self.check_effects()
-        self.server.process.terminate()
-        if (code := self.server.process.wait(FAR)) != 0:
+        if (code := self.server.stop()) != 0:
             findings.append(f"the server ended with {code}")
         return findings
 
@@ -375,7 +352,7 @@ def main():
         finally:
             for mortal in lives.mortals.values():
                 if mortal.process.poll() is None:
-                    mortal.die()
+                    mortal.kill()
         fronts = ", ".join(f"{count} {front}" for front, count in lives.accepted.by_front.items())
         kills = ", ".join(f"{count} {who}" for who, count in lives.kills.items())
         tell(f"accepted: {fronts}; unknown to who asked: {sum(lives.accepted.unknown.values())}")
