@@ -5,9 +5,9 @@
 //   rate       in any time no more than a full bucket and what flows into it
 //   order      those of a group that nobody had yet come in the order of sending
 //   work       a take comes back with less than it wanted only if nothing more may be delivered
-//   weights    while two groups may both be delivered, what each got, in turns of its weight,
-//   differs
-//              by one turn at most; and so do those with a group and those without
+//   weights    while two groups may both be delivered, what each got, in turns of its weight, is
+//   one
+//              turn apart at most; and so are those with a group and those without
 //
 // Naive on purpose: a list of what is known of each message, gone through for every question. What
 // was not answered before a crash has happened or has not: then a law says nothing of it.

@@ -1,7 +1,6 @@
 // Unique, debounced and throttled messages in a simulated life, and the laws that they obey:
 //
-//   unique     one of a key at a time: who comes in finds that all before it have ended, or
-//   started,
+//   unique     one of a key at a time: who comes in finds that all before it have ended or started,
 //              or that their time is over, to the microsecond
 //   debounce   of those that come within a delay of each other only the last one is delivered
 //   throttle   no more than so many in any period, and no refusal while there are fewer

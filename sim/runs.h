@@ -1,10 +1,10 @@
 // Schedules whose runs last, which are paused, or whose times are missed, in a simulated life:
 //
-//   counts     each time up to the last that was dealt with has fired, waits, was left out or
-//   missed one run    with overlap=skip or queue never are two of a schedule there left out   only
-//   a time at which a run lasted is; with queue only one behind the time that waits pauses     what
-//   was confirmed holds; nothing fires for a time in a pause, all others do missed     of what
-//   passed while nobody was there, skip makes up for what is a minute late at
+//   counts     each time up to the last that was dealt with fired, waits, was left out or missed
+//   one run    with overlap=skip or queue there are never two of a schedule
+//   left out   only a time at which a run lasted; with queue only one behind the time that waits
+//   pauses     what was confirmed holds; nothing fires for a time in a pause, all others do
+//   missed     of what passed while nobody was there, skip makes up for what is a minute late at
 //              most, once for the last, all for each; and each is counted
 //
 // Naive on purpose: the times are counted up by one step, and at the end compared with what came.
