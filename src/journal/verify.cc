@@ -407,7 +407,10 @@ Result<void> Verify::check_live() {
   if (auto done = write_checkpoint_file(directory_, next, next.state, live_kept_); !done)
     return done;
   report_.problems.back().repaired = true;
-  return directory_.remove(checkpoint_name(checkpoint_->number));
+  // Whoever puts back the files that were put aside wants all that they held named again.
+  const auto name = checkpoint_name(checkpoint_->number);
+  if (auto done = directory_.rename(name, name + ".damaged"); !done) return done;
+  return directory_.sync();
 }
 
 Result<VerifyReport> Verify::run() {

@@ -206,6 +206,21 @@ TEST(JournalVerify, repairs_a_missing_segment_and_says_what_is_lost) {
   }
 }
 
+TEST(JournalVerify, keeps_the_checkpoint_that_named_what_a_repair_gave_up) {
+  MemoryDirectory disk;
+  const auto log = write_log(disk, true);
+  const auto image = disk.snapshot();
+  const auto live = log.records.front();
+  flip(disk, segment_name(live.position.value / kSegment),
+       live.position.value % kSegment + kRecordHeaderBytes);
+  const auto report = verify(disk, true);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_EQ(report->live_lost, 1u);
+  const auto name = checkpoint_name(1);
+  EXPECT_FALSE(disk.exists(name));
+  EXPECT_EQ(disk.contents(name + ".damaged"), image.at(name));
+}
+
 TEST(JournalVerify, puts_a_damaged_checkpoint_aside_when_the_log_is_complete) {
   MemoryDirectory disk;
   std::size_t count = 0;
