@@ -261,6 +261,7 @@ Result<void> Auditor::finish_footer() {
   if (!entries && entries.error().code != ErrorCode::corrupt)
     return fail(std::move(entries).error());
   audit_.footer_damaged = !entries || trailer_->data_end != expected.data_end ||
+                          trailer_->last_epoch != expected.last_epoch ||
                           trailer_->last_crc != expected.last_crc ||
                           trailer_->record_count != expected.record_count ||
                           trailer_->chunks_crc != expected.chunks_crc;

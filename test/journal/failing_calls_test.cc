@@ -75,6 +75,7 @@ class JournalFailingCalls : public testing::Test {
   Image written() {
     MemoryDirectory disk;
     Life life(disk, options());
+    for (int n = 0; n < 5; ++n) EXPECT_TRUE(life->prepare());
     append(life, confirmed_, 70);
     EXPECT_TRUE(checkpoint(life, confirmed_, 3));
     append(life, confirmed_, 50);
