@@ -210,7 +210,8 @@ struct Redriven {
 
 struct WorkerTold {
   bool quiet = false, stop = false;
-  std::uint32_t slots = 0;  // 0: as it likes
+  std::uint32_t slots = 0;             // 0: as it likes
+  std::vector<MessageId> cancelled{};  // of what it said that it runs
 };
 [[nodiscard]] Request<WorkerTold> announce_worker(std::string_view json);
 [[nodiscard]] Request<WorkerTold> beat_worker(std::string_view json);

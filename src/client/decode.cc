@@ -224,6 +224,8 @@ void read_field(WorkerTold& into, std::string_view name, Value& value) {
     into.stop = bool_of(value);
   else if (name == "slots")
     into.slots = small_of(value);
+  else if (name == "cancelled" && is_list(value))
+    for (const auto& id : value.items) into.cancelled.push_back(id_of(id));
 }
 
 void read_field(WorkersOrdered& into, std::string_view name, Value& value) {

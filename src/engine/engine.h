@@ -367,6 +367,7 @@ class Engine {
   void decline(Time now, std::uint32_t slot, std::string_view why);
   void wake_declined(Time now, const Worker& worker);
   [[nodiscard]] std::uint32_t next_taker(const Queue& queue) const;
+  [[nodiscard]] std::vector<MessageId> cancelled_of(const Worker& worker);
   void wake_log_watchers(MessageId id);
   // queues.cc
   struct DeadLetters {

@@ -91,10 +91,12 @@ struct WorkerOrder {
   std::vector<std::uint64_t> targets;  // of a stop: the ids of those that were there
 };
 
-// What all orders together say to one worker.
+// What all orders together say to one worker, and of what it said that it runs, what it should
+// stop.
 struct WorkerTold {
   bool quiet = false, stop = false;
   std::uint32_t slots = 0;  // 0: as it likes
+  std::vector<MessageId> cancelled{};
   bool operator==(const WorkerTold&) const = default;
 };
 

@@ -61,7 +61,22 @@ Result<WorkerTold> Engine::beat_worker(Time now, SessionId session, WorkerBeat b
   if (auto good = check_beat(beat); !good) return fail(good.error());
   worker->beat = std::move(beat);
   worker->beat_at = now;
-  return state_.worker_orders.told(worker->spec, now);
+  auto told = state_.worker_orders.told(worker->spec, now);
+  told.cancelled = cancelled_of(*worker);
+  return told;
+}
+
+// Only of the queues that it was allowed to announce: of others it learns nothing.
+std::vector<MessageId> Engine::cancelled_of(const Worker& worker) {
+  std::vector<MessageId> cancelled;
+  for (const auto& task : worker.beat.running) {
+    const auto slot = state_.find(task.id);
+    if (slot == 0) continue;
+    const Message& message = state_.messages[slot];
+    if (message.cancelled && worker.serves(state_.queue_at(message.queue).name))
+      cancelled.push_back(task.id);
+  }
+  return cancelled;
 }
 
 // ---- what they are told

@@ -108,6 +108,28 @@ TEST_F(WorkerTest, WhoComesBackOnAnotherConnectionIsThereOnce) {
   broker->check();
 }
 
+TEST_F(WorkerTest, ItsBeatsAnswerSaysWhichOfItsTasksWereCancelled) {
+  Peer worker(*broker), elsewhere(*broker);
+  announce(worker, spec(1, "a"));
+  auto other = spec(2, "b");
+  other.queues = {"other"};
+  announce(elsewhere, other);
+  engine::WorkerBeat doing;
+  for (int n = 0; n < 3; ++n) {
+    send_task("known");
+    doing.running.push_back({take_by(worker).lease.id, "known", clock.now()});
+  }
+  doing.running.push_back({MessageId(1 << 20), "no such task", clock.now()});
+  EXPECT_TRUE(beat(worker, doing).told.cancelled.empty());
+  const auto id = doing.running[1].id;
+  broker->cancel_task(session, ++tag, id);
+  ASSERT_EQ(wait(tag).kind, "done");
+  EXPECT_EQ(beat(worker, doing).told.cancelled, std::vector{id});
+  EXPECT_TRUE(beat(elsewhere, doing).told.cancelled.empty()) << "it does not serve that queue";
+  doing.running.erase(doing.running.begin() + 1);
+  EXPECT_TRUE(beat(worker, doing).told.cancelled.empty()) << "it does not run that one";
+}
+
 TEST_F(WorkerTest, WhatItSaysOfItselfIsBounded) {
   Peer one(*broker);
   auto bad = spec(1, "a");

@@ -27,9 +27,9 @@ class Announced:
         self.socket.sendall(b"*%d\r\n" % len(words)
                             + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words))
         head = self.answers.readline()
-        if not head.startswith(b"*6"):  # RESP2: a map is a list of names and values
+        if not head.startswith(b"*8"):  # RESP2: a map is a list of names and values
             raise RuntimeError(head)
-        for _ in range(6):
+        for _ in range(8):  # the list in it, of what was cancelled, is empty
             if self.answers.readline().startswith(b"$"):
                 self.answers.readline()
 
@@ -236,6 +236,15 @@ class Program(ProgramTest):
             open_.write(b"\n")
         for task in tasks:
             self.assertEqual(self.ended(task)["attempts"], 1)
+
+    def test_a_cancelled_task_is_stopped_long_before_its_lease_ends(self):
+        program, started, _ = self.gate("cancelled")
+        self.named("cancelled", "--exec", program, "--lease", "1h")
+        task = self.submit("cancelled")
+        started.read(1)
+        self.penstock("task", "cancel", task)
+        status = self.ended(task, code=1)
+        self.assertEqual((status["state"], status["attempts"]), ("cancelled", 1))
 
     def test_an_order_to_stop_ends_those_that_are_there(self):
         program, started, open_ = self.gate("stop")

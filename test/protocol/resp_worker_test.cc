@@ -42,6 +42,18 @@ TEST_F(RespWorker, AnnouncesItselfBeatsAndIsListed) {
   EXPECT_EQ(say({"WORKER.LIST"}).text, R"({"workers":[]})");
 }
 
+TEST_F(RespWorker, HearsThatATaskWasCancelled) {
+  ASSERT_FALSE(say({"WORKER.ANNOUNCE", kWorker}).is_error());
+  ASSERT_FALSE(say({"QUEUE.SET", "q"}).is_error());
+  const auto id = say({"TASK.SUBMIT", "known", "[]", "QUEUE", "q"}).text;
+  ASSERT_FALSE(say({"TASK.TAKE", "q"}).items.empty());
+  ASSERT_EQ(say({"TASK.CANCEL", id}).integer, 1);
+  const auto beat = R"({"running":[{"id":")" + id + R"(","name":"known"}]})";
+  const auto told = say({"WORKER.BEAT", beat});
+  ASSERT_EQ(at(told, "cancelled").items.size(), 1u);
+  EXPECT_EQ(at(told, "cancelled").items[0].text, id);
+}
+
 TEST_F(RespWorker, OrdersReachThoseThatCome) {
   EXPECT_EQ(at(say({"WORKER.ORDER", "QUIET", "NAME", "web-*"}), "number").integer, 1);
   EXPECT_EQ(at(say({"WORKER.ORDER", "resize", "SLOTS", "3", "QUEUE", "q"}), "number").integer, 2);

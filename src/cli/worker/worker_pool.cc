@@ -282,7 +282,9 @@ void WorkerPool::extend(const SharedAttempt& attempt) {
 
 // ---- what the server hears of it, and says
 
-engine::WorkerBeat WorkerPool::beat_of(engine::WorkerState state) const {
+// More tasks than go into one beat are told of in turn, because the answer says of those that it
+// told of which were cancelled.
+engine::WorkerBeat WorkerPool::beat_of(engine::WorkerState state) {
   engine::WorkerBeat beat{.state = state,
                           .slots = limits_.max,
                           .memory_bytes = resident_bytes(),
@@ -292,10 +294,12 @@ engine::WorkerBeat WorkerPool::beat_of(engine::WorkerState state) const {
                           .running_count = 0,
                           .running = {}};
   if (state == engine::WorkerState::working && told_.quiet) beat.state = engine::WorkerState::quiet;
-  for (const auto& attempt : slots_.all()) {
-    ++beat.running_count;
-    if (beat.running.size() < engine::kWorkerRunningMax)
-      beat.running.push_back({attempt->task.id, attempt->task.name, attempt->since});
+  const auto attempts = slots_.all();
+  beat.running_count = attempts.size();
+  if (attempts.size() <= engine::kWorkerRunningMax) told_of_ = 0;
+  while (beat.running.size() < std::min(attempts.size(), engine::kWorkerRunningMax)) {
+    const auto& attempt = attempts[told_of_++ % attempts.size()];
+    beat.running.push_back({attempt->task.id, attempt->task.name, attempt->since});
   }
   return beat;
 }
@@ -315,6 +319,9 @@ void WorkerPool::report(engine::WorkerState state) {
 }
 
 void WorkerPool::obey(const client::WorkerTold& told) {
+  for (const auto& attempt : slots_.all())
+    if (std::ranges::find(told.cancelled, attempt->task.id) != told.cancelled.end())
+      attempt->end(Attempt::Stopped::cancelled);
   const bool news =
       told.quiet != told_.quiet || told.stop != told_.stop || told.slots != told_.slots;
   if (!news) return;

@@ -4,8 +4,9 @@
 //   slot threads      Executor::run ──▶ settle, each for what it does
 //   keeper thread     extends every lease at a third of it, waits for no answer; a lease that is
 //                     lost, or a task that was cancelled, stops its attempt
-//   run()'s thread    once a second tells the server of this worker, does what orders say, asks for
-//                     the queues' statistics and sets how many slots there are
+//   run()'s thread    once a second tells the server of this worker, stops what was cancelled, does
+//                     what orders say, asks for the queues' statistics and sets how many slots
+//                     there are
 //
 // Threads:  run() once; statistics() from any thread.
 // Lifetime: client and executor outlive the pool.
@@ -99,7 +100,7 @@ class WorkerPool {
 
   // ---- run()'s
   void report(engine::WorkerState state);
-  [[nodiscard]] engine::WorkerBeat beat_of(engine::WorkerState state) const;
+  [[nodiscard]] engine::WorkerBeat beat_of(engine::WorkerState state);
   void obey(const client::WorkerTold& told);
   [[nodiscard]] Limits limits_for(std::uint32_t slots) const;
   void resize();
@@ -130,6 +131,7 @@ class WorkerPool {
   // Of run()'s thread.
   Presence presence_;
   bool unlisted_ = false;
+  std::size_t told_of_ = 0;  // where the next beat goes on, when one does not hold all tasks
   client::WorkerTold told_;
   Limits limits_;
   flow::ThreadSizer sizer_;

@@ -14,13 +14,16 @@ using wire::resp::ReplyWriter;
 
 void encode_told(ReplyWriter& to, const broker::Reply& reply, Slot&) {
   const auto& told = std::get<engine::WorkerTold>(reply);
-  to.map(3);
+  to.map(4);
   to.bulk("quiet");
   to.boolean(told.quiet);
   to.bulk("stop");
   to.boolean(told.stop);
   to.bulk("slots");
   to.integer(told.slots);
+  to.bulk("cancelled");
+  to.array(told.cancelled.size());
+  for (const auto id : told.cancelled) to.bulk(std::to_string(id.value));
 }
 
 void encode_ordered(ReplyWriter& to, const broker::Reply& reply, Slot&) {
