@@ -195,6 +195,12 @@ int run(int argc, char** argv) {
     command->add_option("--shard", shard.number, "this one of them, from 0");
     command->add_option("--of", shard.of, "how many processes share the work")
         ->check(CLI::Range(1, 1024));
+    command->parse_complete_callback([&shard] {
+      if (shard.number < shard.of) return;
+      throw CLI::ValidationError(
+          "--shard", fmt::format("{} is not one of 0 to {} (--of {})", shard.number, shard.of - 1,
+                                 shard.of));
+    });
   };
 
   auto* seeds = app.add_subcommand("seeds", "one life each");
