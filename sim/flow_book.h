@@ -57,6 +57,7 @@ struct Flow {
   Duration ttl{0};
   std::unique_ptr<Part> root;
   Submit submit = Submit::asked;
+  bool keyed = false;  // its name is its idempotency key
   Sure cancelled = Sure::no;
   bool stopped = false;  // for certain: a step failed for good, and the policy is to stop
   bool resumed = false;  // ever, or that may be

@@ -15,15 +15,9 @@ using engine::TaskState;
 
 namespace {
 
-constexpr const char* kQueue = "flows";
 constexpr const char* kKinds[] = {"submit", "take", "settle", "cancel",
                                   "resume", "wait", "list",   "look"};
-constexpr int kDeepest = 4;
-constexpr std::uint32_t kMostSteps = 12;
-constexpr std::size_t kLargeFlow = 8 << 10;  // what is larger may be too large for a commit
-constexpr std::size_t kMostFlows = 40;
 constexpr std::size_t kMostHeld = 40;
-constexpr Duration kLongest = 2h;  // that a workflow is remembered
 
 std::string text_of(const Part& part) {
   std::string text = part.kind == NodeKind::step    ? part.name
@@ -55,9 +49,9 @@ void Flows::connect(broker::Broker& broker) {
 void Flows::declare_queue() {
   const auto length = std::to_string(options_.flow_length);
   const std::pair<std::string_view, std::string_view> patch[] = {
-      {"max_length", length}, {"backoff", "fixed:200ms:nojitter"}};
+      {"max_length", length}, {"backoff", "fixed:200ms:nojitter"}, {"dedup_window", "24h"}};
   const auto answer =
-      ask_now([&](broker::Tag tag) { broker_->declare(session_, tag, kQueue, patch); });
+      ask_now([&](broker::Tag tag) { broker_->declare(session_, tag, kFlowQueue, patch); });
   if (answer.kind != Answer::Kind::done) violated("declare", answer.reason);
 }
 
@@ -86,7 +80,7 @@ void Flows::act() {
   switch (random_.below(16)) {
     case 0:
     case 1:
-      return submit();
+      return random_.one_in(4) ? submit_again() : submit();
     case 2:
     case 3:
     case 4:
@@ -111,90 +105,11 @@ void Flows::act() {
   }
 }
 
-void Flows::make_step(Part& step, Flow& flow) {
-  step.flow = &flow;
-  step.name = fmt::format("#{}", ++serial_);
-  step.takes_input = !random_.one_in(5);
-  if (random_.one_in(8)) step.delay = std::chrono::milliseconds(random_.below(3000));
-  step.max_attempts = 1 + static_cast<std::uint32_t>(random_.below(3));
-  const bool large = options_.large_bodies != 0 && random_.one_in(options_.large_bodies);
-  step.body = fmt::format("{{\"args\":[\"{}\",\"{}\"]}}", step.name,
-                          std::string(large ? random_.below(3000) : random_.below(30), 'x'));
-}
-
-std::unique_ptr<Part> Flows::make_part(Flow& flow, int depth, std::uint32_t& steps) {
-  auto part = std::make_unique<Part>();
-  part->flow = &flow;
-  const auto dice = random_.below(7);
-  if (depth > 0 && steps < kMostSteps && dice >= 2) {
-    part->kind = dice < 4 ? NodeKind::chain : NodeKind::group;
-    for (auto left = random_.one_in(6) ? 0 : 1 + random_.below(3); left > 0; --left)
-      part->children.push_back(make_part(flow, depth - 1, steps));
-  } else {
-    ++steps;
-    make_step(*part, flow);
-  }
-  for (const auto role : {NodeRole::on_success, NodeRole::on_error}) {
-    if (depth == 0 || !random_.one_in(6)) continue;
-    part->children.push_back(make_part(flow, std::min(depth - 1, 1), steps));
-    part->children.back()->role = role;
-  }
-  for (const auto& child : part->children) child->above = part.get();
-  return part;
-}
-
-// It has a step: a workflow of none is refused.
-std::unique_ptr<Part> Flows::make_tree(Flow& flow) {
-  for (;;) {
-    std::uint32_t steps = 0;
-    auto tree = make_part(flow, static_cast<int>(random_.below(kDeepest + 1)), steps);
-    if (steps > 0) return tree;
-  }
-}
-
-void Flows::flatten(const Part& part, Flat& flat) {
-  auto& one = flat.emplace_back();
-  one.node.kind = part.kind;
-  one.node.role = part.role;
-  one.node.children = static_cast<std::uint32_t>(part.children.size());
-  if (part.kind == NodeKind::step) {
-    one.node.takes_input = part.takes_input;
-    one.node.delay = part.delay;
-    one.queue = kQueue;
-    one.message.task = true;
-    one.message.body = as_bytes(part.body);
-    one.message.policy.max_attempts = part.max_attempts;
-  }
-  for (const auto& child : part.children) flatten(*child, flat);
-}
-
-void Flows::submit() {
-  if (book_.flows().size() >= kMostFlows) return;
-  auto made = std::make_unique<Flow>();
-  made->name = fmt::format("w{}", ++serial_);
-  made->policy = static_cast<FailurePolicy>(1 + random_.below(3));
-  made->ttl = random_.one_in(6) ? Duration(3s) : kLongest;
-  made->root = make_tree(*made);
-  auto& flow = book_.add(std::move(made));
-  Flat flat;
-  flatten(*flow.root, flat);
-  engine::WorkflowInput input;
-  input.name = flow.name;
-  input.policy = flow.policy;
-  input.ttl = input.failed_ttl = flow.ttl;
-  input.nodes = flat;
-  Asked asked;
-  asked.kind = Asked::Kind::submit;
-  asked.flow = &flow;
-  for (const auto& node : flat) asked.bytes += node.message.body.size();
-  broker_->submit(session_, ask(std::move(asked)), input);
-}
-
 void Flows::take(std::uint32_t max) {
   Asked asked;
   asked.kind = Asked::Kind::take;
   engine::Take take;
-  take.queues = {kQueue};
+  take.queues = {kFlowQueue};
   take.max = max;
   take.lease = asked.lease =
       Duration(200'000 + static_cast<std::int64_t>(random_.below(5'000'000)));
@@ -297,7 +212,7 @@ void Flows::list() {
   Asked asked;
   asked.kind = Asked::Kind::list;
   for (const auto& flow : book_.flows())
-    if (flow->submit == Flow::Submit::confirmed && flow->ttl == kLongest)
+    if (flow->submit == Flow::Submit::confirmed && flow->ttl == kLongestFlow)
       asked.known.push_back(flow->name);
   broker_->workflows(session_, ask(std::move(asked)), MessageId{}, 1000);
 }
@@ -423,19 +338,6 @@ void Flows::hear_refusal(const Answer& answer) const {
     violated("refusals", "for " + answer.reason);
 }
 
-void Flows::hear_submit(const Asked& asked, const Answer& answer) {
-  if (answer.kind == Answer::Kind::refused) {
-    hear_refusal(answer);
-    return book_.refused(*asked.flow);
-  }
-  if (answer.code == ErrorCode::too_large && asked.bytes > kLargeFlow)
-    return book_.refused(*asked.flow);
-  if (answer.ids.size() != 1) violated("answers", "a submit without an id: " + answer.reason);
-  ++counters_.workflows;
-  trace_.add(answer.ids.front().value);
-  book_.confirmed(*asked.flow, answer.ids.front());
-}
-
 void Flows::hear_take(const Asked& asked, const Answer& answer) {
   if (answer.kind != Answer::Kind::delivered) violated("answers", answer.reason);
   // A step whose lease is over by now is not told of.
@@ -500,7 +402,7 @@ void Flows::hear_list(const Asked& asked, const Answer& answer) {
 }
 
 void Flows::hear_look(const Asked& asked, const Answer& answer) const {
-  if (answer.task == TaskState::unknown && asked.step->flow->ttl != kLongest) return;
+  if (answer.task == TaskState::unknown && asked.step->flow->ttl != kLongestFlow) return;
   if (answer.task != TaskState::done || answer.result != asked.value)
     violated("results",
              fmt::format("{} ended with {} and is said to be {} with `{}`", asked.step->name,
@@ -556,7 +458,7 @@ void Flows::drain() {
   check_ends();
   // Other tasks may end only now, and have results of their own for a while.
   for (int round = 0; round < 3; ++round) {
-    clock_.advance(kLongest + 1s);
+    clock_.advance(kLongestFlow + 1s);
     broker_->settle_down();
   }
   hear();
@@ -564,7 +466,7 @@ void Flows::drain() {
       ask_now([&](broker::Tag tag) { broker_->workflows(session_, tag, MessageId{}, 1000); });
   if (!rest.ids.empty()) violated("ttl", fmt::format("{} workflows are left", rest.ids.size()));
   const auto queues =
-      ask_now([&](broker::Tag tag) { broker_->queue(session_, tag, kQueue); }).queues;
+      ask_now([&](broker::Tag tag) { broker_->queue(session_, tag, kFlowQueue); }).queues;
   if (queues.size() != 1 || queues.front().ready + queues.front().leased != 0 ||
       queues.front().scheduled != 0)
     violated("ttl", "steps of workflows that are forgotten are left");

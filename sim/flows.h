@@ -14,6 +14,10 @@
 
 namespace penstock::sim {
 
+inline constexpr const char* kFlowQueue = "flows";
+inline constexpr Duration kLongestFlow = std::chrono::hours(2);  // that one is remembered
+inline constexpr std::size_t kLargeFlow = 8 << 10;  // what is larger may be too large for a commit
+
 class Flows {
  public:
   Flows(const WorldOptions& options, SimRandom& random, SimClock& clock, Trace& trace,
@@ -42,9 +46,10 @@ class Flows {
     engine::Outcome outcome{};
     std::string value;
     std::unique_ptr<Part> instead;
-    std::size_t bytes = 0;           // of the steps of a tree
-    bool live = false;               // of a settle: its lease, when it was asked, for certain
-    std::vector<std::string> known;  // of a list: workflows that must be in it
+    std::size_t bytes = 0;  // of the steps of a tree
+    bool live = false;      // of a settle: its lease, when it was asked, for certain
+    bool again = false, was_there = false;  // of a submit: before; and that for certain
+    std::vector<std::string> known;         // of a list: workflows that must be in it
   };
   struct Held {
     std::string step;
@@ -54,6 +59,8 @@ class Flows {
   using Flat = std::vector<engine::WorkflowNodeInput>;
 
   void submit();
+  void submit_again();
+  void submit(Flow& flow, Asked asked);
   void take(std::uint32_t max);
   void settle();
   void cancel();
@@ -75,6 +82,7 @@ class Flows {
   void give_up_all();
   void hear_one(Asked& asked, const Answer& answer);
   void hear_submit(const Asked& asked, const Answer& answer);
+  void hear_submit_again(const Asked& asked, const Answer& answer);
   void hear_take(const Asked& asked, const Answer& answer);
   void hear_settle(Asked& asked, const Answer& answer);
   void hear_cancel(const Asked& asked, const Answer& answer);

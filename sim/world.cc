@@ -37,7 +37,7 @@ WorldOptions::WorldOptions(std::uint64_t s) : seed(s) {
   full_disks = reserve_bytes > 0 ? pick({0u, 40u}) : 0;
   restarts = pick({0u, 100u});
   large_bodies = pick({0u, 6u, 30u});
-  cause_limit = pick({0u, 0u, 1u, 2u});
+  cause_limit = pick({0u, 1u, 2u, 2u});
   flows = pick({0u, 2u, 4u});
   flow_length = pick({20ull, 1000ull});
 }

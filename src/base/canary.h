@@ -34,9 +34,10 @@ enum class Canary : std::uint8_t {
   forget_pause,          // a checkpoint leaves out that a schedule is paused
   forget_resize,         // a checkpoint leaves out to how many slots workers were told to change
   miscount_missed,       // what was missed is left out, and not counted
+  lose_workflow_key,     // a workflow's idempotency key is known and not written
 };
 
-inline constexpr std::array<std::string_view, 24> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 25> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -59,7 +60,8 @@ inline constexpr std::array<std::string_view, 24> kCanaryNames{"none",
                                                                "forget_run",
                                                                "forget_pause",
                                                                "forget_resize",
-                                                               "miscount_missed"};
+                                                               "miscount_missed",
+                                                               "lose_workflow_key"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;

@@ -21,22 +21,22 @@ using Tree = engine::WorkflowTree;
 std::optional<PendingReply> Broker::Impl::no_room_for(const engine::WorkflowInput& workflow) {
   std::uint64_t bytes = workflow.name.size();
   std::uint32_t records = 1;
-  std::string_view queue;
   for (const auto& one : workflow.nodes) {
     bytes += one.message.body.size() + one.message.headers.size() + one.message.group.size() +
              kStepOverhead;
     ++records;
-    if (queue.empty()) queue = one.queue;
   }
-  return no_room(bytes, records, queue);
+  return no_room(bytes, records, workflow.queue());
 }
 
 void Broker::Impl::submit(SessionId session, Tag tag, const engine::WorkflowInput& workflow) {
-  if (auto full = no_room_for(workflow)) return answer(session, tag, std::move(*full));
+  if (auto full = no_room_for(workflow); full && !engine_.known(workflow))
+    return answer(session, tag, std::move(*full));
   auto submitted = engine_.submit(clock_.now(), workflow);
-  if (const auto* id = std::get_if<MessageId>(&submitted)) {
+  if (const auto* taken = std::get_if<engine::Engine::Submitted>(&submitted)) {
     OwnedPublished reply;
-    reply.first = *id;
+    reply.first = taken->id;
+    reply.duplicates = taken->duplicate ? 1 : 0;
     return answer(session, tag, std::move(reply));
   }
   if (auto* error = std::get_if<Error>(&submitted)) return answer(session, tag, std::move(*error));

@@ -169,8 +169,14 @@ class Engine {
   [[nodiscard]] Result<void> unbind(SessionId session, const BindingSpec& spec);
 
   // ---- workflows (workflows.cc)
-  using WorkflowAnswer = std::variant<MessageId, Refusal, Error>;
+  struct Submitted {
+    MessageId id;
+    bool duplicate = false;  // of one that came before with the same key
+  };
+  using WorkflowAnswer = std::variant<Submitted, Refusal, Error>;
   [[nodiscard]] WorkflowAnswer submit(Time now, const WorkflowInput& input);
+  // The workflow that took its key already; then it needs no room.
+  [[nodiscard]] std::optional<MessageId> known(const WorkflowInput& input);
   // Error::not_found, or conflict: it has ended, or it has not failed.
   [[nodiscard]] Result<void> cancel_workflow(Time now, MessageId id);
   [[nodiscard]] Result<void> resume_workflow(Time now, MessageId id);
@@ -310,6 +316,7 @@ class Engine {
   // publish.cc
   [[nodiscard]] Result<Queue*> queue_for(Time now, std::string_view name);
   [[nodiscard]] std::optional<Error> invalid(const MessageInput& input) const;
+  [[nodiscard]] static std::optional<Error> invalid_key(std::string_view key);
   [[nodiscard]] std::optional<Refusal> refusal(Time now, const Plan& plan);
   // Nothing: all of it may come in; verdicts_ has one for each message with a KeyLimit.
   [[nodiscard]] std::optional<PublishAnswer> plan(Time now, std::span<const Publish> publishes);
@@ -328,7 +335,7 @@ class Engine {
   void bury_refused(Time now, const Queue& queue, std::span<const Publish> publishes);
   [[nodiscard]] Result<std::uint16_t> policy_number(const Policy& policy);
   [[nodiscard]] KeyHash hash_key(QueueId queue, std::string_view key,
-                                 KeyRule rule = KeyRule::none) const;
+                                 KeyKind kind = KeyKind::message) const;
   // key_limits.cc
   using Judged = std::variant<Verdict, Refusal, Error>;
   [[nodiscard]] Judged judge(Time now, Queue& queue, const MessageInput& input);

@@ -286,6 +286,8 @@ struct WorkflowSetEvent {
   QueueId queue;  // of its first step
   std::uint32_t nodes = 0;
   std::string_view name;
+  KeyHash key;  // none: 0
+  Time key_until{};
 };
 
 struct WorkflowNodesEvent {

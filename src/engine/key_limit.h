@@ -24,6 +24,14 @@ enum class OnConflict : std::uint8_t {
   delay        // of a throttle: until its time comes
 };
 
+// Whose keys do not know each other's. Their numbers are in the hashes of every log.
+enum class KeyKind : std::uint8_t { message, unique, debounce = 4, throttle, workflow };
+[[nodiscard]] constexpr KeyKind kind_of(KeyRule rule) {
+  if (rule == KeyRule::none) return KeyKind::message;
+  if (rule == KeyRule::debounce) return KeyKind::debounce;
+  return rule == KeyRule::throttle ? KeyKind::throttle : KeyKind::unique;
+}
+
 inline constexpr std::uint32_t kThrottleMost = 1000;
 
 struct KeyLimit {

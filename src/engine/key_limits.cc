@@ -33,7 +33,7 @@ Engine::Judged Engine::judge(Time now, Queue& queue, const MessageInput& input) 
                  "a message that is debounced or throttled has no delay of its own"};
   Verdict verdict;
   verdict.hold.rule = limit.rule;
-  verdict.hold.key = hash_key(queue.id, limit.key, limit.rule);
+  verdict.hold.key = hash_key(queue.id, limit.key, kind_of(limit.rule));
   if (!limit_keys_.insert(verdict.hold.key.low).second)
     return Error{ErrorCode::invalid,
                  fmt::format("two messages of one publish have the key {}", quoted(limit.key)),

@@ -60,6 +60,11 @@ Result<Queue*> Engine::queue_for(Time now, std::string_view name) {
   return state_.find_queue(name);
 }
 
+std::optional<Error> Engine::invalid_key(std::string_view key) {
+  if (key.size() <= kLongestKey) return std::nullopt;
+  return Error{ErrorCode::too_large, "an idempotency key has at most 1024 bytes", {}};
+}
+
 std::optional<Error> Engine::invalid(const MessageInput& input) const {
   if (stored_bytes(input) > options_.max_message_bytes)
     return Error{ErrorCode::too_large,
@@ -71,19 +76,16 @@ std::optional<Error> Engine::invalid(const MessageInput& input) const {
     return Error{ErrorCode::invalid,
                  fmt::format("priority {} is not one of 0 to {}", input.priority, kPriorityMax),
                  {}};
-  if (input.key.size() > kLongestKey)
-    return Error{ErrorCode::too_large, "an idempotency key has at most 1024 bytes", {}};
+  if (auto error = invalid_key(input.key)) return error;
   if (!input.group.empty())
     if (auto valid = valid_name(input.group, "group"); !valid) return valid.error();
   if (auto valid = check(input.limit); !valid) return valid.error();
   return std::nullopt;
 }
 
-// The three kinds of limits and idempotency keys do not know each other's keys.
-KeyHash Engine::hash_key(QueueId queue, std::string_view key, KeyRule rule) const {
-  std::uint64_t kind = 0;
-  if (rule != KeyRule::none) kind = rule <= KeyRule::unique_for ? 1 : static_cast<unsigned>(rule);
-  const auto salt = (kind << 32 | queue.value) * 0x9e3779b97f4a7c15;
+KeyHash Engine::hash_key(QueueId queue, std::string_view key, KeyKind kind) const {
+  const auto salt =
+      (std::uint64_t{static_cast<std::uint8_t>(kind)} << 32 | queue.value) * 0x9e3779b97f4a7c15;
   const auto* secret = state_.secret;
   KeyHash hash{siphash(secret[0] ^ salt, secret[1], as_bytes(key)),
                siphash(secret[2] ^ salt, secret[3], as_bytes(key))};

@@ -129,6 +129,9 @@ Engine::SettleOutcome Engine::replace(Time now, const Settle& settle, const IdLi
   if (settle.outcome != Outcome::ack || ids.size() != 1 || !state_.messages[slot].task ||
       !settle.sends.empty())
     return Error{ErrorCode::invalid, "a workflow takes the place of one task that is done", {}};
+  if (!settle.replacement->key.empty())
+    return Error{ErrorCode::invalid, "a workflow in the place of a task has no idempotency key",
+                 "a settle counts once anyway"};
   const Message message = state_.messages[slot];
   const auto since = state_.leases[message.link].since;
   auto submitted = take_in(now, *settle.replacement, message.id);

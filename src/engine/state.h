@@ -269,6 +269,8 @@ class State {
   struct Begun {
     WorkflowTree::Workflow workflow;
     MessageId replaces;
+    KeyHash key;
+    Time key_until{};
     std::uint32_t nodes = 0;
     std::vector<WorkflowNode> tree;
   };

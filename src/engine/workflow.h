@@ -59,7 +59,16 @@ struct WorkflowInput {
   FailurePolicy policy = FailurePolicy::stop;
   Duration ttl{0};         // how long it is remembered when it ended; 0 = the default of results
   Duration failed_ttl{0};  // when it failed, and can be resumed; 0 = a week
+  // Idempotency key, among the workflows that begin in the same queue; empty = none.
+  std::string_view key;
   std::span<const WorkflowNodeInput> nodes;
+
+  // Of its first step: its key and the right to steer it belong to that queue. Empty: no step.
+  [[nodiscard]] std::string_view queue() const {
+    for (const auto& one : nodes)
+      if (one.node.kind == NodeKind::step) return one.queue;
+    return {};
+  }
 };
 
 inline constexpr std::uint32_t kDeepestWorkflow = 64;

@@ -1,6 +1,7 @@
 // Events of workflows, to and from bytes.
 #include <algorithm>
 
+#include "base/canary.h"
 #include "engine/event.h"
 
 namespace penstock::engine {
@@ -38,6 +39,9 @@ void encode(Bytes& head, const WorkflowSetEvent& event) {
       .varint(event.queue.value)
       .varint(event.nodes)
       .text(event.name);
+  if (!event.key || CANARY(lose_workflow_key)) return;
+  out.integer(event.key.low).integer(event.key.high);
+  put(out, event.key_until);
 }
 bool decode(ByteView head, WorkflowSetEvent& event, IdList&) {
   Cursor in(head);
@@ -51,6 +55,13 @@ bool decode(ByteView head, WorkflowSetEvent& event, IdList&) {
   event.queue = QueueId(static_cast<std::uint32_t>(in.varint()));
   event.nodes = static_cast<std::uint32_t>(in.varint());
   event.name = in.text();
+  event.key = {};
+  if (in.left() > 0) {
+    event.key.low = in.integer<std::uint64_t>();
+    event.key.high = in.integer<std::uint64_t>();
+    event.key_until = time(in);
+    if (!event.key || event.key_until == Time{}) in.spoil();  // nobody would ever forget it
+  }
   return in.ok() && event.id && event.nodes > 0 && policy >= 1 &&
          policy <= static_cast<std::uint8_t>(FailurePolicy::collect);
 }

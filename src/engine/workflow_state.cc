@@ -25,6 +25,8 @@ void State::apply(const WorkflowSetEvent& event) {
   begun_.workflow.failed_ttl = event.failed_ttl;
   begun_.workflow.at = event.at;
   begun_.replaces = event.replaces;
+  begun_.key = event.key;
+  begun_.key_until = event.key_until;
   begun_.nodes = event.nodes;
 }
 
@@ -43,6 +45,8 @@ void State::apply(const WorkflowNodesEvent& event) {
   } else {
     if (workflows.find(begun.workflow.id) != 0) return;
     from = workflows.build(begun.workflow, begun.tree);
+    if (Queue* queue = begun.key ? find_queue(begun.workflow.queue) : nullptr)
+      add_key(begun.key, begun.workflow.id, *queue, begun.key_until);
   }
   if (const auto slot = index.find(begun.replaces); begun.replaces && slot != 0) remove(slot);
   WorkflowTree::Work work;

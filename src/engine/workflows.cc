@@ -34,6 +34,7 @@ std::optional<Error> Engine::invalid(const WorkflowInput& input) {
         "the workflow is no tree of chains, groups and steps, at most {} deep", kDeepestWorkflow));
   if (input.name.size() > kLongestName)
     return invalid_workflow(fmt::format("a workflow's name has at most {} bytes", kLongestName));
+  if (auto error = invalid_key(input.key)) return error;
   if (input.ttl.count() < 0 || input.failed_ttl.count() < 0)
     return invalid_workflow("a workflow cannot be remembered for a negative time");
   bool steps = false;
@@ -43,7 +44,8 @@ std::optional<Error> Engine::invalid(const WorkflowInput& input) {
     if (auto error = invalid(one.message)) return error;
     if (!one.message.task) return invalid_workflow("a step of a workflow is a task");
     if (!one.message.key.empty())
-      return invalid_workflow("a step of a workflow has no idempotency key");
+      return invalid_workflow(
+          "a step of a workflow has no idempotency key; the workflow may have one");
     if (one.message.limit.rule != KeyRule::none)
       return invalid_workflow("a step of a workflow is not unique, debounced or throttled");
     if (one.node.delay.count() < 0 || one.node.delay > kLongestDelay)
@@ -59,7 +61,18 @@ std::optional<Error> Engine::invalid(const WorkflowInput& input) {
 
 Engine::WorkflowAnswer Engine::submit(Time now, const WorkflowInput& input) {
   if (auto error = invalid(input)) return std::move(*error);
+  if (const auto first = known(input)) {
+    ++state_.find_queue(input.queue())->counters.duplicates;
+    return Submitted{*first, true};
+  }
   return take_in(now, input, {});
+}
+
+std::optional<MessageId> Engine::known(const WorkflowInput& input) {
+  const Queue* queue = input.key.empty() ? nullptr : state_.find_queue(input.queue());
+  if (queue == nullptr) return std::nullopt;
+  const auto slot = state_.find_key(hash_key(queue->id, input.key, KeyKind::workflow));
+  return slot == 0 ? std::nullopt : std::optional(state_.keys[slot].id);
 }
 
 Engine::WorkflowAnswer Engine::take_in(Time now, const WorkflowInput& input, MessageId replaces) {
@@ -83,21 +96,21 @@ Engine::WorkflowAnswer Engine::take_in(Time now, const WorkflowInput& input, Mes
                    "use a queue that is durable and no stream"};
     plan_for(**queue, one.message);
   }
+  if (!input.key.empty()) ++plans.front().keys;
   for (const auto& plan : plans)
     if (auto refused = refusal(now, plan)) return std::move(*refused);
   for (const auto& plan : plans) make_room(now, *plan.queue, plan.count, plan.bytes);
 
   std::vector<WorkflowNode> nodes;
   nodes.reserve(input.nodes.size());
-  QueueId first;
   for (const auto& one : input.nodes) {
     nodes.push_back(one.node);
     if (one.node.kind != NodeKind::step) continue;
     Queue& queue = *state_.find_queue(one.queue);
     nodes.back().step = write_message(now, queue, one.message, {}, true);
     ++queue.counters.published;
-    if (!first) first = queue.id;
   }
+  const Queue& first = *plans.front().queue;
   WorkflowSetEvent event;
   event.replaces = replaces;
   event.id = replaces && state_.workflows.find_step(replaces) == 0 ? replaces
@@ -106,9 +119,13 @@ Engine::WorkflowAnswer Engine::take_in(Time now, const WorkflowInput& input, Mes
   event.policy = input.policy;
   event.ttl = input.ttl.count() > 0 ? input.ttl : options_.default_result_ttl;
   event.failed_ttl = input.failed_ttl.count() > 0 ? input.failed_ttl : kFailedTtl;
-  event.queue = first;
+  event.queue = first.id;
   event.nodes = static_cast<std::uint32_t>(nodes.size());
   event.name = input.name;
+  if (!input.key.empty() && first.options.dedup_window.count() > 0) {
+    event.key = hash_key(first.id, input.key, KeyKind::workflow);
+    event.key_until = now + first.options.dedup_window;
+  }
   write(event);
   state_.apply(event);
   for (std::size_t at = 0; at < nodes.size(); at += kNodesInEvent) {
@@ -120,7 +137,7 @@ Engine::WorkflowAnswer Engine::take_in(Time now, const WorkflowInput& input, Mes
   }
   for (const auto& plan : plans) changed(now, *plan.queue);
   stir(now);
-  return event.id;
+  return Submitted{event.id};
 }
 
 // What the last event did to steps and workflows is told to meters and to those who wait.

@@ -58,12 +58,13 @@ class WorkflowTest : public BrokerTest {
     for (const auto& child : tree.on_error) flatten(child, flat, queue, engine::NodeRole::on_error);
   }
   Got submit(const Tree& tree, engine::FailurePolicy policy = engine::FailurePolicy::stop,
-             std::string_view queue = "w") {
+             std::string_view queue = "w", std::string_view key = {}) {
     Flat flat;
     flatten(tree, flat, queue);
     engine::WorkflowInput input;
     input.name = "flow";
     input.policy = policy;
+    input.key = key;
     input.nodes = flat.nodes;
     broker->submit(session, ++tag, input);
     return wait(tag);
