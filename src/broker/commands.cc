@@ -229,9 +229,9 @@ OwnedBrowse Broker::Impl::browse(const engine::Queue& queue, std::uint32_t limit
       entry.state = "scheduled";
       if (message.link != 0) entry.not_before = state.wheel.when(message.link);
     }
+    if (message.group != 0) entry.message.group = state.groups[message.group].name;
     if (const auto* extra = state.find_extra(message)) {
       entry.message.expires_at = extra->expires_at;
-      if (extra->group != 0) entry.message.group = state.groups[extra->group].name;
       if (extra->history)
         if (auto history = storage_->read_body(extra->history)) entry.history = text_of(*history);
       answer.bytes += entry.history.size();

@@ -181,9 +181,10 @@ std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::Take
   arena_.clear();
   deliveries_.clear();
   std::vector<std::size_t> ends;
+  for (const auto& leased : answer.messages) engine_.state().messages.fetch(leased.slot);
   for (const auto& leased : answer.messages) {
     // Cleaning may have moved it since it was leased, and its old segment may be gone.
-    const auto slot = engine_.state().find(leased.id);
+    const auto slot = engine_.state().find(leased.id, leased.slot);
     // One in memory that is gone, as its queue is, has left its place to others.
     if (slot == 0 && leased.id.value >= engine::kTransientMessage) continue;
     const auto position = slot != 0 ? engine_.state().messages[slot].position : leased.position;

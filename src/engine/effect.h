@@ -26,6 +26,7 @@ inline constexpr std::uint64_t kNoOffset = ~0ull;
 struct Leased {
   MessageId id;
   LogPosition position;
+  std::uint32_t slot = 0;  // where it was; it may have gone since
   LeaseToken lease;
   QueueId queue;
   std::uint32_t attempts = 0;

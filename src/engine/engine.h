@@ -325,8 +325,11 @@ class Engine {
   [[nodiscard]] std::optional<PublishAnswer> refuse_what_has_no_room(
       Time now, std::span<const Publish> publishes);
   // Its id; nothing: it adds none, and `known` is there.
-  [[nodiscard]] std::optional<MessageId> write_new(Time now, Queue& queue,
-                                                   const MessageInput& input, MessageId& known);
+  struct Written {
+    MessageId id;
+    bool is_new;  // no: one with its key was there, and this is that one's
+  };
+  [[nodiscard]] Written write_new(Time now, Queue& queue, const MessageInput& input);
   Plan& plan_for(Queue& queue);
   void plan_for(Queue& queue, const MessageInput& input);
   void make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes);
@@ -348,7 +351,7 @@ class Engine {
   [[nodiscard]] std::uint64_t bytes_to_end(MessageId id) const;
   void end_replaced(Time now, Queue& queue, MessageId id);
   // groups.cc
-  void spend_token(Time now, Queue& queue, std::uint32_t group);
+  void spend_token(Time now, std::uint32_t group);
   void on_group_rate(Time now, std::uint32_t group);
   // take.cc
   // How many bytes it gathered.

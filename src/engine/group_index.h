@@ -29,6 +29,13 @@ class GroupIndex {
         return places_[at].group;
     return 0;
   }
+  // Where a search for it begins, and, once that is fetched, which group it is likely to be.
+  void prefetch(std::string_view name) const {
+    if (size_ != 0) __builtin_prefetch(&places_[home_of(hash_of(name))]);
+  }
+  [[nodiscard]] std::uint32_t guess(std::string_view name) const {
+    return size_ == 0 ? 0 : places_[home_of(hash_of(name))].group;
+  }
   // A group that is not in it yet.
   void insert(std::string_view name, std::uint32_t group) {
     if ((size_ + 1) * 2 > places_.size()) grow();

@@ -70,9 +70,9 @@ Result<void> Engine::reset_group(std::string_view queue_name, std::string_view g
 }
 
 // One of its messages was delivered.
-void Engine::spend_token(Time now, Queue& queue, std::uint32_t number) {
+void Engine::spend_token(Time now, std::uint32_t number) {
   Group& group = state_.groups[number];
-  const double rate = queue.rate_of(group);
+  const double rate = group.rate;
   if (rate <= 0) return;
   const Bucket bucket(rate);
   group.full_at = std::max(group.full_at, now) + bucket.step / (CANARY(overspend_rate) ? 2 : 1);
@@ -89,9 +89,8 @@ void Engine::spend_token(Time now, Queue& queue, std::uint32_t number) {
 
 void Engine::on_group_rate(Time now, std::uint32_t number) {
   Group& group = state_.groups[number];
-  Queue& queue = state_.queue_at(group.queue);
   group.timer = 0;
-  const double rate = queue.rate_of(group);
+  const double rate = group.rate;
   if (rate <= 0) group.full_at = now;
   // Its rate may be another by now.
   if (rate > 0 && Bucket(rate).next(group.full_at) > now)

@@ -31,6 +31,7 @@ struct Message {
   std::uint32_t queue = 0;           // queue slot
   std::uint32_t extra = 0;           // Extra slot, or 0
   std::uint32_t link = 0;            // leased: Lease slot; scheduled: timer
+  std::uint32_t group = 0;           // Group slot, or 0
   std::uint16_t deliveries = 0;      // names the present lease
   std::uint16_t policy = 0;
 
@@ -52,8 +53,7 @@ struct Declined {
 struct Extra {
   Time expires_at{};
   std::uint32_t expiry_timer = 0;
-  std::uint32_t group = 0;  // Group slot
-  LogPosition history{};    // of the newest record that carries its history
+  LogPosition history{};  // of the newest record that carries its history
   std::uint32_t history_bytes = 0;
   std::uint16_t uncounted = 0;          // deliveries that are no attempts
   CauseCounts causes;                   // of its attempts
@@ -80,20 +80,27 @@ struct List {
   std::uint32_t head = 0, tail = 0, count = 0;
 };
 
-struct Group {
-  std::string name;
-  List waiting;               // ready messages, in order
-  std::uint32_t members = 0;  // messages in any state; none: kept for its rate's sake
-  std::uint32_t held = 0;
-  std::uint32_t next = 0, prev = 0;       // in its queue's ring of groups that may deliver
-  std::uint8_t ring = kNoRing;            // the priority whose ring it is in
-  bool throttled = false;                 // its rate does not allow another delivery yet
-  std::uint32_t served = 0;               // of its weight, since its turn came
-  std::uint32_t queue = 0;                // queue slot
-  std::uint32_t timer = 0;                // of its rate
-  Time full_at{};                         // all tokens of its rate are back
-  const GroupSetting* setting = nullptr;  // in its queue's table
+// What every delivery and every message of a group touches comes first, in one cache line.
+struct alignas(64) Group {
   static constexpr std::uint8_t kNoRing = 255;
+
+  std::string name;
+  List waiting;                      // ready messages, in order
+  std::uint32_t members = 0;         // messages in any state; none: kept for its rate's sake
+  std::uint32_t held = 0;            // of those, leased or kept in their place for a retry
+  std::uint32_t next = 0, prev = 0;  // in its queue's ring of groups that may deliver
+  std::uint8_t ring = kNoRing;       // the priority whose ring it is in
+  std::uint8_t priority = 0;         // of all that wait, unless they are mixed
+  bool mixed = false;                // not all that wait have the same priority
+  bool throttled = false;            // its rate does not allow another delivery yet
+  std::uint32_t served = 0;          // of its weight, since its turn came
+  // What was set for it, or else its queue's.
+  std::uint32_t weight = 1;
+  std::uint32_t limit = 0;  // 0: none
+  double rate = 0;          // 0: none
+  std::uint32_t queue = 0;  // queue slot
+  std::uint32_t timer = 0;  // of its rate
+  Time full_at{};           // all tokens of its rate are back
 };
 
 struct StoredResult {

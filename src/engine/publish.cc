@@ -159,11 +159,16 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   for (const auto& publish : publishes) {
     Queue& queue = *state_.find_queue(publish.queue);
     std::uint32_t repeated = 0;
-    for (const auto& input : publish.messages) {
-      MessageId known;
-      const auto id = write_new(now, queue, input, known);
-      ids.push_back(id.value_or(known));
-      if (!id) ++repeated;
+    auto rest = publish.messages;
+    while (!rest.empty()) {
+      const auto some = rest.first(std::min(rest.size(), State::kFetched));
+      rest = rest.subspan(some.size());
+      if (some.size() > 1) state_.fetch_groups(queue, some);
+      for (const auto& input : some) {
+        const auto [id, is_new] = write_new(now, queue, input);
+        ids.push_back(id);
+        if (!is_new) ++repeated;
+      }
     }
     const auto added = publish.messages.size() - repeated;
     duplicates += repeated;
@@ -176,28 +181,21 @@ Engine::PublishAnswer Engine::publish(Time now, std::span<const Publish> publish
   return duplicates;
 }
 
-std::optional<MessageId> Engine::write_new(Time now, Queue& queue, const MessageInput& input,
-                                           MessageId& known) {
+Engine::Written Engine::write_new(Time now, Queue& queue, const MessageInput& input) {
   KeyHash key;
   const bool limited = input.limit.rule != KeyRule::none;
   const Verdict verdict = limited ? verdicts_[next_verdict_++] : Verdict{};
   if (!input.key.empty()) {
     key = hash_key(queue.id, input.key);
-    if (const auto slot = state_.find_key(key); slot != 0) {
-      known = state_.keys[slot].id;
-      return std::nullopt;
-    }
+    if (const auto slot = state_.find_key(key); slot != 0) return {state_.keys[slot].id, false};
     if (queue.options.dedup_window.count() == 0) key = {};
   }
-  if (!limited) return write_message(now, queue, input, key);
-  if (verdict.known) {
-    known = verdict.known;
-    return std::nullopt;
-  }
+  if (!limited) return {write_message(now, queue, input, key), true};
+  if (verdict.known) return {verdict.known, false};
   if (verdict.replaced) end_replaced(now, queue, verdict.replaced);
   MessageInput later = input;
   later.not_before = std::max(input.not_before, verdict.due);
-  return write_message(now, queue, later, key, false, &verdict.hold);
+  return {write_message(now, queue, later, key, false, &verdict.hold), true};
 }
 
 // What it would add to each queue; nothing of it is done before all of it is known to be right.

@@ -47,14 +47,6 @@ struct Queue {
   [[nodiscard]] std::uint64_t length() const {
     return ready_count + leased_count + scheduled_count;
   }
-  [[nodiscard]] std::uint32_t limit_of(const Group& group) const {
-    return group.setting != nullptr && group.setting->limit ? *group.setting->limit
-                                                            : options.group_limit;
-  }
-  [[nodiscard]] double rate_of(const Group& group) const {
-    return group.setting != nullptr && group.setting->rate ? *group.setting->rate
-                                                           : options.group_rate;
-  }
 
   // While the process lives only.
   SessionId owner{};                     // of an exclusive queue

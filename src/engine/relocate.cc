@@ -48,10 +48,8 @@ Result<bool> Engine::relocate_message(MessageId id, LogPosition position) {
   event.policy = message.policy;
   if (message.state == MessageState::scheduled && message.deliveries == 0 && message.link != 0)
     event.not_before = state_.wheel.when(message.link);
-  if (extra != nullptr) {
-    event.expires_at = extra->expires_at;
-    if (extra->group != 0) event.group = state_.groups[extra->group].name;
-  }
+  if (extra != nullptr) event.expires_at = extra->expires_at;
+  if (message.group != 0) event.group = state_.groups[message.group].name;
   body_.assign(body->begin(), body->end());
   head_.clear();
   encode(head_, event);

@@ -43,6 +43,14 @@ class Slab {
   [[nodiscard]] const T& operator[](std::uint32_t index) const {
     return pages_[index >> kPageBits][index & (kPageSize - 1)];
   }
+  // It will be looked at soon. One that is not there does no harm.
+  void fetch(std::uint32_t index) const {
+    static_assert(sizeof(T) <= 2 * kCacheLine);
+    if (index >= next_) return;
+    const auto* bytes = reinterpret_cast<const char*>(&(*this)[index]);
+    __builtin_prefetch(bytes);
+    __builtin_prefetch(bytes + sizeof(T) - 1);
+  }
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] std::uint32_t end() const { return next_; }  // one past the highest index given out
   [[nodiscard]] std::uint64_t bytes() const {
@@ -50,6 +58,8 @@ class Slab {
   }
 
  private:
+  static constexpr std::size_t kCacheLine = 64;
+
   // Nothing is in use: give back all but one page.
   void shrink() {
     if (pages_.size() <= 1) return;

@@ -160,7 +160,8 @@ void State::put_ready(std::uint32_t slot, bool original_place) {
   message.state = MessageState::ready;
   ++queue.ready_count;
   mark(queue);
-  const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
+  const auto group = message.group;
+  if (group != 0) mix_priority(groups[group], message);
   List& list = group != 0 ? groups[group].waiting : queue.ready[message.priority];
   if (!original_place) {
     push_back(messages, list, slot);
@@ -170,11 +171,11 @@ void State::put_ready(std::uint32_t slot, bool original_place) {
     const auto hint = queue.hint[message.priority];
     if (group == 0 && hint != 0 && messages[hint].state == MessageState::ready &&
         messages[hint].queue == message.queue && messages[hint].priority == message.priority &&
-        messages[hint].extra == 0 && messages[hint].id < message.id)
+        messages[hint].group == 0 && messages[hint].id < message.id)
       before = messages[hint].next;
     while (before != 0 && messages[before].id < message.id) before = messages[before].next;
     insert_before(messages, list, slot, before);
-    if (group == 0 && message.extra == 0) queue.hint[message.priority] = slot;
+    if (group == 0) queue.hint[message.priority] = slot;
   }
   if (group != 0)
     review_group(queue, group);
@@ -187,7 +188,7 @@ void State::make_ready(std::uint32_t slot) {
   CHECK(message.state == MessageState::scheduled);
   const bool first_time = message.deliveries == 0;
   detach(slot);
-  put_ready(slot, !first_time && message.extra != 0 && extras[message.extra].group != 0);
+  put_ready(slot, !first_time && message.group != 0);
 }
 
 // ---- leases
@@ -342,7 +343,7 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   Message& message = messages[slot];
   Queue& from = queue_at(message.queue);
   Extra& extra = extra_of(slot);
-  const std::string group = extra.group == 0 ? std::string() : groups[extra.group].name;
+  const std::string group = message.group == 0 ? std::string() : groups[message.group].name;
   leave_group(slot);
   release_key(slot);
   if (extra.expiry_timer != 0) wheel.cancel(extra.expiry_timer);
@@ -404,8 +405,8 @@ void State::remove(std::uint32_t slot) {
   // A stream's messages go from its beginning only.
   if (queue_at(message.queue).options.stream) ++queue_at(message.queue).first_offset;
   queue_at(message.queue).bytes -= message.bytes;
+  leave_group(slot);
   if (message.extra != 0) {
-    leave_group(slot);
     release_key(slot);
     Extra& extra = extras[message.extra];
     if (extra.expiry_timer != 0) wheel.cancel(extra.expiry_timer);
@@ -423,7 +424,7 @@ void State::remove(std::uint32_t slot) {
 void State::detach(std::uint32_t slot) {
   Message& message = messages[slot];
   Queue& queue = queue_at(message.queue);
-  const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
+  const auto group = message.group;
   switch (message.state) {
     case MessageState::none:
       break;

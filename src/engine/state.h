@@ -110,6 +110,10 @@ class State {
   void make_ready(std::uint32_t slot);
   // The next message that `queue` would deliver, or 0.
   [[nodiscard]] std::uint32_t next_takeable(Queue& queue);
+  // Bring to mind what up to kFetched messages that come, or go next, have to do with groups.
+  static constexpr std::size_t kFetched = 16;
+  void fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const;
+  void fetch_next(const Queue& queue) const;
   void forget_result(std::uint32_t slot);
   void forget_key(std::uint32_t slot);
   // After a limit or rate of all groups changed: which of them may deliver.
@@ -138,6 +142,10 @@ class State {
   [[nodiscard]] Queue& queue_at(std::uint32_t slot) { return *queues[slot]; }
   [[nodiscard]] std::uint32_t queue_slot(QueueId id) const;
   [[nodiscard]] std::uint32_t find(MessageId id) const { return index.find(id); }
+  // `likely`: where it was.
+  [[nodiscard]] std::uint32_t find(MessageId id, std::uint32_t likely) const {
+    return likely < messages.end() && messages[likely].id == id ? likely : find(id);
+  }
   [[nodiscard]] std::uint32_t find_result(MessageId id) const { return result_index.find(id); }
   [[nodiscard]] std::uint32_t find_key(const KeyHash& key) const;
   // Those that are ready or scheduled, and those that are leased if they are wanted too.
@@ -150,7 +158,7 @@ class State {
   // It waits for its turn in a workflow.
   [[nodiscard]] bool is_held(const Message& message) const;
   // For its next message, as far as its limit and rate are concerned.
-  [[nodiscard]] bool may_deliver(const Queue& queue, const Group& group) const;
+  [[nodiscard]] static bool may_deliver(const Group& group);
   // Both of its ends outlive the process.
   [[nodiscard]] bool is_durable(const Binding& binding) const;
 
@@ -244,8 +252,9 @@ class State {
   void hold_group(std::uint32_t slot, bool hold);
   void forget_groups(Queue& queue);
   void begin_anew(Queue& queue, std::uint32_t number);
-  void review_setting(Queue& queue, std::string_view name, const GroupSetting* setting);
-  [[nodiscard]] static std::uint32_t weight_of(const Group& group);
+  void review_setting(Queue& queue, std::string_view name);
+  static void take_terms(const Queue& queue, Group& group);
+  static void mix_priority(Group& group, const Message& message);
   void review_group(Queue& queue, std::uint32_t group);
   void review_priority(Queue& queue, unsigned priority);
   void arm_expiry(std::uint32_t slot, Time when);

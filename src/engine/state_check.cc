@@ -33,7 +33,7 @@ void State::check() const {
     CHECK(has_proper_id(message));
     Tally& tally = tallies[message.queue];
     tally.bytes += message.bytes;
-    const auto group = message.extra == 0 ? 0 : extras[message.extra].group;
+    const auto group = message.group;
     if (group != 0) ++members[group];
     if (message.holds_group) CHECK(group != 0), ++held[group];
     if (message.extra != 0 && !extras[message.extra].causes.empty()) CHECK(message.deliveries > 0);
@@ -77,7 +77,8 @@ void State::check() const {
       const Group& group = groups[number];
       CHECK(queue.groups.find(groups, group.name) == number);
       CHECK(group.members == members[number] && group.held == held[number]);
-      for (auto at = group.waiting.head; at != 0; at = messages[at].next) ++listed;
+      for (auto at = group.waiting.head; at != 0; at = messages[at].next)
+        CHECK(group.mixed || messages[at].priority == group.priority), ++listed;
     });
     CHECK(listed == queue.ready_count);
   }
@@ -103,10 +104,12 @@ std::uint32_t State::check_groups(const Queue& queue) const {
   std::uint32_t idle = 0;
   queue.groups.for_each([&](std::uint32_t number) {
     const Group& group = groups[number];
-    CHECK(may_deliver(queue, group) == (group.ring != Group::kNoRing));
+    CHECK(may_deliver(group) == (group.ring != Group::kNoRing));
     CHECK(group.queue == queue.slot && (!group.throttled || group.timer != 0));
     const auto setting = queue.group_settings.find(group.name);
-    CHECK(group.setting == (setting == queue.group_settings.end() ? nullptr : &setting->second));
+    const auto terms = setting == queue.group_settings.end() ? GroupSetting{} : setting->second;
+    CHECK(group.limit == terms.limit.value_or(queue.options.group_limit));
+    CHECK(group.rate == terms.rate.value_or(queue.options.group_rate));
     if (group.members == 0) ++idle;
   });
   return idle;

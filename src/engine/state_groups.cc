@@ -16,21 +16,17 @@ void State::join_group(std::uint32_t slot, std::string_view name) {
     Group& made = groups[number];
     made.name = name;
     made.queue = queue.slot;
-    if (!queue.group_settings.empty())
-      if (const auto setting = queue.group_settings.find(name);
-          setting != queue.group_settings.end())
-        made.setting = &setting->second;
+    take_terms(queue, made);
   } else if (groups[number].members == 0) {
     unlink(groups, idle_groups, number);
   }
-  extra_of(slot).group = number;
+  messages[slot].group = number;
   ++groups[number].members;
 }
 
 void State::leave_group(std::uint32_t slot) {
-  const Message& message = messages[slot];
-  if (message.extra == 0 || extras[message.extra].group == 0) return;
-  const auto number = std::exchange(extras[message.extra].group, 0);
+  const auto number = std::exchange(messages[slot].group, 0);
+  if (number == 0) return;
   Group& group = groups[number];
   if (--group.members > 0) return;
   CHECK(group.waiting.count == 0 && group.held == 0 && group.ring == Group::kNoRing);
@@ -58,17 +54,26 @@ void State::forget_groups(Queue& queue) {
   group_settings -= static_cast<std::uint32_t>(queue.group_settings.size());
 }
 
-void State::hold_group(std::uint32_t slot, bool hold) {
-  Message& message = messages[slot];
-  if (message.extra == 0 || extras[message.extra].group == 0 || message.holds_group == hold) return;
-  message.holds_group = hold;
-  const auto group = extras[message.extra].group;
-  groups[group].held += hold ? 1u : ~0u;
-  review_group(queue_at(message.queue), group);
+// Before one more of it waits.
+void State::mix_priority(Group& group, const Message& message) {
+  if (group.waiting.count == 0) {
+    group.priority = static_cast<std::uint8_t>(message.priority);
+    group.mixed = false;
+  } else if (group.priority != message.priority) {
+    group.mixed = true;
+  }
 }
 
-bool State::may_deliver(const Queue& queue, const Group& group) const {
-  auto limit = queue.limit_of(group);
+void State::hold_group(std::uint32_t slot, bool hold) {
+  Message& message = messages[slot];
+  if (message.group == 0 || message.holds_group == hold) return;
+  message.holds_group = hold;
+  groups[message.group].held += hold ? 1u : ~0u;
+  review_group(queue_at(message.queue), message.group);
+}
+
+bool State::may_deliver(const Group& group) {
+  auto limit = group.limit;
   if (limit > 0 && CANARY(exceed_group_limit)) ++limit;
   if (limit > 1 && CANARY(waste_group_limit)) --limit;
   return group.waiting.head != 0 && !group.throttled && (limit == 0 || group.held < limit);
@@ -78,9 +83,11 @@ bool State::may_deliver(const Queue& queue, const Group& group) const {
 // in the middle of its turn, because of its limit or its rate, comes back to the head.
 void State::review_group(Queue& queue, std::uint32_t number) {
   Group& group = groups[number];
-  const bool may = may_deliver(queue, group);
-  const auto ring =
-      may ? static_cast<std::uint8_t>(messages[group.waiting.head].priority) : Group::kNoRing;
+  // Its first message is looked at only where it has to be: it lies anywhere in memory.
+  const auto ring = !may_deliver(group) ? Group::kNoRing
+                    : !group.mixed
+                        ? group.priority
+                        : static_cast<std::uint8_t>(messages[group.waiting.head].priority);
   if (ring == group.ring) return;
   if (group.ring != Group::kNoRing) {
     unlink(groups, queue.rings[group.ring], number);
@@ -107,7 +114,16 @@ void State::begin_anew(Queue& queue, std::uint32_t number) {
   group.timer = group.served = 0;
   group.full_at = {};
   group.throttled = false;
+  take_terms(queue, group);
   review_group(queue, number);
+}
+
+void State::take_terms(const Queue& queue, Group& group) {
+  const auto found = queue.group_settings.find(group.name);
+  const auto setting = found == queue.group_settings.end() ? GroupSetting{} : found->second;
+  group.weight = CANARY(ignore_weight) ? 1 : setting.weight;
+  group.limit = setting.limit.value_or(queue.options.group_limit);
+  group.rate = setting.rate.value_or(queue.options.group_rate);
 }
 
 void State::throttle_group(std::uint32_t number, bool throttled) {
@@ -118,10 +134,6 @@ void State::throttle_group(std::uint32_t number, bool throttled) {
 
 // ---- what was set for them
 
-std::uint32_t State::weight_of(const Group& group) {
-  return group.setting == nullptr || CANARY(ignore_weight) ? 1 : group.setting->weight;
-}
-
 void State::apply(const GroupSetEvent& event) {
   Queue* queue = find_queue(event.queue);
   if (queue == nullptr) return;
@@ -131,23 +143,20 @@ void State::apply(const GroupSetEvent& event) {
     ++group_settings;
   }
   found->second = event.setting;
-  review_setting(*queue, event.name, &found->second);
+  review_setting(*queue, event.name);
 }
 
 void State::apply(const GroupGoneEvent& event) {
   Queue* queue = find_queue(event.queue);
   const auto name = std::string(event.name);
   if (queue == nullptr || !queue->group_settings.contains(name)) return;
-  review_setting(*queue, name, nullptr);
   queue->group_settings.erase(name);
   --group_settings;
+  review_setting(*queue, name);
 }
 
-void State::review_setting(Queue& queue, std::string_view name, const GroupSetting* setting) {
-  const auto number = queue.groups.find(groups, name);
-  if (number == 0) return;
-  groups[number].setting = setting;
-  begin_anew(queue, number);
+void State::review_setting(Queue& queue, std::string_view name) {
+  if (const auto number = queue.groups.find(groups, name); number != 0) begin_anew(queue, number);
 }
 
 // ---- whose turn it is
@@ -173,18 +182,35 @@ std::uint32_t State::next_takeable(Queue& queue) {
   const auto number = ring.head;
   Group& group = groups[number];
   const auto slot = group.waiting.head;
-  // Keys in turn are messages all over memory: the one whose turn comes next is fetched meanwhile,
-  // and the group behind it.
-  if (group.next != 0) {
-    const Group& next = groups[group.next];
-    __builtin_prefetch(&messages[next.waiting.head]);
-    __builtin_prefetch(&groups[next.next]);
-  }
-  if (++group.served < weight_of(group)) return slot;
+  if (++group.served < group.weight) return slot;
   group.served = 0;
   unlink(groups, ring, number);
   push_back(groups, ring, number);
   return slot;
+}
+
+// ---- ahead of time
+// Keys in turn are groups and messages all over memory. What is needed for the next few of them is
+// fetched at once, so that the waits for memory are one wait.
+
+void State::fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const {
+  if (queue.groups.size() < kFetched) return;
+  for (const auto& input : inputs) queue.groups.prefetch(input.group);
+  for (const auto& input : inputs) groups.fetch(queue.groups.guess(input.group));
+  for (const auto& input : inputs)
+    messages.fetch(groups[queue.groups.guess(input.group)].waiting.tail);
+}
+
+void State::fetch_next(const Queue& queue) const {
+  if (queue.takeable == 0 || queue.groups.size() < kFetched) return;
+  const List& ring = queue.rings[static_cast<unsigned>(31 - __builtin_clz(queue.takeable))];
+  // What goes now was fetched the last time, and the groups of what goes then.
+  auto number = ring.head;
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n) number = groups[number].next;
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = groups[number].next)
+    messages.fetch(groups[number].waiting.head);
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = groups[number].next)
+    groups.fetch(number);
 }
 
 }  // namespace penstock::engine

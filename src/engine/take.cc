@@ -62,6 +62,7 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
   std::uint64_t bytes = 0;
   while (into.size() < take.max && queue.takeable != 0 && bytes < take.max_bytes &&
          rate_allows(now, queue)) {
+    if (into.size() % State::kFetched == 0 && take.max > 1) state_.fetch_next(queue);
     const auto slot = state_.next_takeable(queue);
     Message& message = state_.messages[slot];
     if (has_expired(now, message)) {
@@ -84,6 +85,7 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     Leased& leased = into.emplace_back();
     leased.id = message.id;
     leased.position = message.position;
+    leased.slot = slot;
     leased.lease = {message.id, message.deliveries, seal_of(message.id, message.deliveries)};
     leased.queue = queue.id;
     leased.attempts = state_.attempts_of(message);
@@ -93,12 +95,10 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     leased.redelivered = message.deliveries > 1;
     leased.enqueued_at = message.enqueued_at();
     leased.deadline = event.deadline;
-    if (const auto* extra = state_.find_extra(message)) {
-      leased.expires_at = extra->expires_at;
-      if (extra->group != 0) {
-        leased.group = state_.groups[extra->group].name;
-        spend_token(now, queue, extra->group);
-      }
+    if (const auto* extra = state_.find_extra(message)) leased.expires_at = extra->expires_at;
+    if (message.group != 0) {
+      leased.group = state_.groups[message.group].name;
+      spend_token(now, message.group);
     }
     ++queue.counters.delivered;
   }
