@@ -36,6 +36,9 @@ enum class OnFailure : std::uint8_t {
 struct WorkflowOptions {
   std::string name = {};
   OnFailure on_failure = OnFailure::stop;
+  // Idempotency key: a repeat within the dedup window of its first step's queue gives the workflow
+  // that came in first.
+  std::string key = {};
   Duration ttl{0};         // how long it is remembered when it ended; 0 = as results
   Duration failed_ttl{0};  // when it failed, and can be resumed; 0 = a week
   Duration patience = std::chrono::seconds(30);  // while a queue refuses it

@@ -299,8 +299,8 @@ Request<std::uint64_t> forget_worker_order(std::uint64_t number) {
   return Words("WORKER.FORGET").number(number).request(read_count);
 }
 
-Request<MessageId> submit_workflow(std::string_view json) {
-  return Words("WORKFLOW.SUBMIT").add(json).request(read_id);
+Request<MessageId> submit_workflow(std::string_view json, std::string_view key) {
+  return Words("WORKFLOW.SUBMIT").add(json).option("KEY", key).request(read_id);
 }
 Request<std::uint64_t> resume_workflow(MessageId id) {
   return Words("WORKFLOW.RESUME").number(id.value).request(read_count);

@@ -231,7 +231,7 @@ struct WorkersOrdered {
 
 // ---- workflows: JSON as docs/concepts/workflows.md has it. task() and cancel_task() take their
 // ids.
-[[nodiscard]] Request<MessageId> submit_workflow(std::string_view json);
+[[nodiscard]] Request<MessageId> submit_workflow(std::string_view json, std::string_view key = {});
 [[nodiscard]] Request<std::uint64_t> resume_workflow(MessageId id);
 [[nodiscard]] Request<std::vector<TaskStatus>> workflows(MessageId after, std::uint32_t limit);
 // The task is done, with a workflow in its place. 0: its lease was lost.

@@ -18,6 +18,16 @@ constexpr std::size_t kDepthMax = 3 * engine::kDeepestWorkflow + 32;
 constexpr std::int64_t kAttemptsMax = 1'000'000;
 constexpr std::int64_t kChunkMax = 100'000;
 
+// What a task may have and a step may not, and what to do instead.
+constexpr std::pair<std::string_view, std::string_view> kNotOfSteps[] = {
+    {"key", "give the workflow a \"key\": its steps come in with it, once"},
+    {"unique", "submit a unique task from within the step, or keep tasks apart by \"group\""},
+    {"debounce", "debounce the task that submits the workflow"},
+    {"throttle", "throttle the task that submits the workflow, or give the queue a rate"},
+    {"at", "use \"delay\": it begins when the step's turn has come"},
+    {"result_ttl", "a step's result is kept with its workflow: set the workflow's \"ttl\""},
+};
+
 struct StepOptions {
   std::string_view queue;
   engine::MessageInput message;
@@ -40,6 +50,10 @@ class WorkflowSpec::Reader {
     ObjectReader in(value, "workflow: ");
     auto& input = into_.input_;
     if (const auto name = in.text("name")) input.name = keep(*name);
+    if (const auto key = in.text("key")) {
+      if (key->empty()) in.refuse("key", "not be empty");
+      input.key = keep(*key);
+    }
     if (const auto policy = in.text("on_failure")) {
       if (*policy == "continue") {
         input.policy = engine::FailurePolicy::go_on;
@@ -99,6 +113,7 @@ class WorkflowSpec::Reader {
     Result<void> done;
     if (task) {
       done = step(in, *task, at);
+      if (!done) return fail(std::move(done.error()).at(place));
     } else if (is_chain || group != nullptr) {
       set_kind(at, is_chain ? NodeKind::chain : NodeKind::group);
       done = children(is_chain ? *members : *group, place, is_chain ? "chain" : "group",
@@ -159,7 +174,8 @@ class WorkflowSpec::Reader {
     const auto* all = in.array("args");
     const auto size = in_chunks ? in.required_integer("size", 1, kChunkMax) : 1;
     StepOptions options;
-    if (auto read = read_options(in, options); !read) return read;
+    if (auto read = read_options(in, options); !read)
+      return fail(std::move(read.error()).at(place));
     if (auto good = in.finish(); !good) return good;
     if (all == nullptr) return fail(ErrorCode::invalid, place + ": field \"args\" is missing");
     if (auto valid = valid_name(task, "task name"); !valid)
@@ -233,6 +249,10 @@ class WorkflowSpec::Reader {
     if (value == nullptr) return {};
     const boost::json::value copy(*value);
     ObjectReader in(copy, "options: ");
+    for (const auto& [name, why] : kNotOfSteps)
+      if (in.any(name) != nullptr)
+        return fail(ErrorCode::invalid, "options: a step of a workflow has no " + quoted(name),
+                    std::string(why));
     if (const auto queue = in.text("queue")) {
       if (auto valid = valid_name(*queue, "queue name"); !valid) return valid;
       options.queue = keep(*queue);
@@ -263,7 +283,8 @@ class WorkflowSpec::Reader {
   HeaderWriter headers_;
 };
 
-Result<void> WorkflowSpec::read(std::string_view json, Time now) {
+Result<void> WorkflowSpec::read(std::string_view json, Time now, std::string_view key) {
+  input_.key = key;
   const auto value = wire::json::parse(json, {.max_bytes = kBytesMax, .max_depth = kDepthMax});
   if (!value) return fail(value.error());
   if (auto done = Reader(*this, now).read(*value); !done) return done;

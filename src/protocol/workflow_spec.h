@@ -1,6 +1,6 @@
 // Workflows as JSON: what POST /v1/workflows and WORKFLOW.SUBMIT take.
 //
-//   {"name": "thumbnails", "on_failure": "stop", "ttl": "1h", "failed_ttl": "7d",
+//   {"name": "thumbnails", "key": "cat-7", "on_failure": "stop", "ttl": "1h", "failed_ttl": "7d",
 //    "queue": "images", "headers": {"traceparent": "..."}, "run": NODE}
 //
 //   NODE  {"task": "resize", "args": ["cat.png"], "kwargs": {}, "input": false,
@@ -34,7 +34,8 @@ class WorkflowSpec {
   WorkflowSpec& operator=(const WorkflowSpec&) = delete;
 
   // Error::invalid names the place: run.chain[1].group[0]: field "task" ...
-  [[nodiscard]] Result<void> read(std::string_view json, Time now);
+  // `key`: its idempotency key, if the JSON has none; lives as long as this.
+  [[nodiscard]] Result<void> read(std::string_view json, Time now, std::string_view key = {});
   [[nodiscard]] const engine::WorkflowInput& input() const { return input_; }
 
  private:

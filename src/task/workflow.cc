@@ -51,6 +51,7 @@ FlowPart with_callbacks(const FlowPart& part, std::vector<FlowPart> on_success,
 FlatWorkflow::FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time now)
     : root_(std::move(root)), now_(now) {
   input_.name = options.name;
+  input_.key = options.key;
   input_.policy = to_policy(options.on_failure);
   input_.ttl = options.ttl;
   input_.failed_ttl = options.failed_ttl;
@@ -82,9 +83,14 @@ void FlatWorkflow::add(const FlowNode& node, engine::NodeRole role, std::uint32_
 void FlatWorkflow::add_step(const FlowNode& node, std::string_view payload, engine::NodeRole role) {
   const Publishing publishing = to_publishing(*node.task, node.options);
   if (!publishing.key.empty() || publishing.at != Time{})
-    throw InvalidInput("a step of a workflow has neither a key nor a time of its own");
+    throw InvalidInput(
+        "a step of a workflow has neither a key nor a time of its own: give the workflow a key "
+        "(WorkflowOptions), and the step a delay");
   if (publishing.limit.rule != engine::KeyRule::none)
-    throw InvalidInput("a step of a workflow is not unique, debounced or throttled");
+    throw InvalidInput(
+        "a step of a workflow is not unique, debounced or throttled: enqueue such a task from "
+        "within "
+        "the step, or limit the task that starts the workflow");
   auto& one = nodes_.emplace_back();
   one.node.role = role;
   one.node.takes_input = node.takes_input;
@@ -123,6 +129,7 @@ class Writer {
   std::string write() {
     put("{");
     if (!workflow_.name.empty()) put("\"name\":"), text(workflow_.name), put(",");
+    if (!workflow_.key.empty()) put("\"key\":"), text(workflow_.key), put(",");
     if (workflow_.ttl.count() > 0) put("\"ttl\":" + in_milliseconds(workflow_.ttl) + ",");
     if (workflow_.failed_ttl.count() > 0)
       put("\"failed_ttl\":" + in_milliseconds(workflow_.failed_ttl) + ",");

@@ -317,6 +317,9 @@ class Workflow(ProgramTest):
                                 r".*later \d+  waiting")
         flow = re.search(r"workflow +(\d+)", drawn).group(1)
         self.assertIn("running", self.penstock("workflow", "list"))
+        once = [self.submit({"run": {"task": "a"}}, "--key", "order 7") for _ in range(2)]
+        self.assertEqual(once[0], once[1])
+        self.penstock("workflow", "cancel", once[0].strip())
         self.penstock("workflow", "cancel", flow)
         shown, _ = self.penstock("workflow", "show", flow, code=1)
         self.assertRegex(shown, "state +cancelled")

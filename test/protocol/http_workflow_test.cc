@@ -49,6 +49,31 @@ TEST_F(HttpWorkflow, AChainOfATaskAChordAndATask) {
   EXPECT_EQ(ask("GET /v1/tasks/" + id).text("/result"), R"({"done":true})");
 }
 
+TEST_F(HttpWorkflow, AKeyGivesTheFirstOne) {
+  const auto id = submit(R"({"key":"order 7","run":{"task":"a"}})");
+  const auto repeat =
+      ask("POST /v1/workflows", R"({"run":{"task":"a"}})", "Idempotency-Key: order 7\r\n");
+  EXPECT_EQ(repeat.status, 202);
+  EXPECT_EQ(repeat.text("/id"), id);
+  EXPECT_EQ(repeat.text("/duplicate"), "true");
+  EXPECT_EQ(repeat.field("Location"), "/v1/workflows/" + id);
+  EXPECT_NE(submit(R"({"key":"order 8","run":{"task":"a"}})"), id);
+  EXPECT_EQ(error_of(R"({"key":"","run":{"task":"a"}})"),
+            "workflow: field \"key\" must not be empty");
+}
+
+TEST_F(HttpWorkflow, WhatAStepCannotHaveIsRefusedAndTold) {
+  for (const std::string name : {"key", "unique", "debounce", "throttle", "at", "result_ttl"}) {
+    const auto refused =
+        ask("POST /v1/workflows",
+            R"({"run":{"chain":[{"task":"a"},{"task":"b","options":{")" + name + R"(":"x"}}]}})");
+    EXPECT_EQ(refused.status, 400);
+    EXPECT_EQ(refused.text("/error/message"),
+              "run.chain[1]: options: a step of a workflow has no \"" + name + '"');
+    EXPECT_NE(refused.text("/error/hint"), "(nothing)") << refused.body;
+  }
+}
+
 TEST_F(HttpWorkflow, MapsAndChunksAreGroups) {
   submit(R"({"run":{"map":{"task":"m","args":[[1],[2]]}}})");
   EXPECT_EQ(run("1"), R"({"args":[1]})");

@@ -265,6 +265,10 @@ TEST_F(RespDialogue, AWorkflowIsSubmittedListedReplacedAndResumed) {
   say({"TASK.DONE", at(take_one("TASK.TAKE", "default"), "lease").text, "4"});
   EXPECT_EQ(at(say({"TASK.GET", id}), "result").text, "4");
   EXPECT_TRUE(say({"WORKFLOW.SUBMIT", "{}"}).text.starts_with("ERR "));
+  const auto once = say({"WORKFLOW.SUBMIT", R"({"run":{"task":"a"}})", "KEY", "order 7"}).text;
+  EXPECT_EQ(say({"WORKFLOW.SUBMIT", R"({"run":{"task":"a"}})", "key", "order 7"}).text, once);
+  EXPECT_NE(say({"WORKFLOW.SUBMIT", R"({"run":{"task":"a"}})", "KEY", "order 8"}).text, once);
+  EXPECT_TRUE(say({"WORKFLOW.SUBMIT", R"({"run":{"task":"a"}})", "KEY"}).text.starts_with("ERR "));
   EXPECT_TRUE(say({"WORKFLOW.LIST", "LIMIT", "0"}).text.starts_with("ERR "));
 }
 

@@ -57,6 +57,15 @@ TEST_F(WorkflowInMemory, GroupsGiveListsAndTuples) {
   EXPECT_EQ(both.get(), "3n7");
 }
 
+TEST_F(WorkflowInMemory, AKeyGivesTheFirstOneAndRunsItOnce) {
+  const auto flow = chain(step(add, 1, 2), step(name));
+  const auto first = test->start(flow, {.key = "order 7"});
+  EXPECT_EQ(test->start(flow, {.key = "order 7"}).id(), first.id());
+  EXPECT_EQ(test.run_until_idle().done, 2u);
+  EXPECT_EQ(test->start(flow, {.key = "order 7"}).get(), "n3");
+  EXPECT_NE(test->start(flow, {.key = "order 8"}).id(), first.id());
+}
+
 TEST_F(WorkflowInMemory, MapsAndChunksRunOneTaskForManyArguments) {
   std::vector<std::tuple<int, int>> arguments;
   for (int n = 0; n < 10; ++n) arguments.emplace_back(n, 1);

@@ -22,7 +22,7 @@ namespace json = boost::json;
 constexpr std::uint32_t kListed = 100;
 
 struct Options {
-  std::string url, file = "-";
+  std::string url, file = "-", key;
   bool json = false;
   std::uint64_t id = 0;
   std::uint64_t after = 0;
@@ -118,7 +118,7 @@ int submit(client::Client& client, Options options) {
                           "give the file of a workflow in JSON, or - for standard input"});
     text.assign(std::istreambuf_iterator<char>(file), {});
   }
-  const auto id = client.call(client::submit_workflow(text));
+  const auto id = client.call(client::submit_workflow(text, options.key));
   if (!id) return report_failure(id.error());
   if (options.wait == Duration(0)) {
     write_out(fmt::format("{}\n", id->value));
@@ -168,6 +168,7 @@ Action set_up_workflow(CLI::App& app) {
   CLI::App* submit_app = app.add_subcommand("submit", "Submit a workflow, as JSON; prints its id");
   submit_app->footer("EXAMPLE\n  penstock workflow submit flow.json --wait 1m");
   submit_app->add_option("file", options->file, "the file, or - for standard input");
+  submit_app->add_option("--key", options->key, "idempotency key: makes a repeat harmless");
   CLI::App* show_app = app.add_subcommand("show", "A workflow's state, tree and value");
   show_app->footer("EXAMPLE\n  penstock workflow show 17 --wait 10s");
   CLI::App* list_app = app.add_subcommand("list", "Workflows by id");

@@ -90,7 +90,7 @@ constexpr Route kRoutes[] = {
     {del, "/v1/vhosts/{vhost}", control, delete_vhost,
      "delete a virtual host, its queues and its exchanges"},
     {post, "/v1/workflows", message, post_workflow,
-     "submit a workflow of tasks: `{\"run\"}`; 202 and `Location`"},
+     "submit a workflow of tasks: `{\"run\"}`; 202 and `Location`. `Idempotency-Key` as for tasks"},
     {get, "/v1/workflows", control, get_workflows, "workflows by id: `?limit=`, `?after=`"},
     {get, "/v1/workflows/{id}", control, get_workflow,
      "a workflow's tree and value; `?wait=10s` waits for its end"},

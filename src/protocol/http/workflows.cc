@@ -13,7 +13,10 @@ constexpr std::uint32_t kListMax = 1000;
 void on_submitted(Exchange& exchange, const broker::Published& published) {
   const auto id = published.ids.front();
   exchange.add_field("Location", "/v1/workflows/" + std::to_string(id.value));
-  JsonText(exchange.text()).begin_object().key("id").id(id).end_object();
+  JsonText json(exchange.text());
+  json.begin_object().key("id").id(id);
+  if (published.duplicates > 0) json.key("duplicate").boolean(true);
+  json.end_object();
   exchange.answer_json(202);
 }
 
@@ -72,7 +75,8 @@ bool read_workflow_id(Exchange& exchange) {
 
 void post_workflow(Exchange& exchange) {
   WorkflowSpec spec;
-  if (auto read = spec.read(exchange.body(), exchange.now()); !read)
+  const auto key = exchange.fields().value("idempotency-key");
+  if (auto read = spec.read(exchange.body(), exchange.now(), key); !read)
     return exchange.answer_error(read.error());
   const auto tag = exchange.expect<on_submitted>();
   exchange.broker().submit(exchange.session().id(), tag, spec.input());

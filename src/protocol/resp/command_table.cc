@@ -157,9 +157,10 @@ constexpr Command kCommands[] = {
     {"WORKER.FORGET", 2, worker_forget, "workers", "number", "An order holds no more.",
      "WORKER.FORGET 3", "1"},
     // ---- workflows
-    {"WORKFLOW.SUBMIT", 2, workflow_submit, "workflows", "workflow",
-     "Submits tasks that follow from each other; JSON, as over HTTP. TASK.GET tells how far it is, "
-     "TASK.CANCEL cancels all of it.",
+    {"WORKFLOW.SUBMIT", -2, workflow_submit, "workflows", "workflow [KEY k]",
+     "Submits tasks that follow from each other; JSON, as over HTTP. KEY k makes a repeat "
+     "harmless. "
+     "TASK.GET tells how far it is, TASK.CANCEL cancels all of it.",
      "WORKFLOW.SUBMIT '{\"run\":{\"chain\":[{\"task\":\"load\"},{\"task\":\"store\"}]}}'", "id"},
     {"WORKFLOW.RESUME", 2, workflow_resume, "workflows", "id",
      "Does again what failed, and what follows from it.", "WORKFLOW.RESUME 17", "1"},

@@ -32,11 +32,25 @@ constexpr Option<ListOptions> kListOptions[] = {
      }},
 };
 
+struct SubmitOptions {
+  std::string_view key;
+};
+constexpr Option<SubmitOptions> kSubmitOptions[] = {
+    {"KEY", 1,
+     [](SubmitOptions& into, Args values) -> Result<void> {
+       if (values[0].empty()) return fail(ErrorCode::invalid, "is empty");
+       into.key = values[0];
+       return {};
+     }},
+};
+
 }  // namespace
 
 Result<void> workflow_submit(Session& session, Args args) {
+  SubmitOptions options;
+  if (auto read = read_options(args, 2, kSubmitOptions, options); !read) return fail(read.error());
   WorkflowSpec spec;
-  if (auto read = spec.read(args[1], session.broker().now()); !read) return read;
+  if (auto read = spec.read(args[1], session.broker().now(), options.key); !read) return read;
   session.broker().submit(session.id(), session.ask(encode_id), spec.input());
   return {};
 }
