@@ -1,6 +1,7 @@
-// A nightly report: made once a night, whoever asks for it and however often; retried while the
-// data is not there yet; with progress that others see.
+// A nightly report: asked for by a schedule, made once a night, whoever asks for it and however
+// often; retried while the data is not there yet; with progress that others see.
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -55,24 +56,53 @@ penstock::Job<Report> ask_for(penstock::App& app, const std::string& day) {
   return app.enqueue(report.with({.key = "nightly report " + day}), day);
 }
 
+// Of "2026-11-23T02:30:00Z": 2026-11-22.
+std::string day_before(const std::string& time) {
+  int year = 0;
+  unsigned month = 0, day = 0;
+  if (std::sscanf(time.c_str(), "%d-%u-%u", &year, &month, &day) != 3)
+    throw penstock::Permanent(time + " is no time");
+  const std::chrono::year_month_day before =
+      std::chrono::sys_days(std::chrono::year(year) / std::chrono::month(month) /
+                            std::chrono::day(day)) -
+      std::chrono::days(1);
+  char text[16];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02u", int(before.year()), unsigned(before.month()),
+                unsigned(before.day()));
+  return text;
+}
+
 }  // namespace
 
 int main() {
   fs::remove_all("jobs");  // of the run before: this is another night
-  fs::remove("sales-2026-11-22.csv");
   auto app = penstock::App::embedded("jobs");
-  app.add(report);
+  // When the schedule fires, also late, the time that was due says which day the report is of.
+  const auto tonight = penstock::task("tonight",
+                                      [&app](penstock::Context& context) {
+                                        const auto day =
+                                            day_before(context.header("penstock-due").value_or(""));
+                                        ask_for(app, day);
+                                        return day;
+                                      },
+                                      {.queue = "reports"});
+  app.add(report, tonight);
   app.declare("reports", {.dedup_window = 48h});
+  app.schedule("nightly report", penstock::cron("30 3 * * *", "Europe/Berlin"), tonight);
   const auto workers = app.work({.queues = {"reports"}});
 
-  const auto job = ask_for(app, "2026-11-22");
-  if (ask_for(app, "2026-11-22").id() != job.id()) return 1;
+  // It is not half past three: this fires it once more.
+  const auto fired = app.trigger_schedule("nightly report");
+  const std::string day = app.job<std::string>(fired).get(30s);
+  const auto job = ask_for(app, day);
+  if (ask_for(app, day).id() != job.id()) return 1;
 
   std::ofstream("unfinished.csv") << "tea,3.5\ncoffee,4\ntea,3.5\n";
-  fs::rename("unfinished.csv", "sales-2026-11-22.csv");
+  fs::rename("unfinished.csv", "sales-" + day + ".csv");
   const Report made = job.get(30s);
   std::cout << made.day << ": " << made.sales << " sales\n";
   for (const auto& [product, revenue] : made.revenue)
     std::cout << "  " << product << " " << revenue << "\n";
+  fs::remove("sales-" + day + ".csv");
   return made.sales == 3 && made.revenue.at("tea") == 7 ? 0 : 1;
 }
