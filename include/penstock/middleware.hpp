@@ -40,15 +40,18 @@ class Next {
   void (*call_)(const void*);
 };
 
-// One enqueue(), try_enqueue() or enqueue_many().
+// One enqueue(), try_enqueue() or enqueue_many(); or a step of a workflow.
 struct EnqueueCall {
-  std::string_view task;                        // its name
-  std::span<const std::string_view> arguments;  // JSON arrays; more than one of enqueue_many()
-  EnqueueOptions options;                       // may be changed before next()
+  std::string_view task;  // its name
+  // JSON arrays; more than one of enqueue_many() and of a map. Of chunks, arrays of those.
+  std::span<const std::string_view> arguments;
+  EnqueueOptions options;  // may be changed before next()
   // After next(): what came in, in order; or the refusal of a try_enqueue(). An enqueue() that is
   // refused throws Refused.
   std::vector<std::uint64_t> ids = {};
   std::optional<Refusal> refusal = {};
+  // It comes in with its workflow, when all steps of that have passed: next() tells no ids.
+  bool is_step = false;
 };
 
 // Either may be left out. Several threads call them at once.

@@ -115,7 +115,7 @@ Ending execute(const TaskDefinition& task, Core& core, const Chain& middleware, 
       run_inside(middleware, 0, &Middleware::execute, context, run);
     if (auto part = attempt.take_replacement())
       ending.replacement = std::make_shared<const FlatWorkflow>(std::move(part), WorkflowOptions{},
-                                                                core.backend().now());
+                                                                core.backend().now(), middleware);
   } catch (const IsolatedFailure& isolated) {
     threw = true;
     fill(ending, isolated.failure());

@@ -2,6 +2,7 @@
 // one comparison.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "penstock/middleware.hpp"
@@ -9,6 +10,10 @@
 namespace penstock::detail {
 
 using Chain = std::vector<Middleware>;
+
+[[nodiscard]] inline bool has_enqueue(const Chain& chain) {
+  return std::ranges::any_of(chain, [](const auto& one) { return one.enqueue != nullptr; });
+}
 
 // Runs `rest` inside of all that come from `at` on.
 template <class Subject, class Rest>

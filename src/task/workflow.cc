@@ -48,40 +48,75 @@ FlowPart with_callbacks(const FlowPart& part, std::vector<FlowPart> on_success,
   return std::make_shared<const FlowNode>(std::move(node));
 }
 
-FlatWorkflow::FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time now)
+FlatWorkflow::FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time now,
+                           const Chain& middleware)
     : root_(std::move(root)), now_(now) {
   input_.name = options.name;
   input_.key = options.key;
   input_.policy = to_policy(options.on_failure);
   input_.ttl = options.ttl;
   input_.failed_ttl = options.failed_ttl;
-  add(*root_, engine::NodeRole::member, 1);
+  add(*root_, engine::NodeRole::member, 1, middleware);
   input_.nodes = nodes_;
 }
 
-void FlatWorkflow::add(const FlowNode& node, engine::NodeRole role, std::uint32_t depth) {
+void FlatWorkflow::add(const FlowNode& node, engine::NodeRole role, std::uint32_t depth,
+                       const Chain& middleware) {
   if (depth > engine::kDeepestWorkflow)
     throw InvalidInput(fmt::format("the workflow is deeper than {}", engine::kDeepestWorkflow));
   const auto at = nodes_.size();
   std::size_t children = node.on_success.size() + node.on_error.size();
   if (node.kind == FlowNode::Kind::step) {
-    add_step(node, node.payloads.front(), role);
+    add_steps(node, role, middleware);
   } else {
     auto& one = nodes_.emplace_back().node;
     one.kind =
         node.kind == FlowNode::Kind::chain ? engine::NodeKind::chain : engine::NodeKind::group;
     one.role = role;
     children += node.members.size() + node.payloads.size();
-    for (const auto& member : node.members) add(*member, engine::NodeRole::member, depth + 1);
-    for (const auto& payload : node.payloads) add_step(node, payload, engine::NodeRole::member);
+    for (const auto& member : node.members)
+      add(*member, engine::NodeRole::member, depth + 1, middleware);
+    if (!node.payloads.empty()) add_steps(node, engine::NodeRole::member, middleware);
   }
-  for (const auto& then : node.on_success) add(*then, engine::NodeRole::on_success, depth + 1);
-  for (const auto& then : node.on_error) add(*then, engine::NodeRole::on_error, depth + 1);
+  for (const auto& then : node.on_success)
+    add(*then, engine::NodeRole::on_success, depth + 1, middleware);
+  for (const auto& then : node.on_error)
+    add(*then, engine::NodeRole::on_error, depth + 1, middleware);
   nodes_[at].node.children = static_cast<std::uint32_t>(children);
 }
 
-void FlatWorkflow::add_step(const FlowNode& node, std::string_view payload, engine::NodeRole role) {
-  const Publishing publishing = to_publishing(*node.task, node.options);
+namespace {
+
+// As the last of them calls next() with them.
+EnqueueOptions options_behind(const Chain& middleware, const FlowNode& node) {
+  std::vector<std::string_view> arguments;
+  arguments.reserve(node.payloads.size());
+  for (const auto& payload : node.payloads) arguments.push_back(arguments_of(payload));
+  EnqueueCall call{.task = node.task->name, .arguments = arguments, .options = node.options};
+  call.is_step = true;
+  std::optional<EnqueueOptions> asked;
+  const auto rest = [&] { asked = call.options; };
+  run_inside(middleware, 0, &Middleware::enqueue, call, rest);
+  if (!asked)
+    throw Conflict(fmt::format("a step {}: a middleware did not call next()", node.task->name));
+  return *std::move(asked);
+}
+
+}  // namespace
+
+void FlatWorkflow::add_steps(const FlowNode& node, engine::NodeRole role, const Chain& middleware) {
+  auto one = has_enqueue(middleware) ? step_of(node, options_behind(middleware, node))
+                                     : step_of(node, node.options);
+  one.node.role = role;
+  for (const auto& payload : node.payloads) {
+    one.message.body = as_bytes(payload);
+    nodes_.push_back(one);
+  }
+}
+
+engine::WorkflowNodeInput FlatWorkflow::step_of(const FlowNode& node,
+                                                const EnqueueOptions& options) {
+  const Publishing publishing = to_publishing(*node.task, options);
   if (!publishing.key.empty() || publishing.at != Time{})
     throw InvalidInput(
         "a step of a workflow has neither a key nor a time of its own: give the workflow a key "
@@ -89,33 +124,28 @@ void FlatWorkflow::add_step(const FlowNode& node, std::string_view payload, engi
   if (publishing.limit.rule != engine::KeyRule::none)
     throw InvalidInput(
         "a step of a workflow is not unique, debounced or throttled: enqueue such a task from "
-        "within "
-        "the step, or limit the task that starts the workflow");
-  auto& one = nodes_.emplace_back();
-  one.node.role = role;
+        "within the step, or limit the task that starts the workflow");
+  HeaderWriter headers;
+  const SentHeaders sent(options);
+  for (const auto& [name, value] : sent.view()) headers.add(name, value);
+  headers.add(kTaskHeader, node.task->name);
+  engine::WorkflowNodeInput one;
   one.node.takes_input = node.takes_input;
   one.node.delay = std::chrono::floor<std::chrono::milliseconds>(publishing.delay);
-  one.queue = publishing.queue;
+  one.queue = keep(publishing.queue);
   one.message.task = true;
-  one.message.body = as_bytes(payload);
-  one.message.headers = headers_of(node);
+  one.message.headers = as_bytes(keep(as_text(headers.view())));
   one.message.priority = publishing.priority;
-  one.message.group = publishing.group;
+  one.message.group = keep(publishing.group);
   one.message.policy = publishing.policy;
   if (const auto expires = expires_with_task(publishing.expires, now_); expires.count() > 0)
     one.message.expires_at = now_ + expires;
+  return one;
 }
 
-ByteView FlatWorkflow::headers_of(const FlowNode& node) {
-  const auto [found, is_new] = headers_.try_emplace(&node);
-  if (is_new) {
-    HeaderWriter headers;
-    const SentHeaders sent(node.options);
-    for (const auto& [name, value] : sent.view()) headers.add(name, value);
-    headers.add(kTaskHeader, node.task->name);
-    found->second.assign(headers.view().begin(), headers.view().end());
-  }
-  return found->second;
+std::string_view FlatWorkflow::keep(std::string_view text) {
+  const auto known = texts_.find(text);
+  return known == texts_.end() ? std::string_view(*texts_.emplace(text).first) : *known;
 }
 
 // ---- as JSON
@@ -223,7 +253,8 @@ std::string to_json(const engine::WorkflowInput& workflow, Time now) {
 // ---- on its way
 
 std::uint64_t start_workflow(Core& core, const FlowPart& root, const WorkflowOptions& options) {
-  const FlatWorkflow flat(root, options, core.backend().now());
+  const auto registry = core.registry();
+  const FlatWorkflow flat(root, options, core.backend().now(), registry->middleware);
   return core.submit(flat.input(), options.patience);
 }
 

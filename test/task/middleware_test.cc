@@ -147,5 +147,114 @@ TEST_F(WorkersWithMiddleware, UseWhatIsPutInPlaceWhileTheyRun) {
   EXPECT_THROW((void)app->enqueue(echo, 2).get(kLong), TaskError);
 }
 
+// ---- steps of workflows
+
+const auto add = task("add", [](int a, int b) { return a + b; });
+const auto sum = task("sum", [](std::vector<int> all) {
+  int total = 0;
+  for (const int one : all) total += one;
+  return total;
+});
+
+// What each step passed with: its task, its arguments, whether it is a step.
+Middleware noting_steps(Log& log) {
+  return {.enqueue = [&log](EnqueueCall& call, const Next& next) {
+    std::string line(call.task);
+    for (const auto one : call.arguments) line.append(1, ' ').append(one);
+    log.push_back(line + (call.is_step ? "" : ", no step"));
+    next();
+    EXPECT_EQ(call.ids.empty(), call.is_step);
+  }};
+}
+
+TEST(StepsOfWorkflows, PassThroughTheMiddlewareInTheirOrder) {
+  TestApp app;
+  Log log;
+  app->use({.enqueue = [](EnqueueCall& call, const Next& next) {
+    call.options.headers.emplace_back("tenant", "blue");
+    next();
+  }});
+  app->use(noting_steps(log));
+  std::vector<std::string> tenants;
+  app->use({.execute = [&](Context& context, const Next& next) {
+    tenants.push_back(context.header("tenant").value_or("none"));
+    next();
+  }});
+  app->add(add, sum);
+  const std::vector<std::tuple<int, int>> pairs{{1, 2}, {3, 4}};
+  const auto flow =
+      app->start(chain(group(chain(step(add, 1, 1), step(add, 2)), step(sum, std::vector{7})),
+                       step(sum).on_error(step(add, 0, 0))));
+  const auto mapped = app->start(chord(map(add, pairs), step(sum)));
+  const auto chunked = app->start(chunks(add, pairs, 2));
+  app.run_until_idle();
+  EXPECT_EQ(flow.get(), 11);
+  EXPECT_EQ(mapped.get(), 10);
+  EXPECT_EQ(log, (Log{"add [1,1]", "add [2]", "sum [[7]]", "sum []", "add [0,0]",  //
+                      "add [1,2] [3,4]", "sum []", "add [[1,2],[3,4]]"}));
+  EXPECT_EQ(tenants, std::vector<std::string>(8, "blue"));
+}
+
+TEST(StepsOfWorkflows, OfATaskThatReturnsAFlowPassTheMiddlewareOfItsWorker) {
+  TestApp app;
+  Log log;
+  app->use(noting_steps(log));
+  const auto twice = task("twice", [](int n) -> Flow<int> { return step(add, n, n); });
+  app->add(add, twice);
+  const auto job = app->enqueue(twice, 21);
+  app.run_until_idle();
+  EXPECT_EQ(job.get(), 42);
+  EXPECT_EQ(log, (Log{"twice [21], no step", "add [21,21]"}));
+}
+
+TEST(StepsOfWorkflows, MayBeChangedAsTasksAre) {
+  TestApp app;
+  app->use({.enqueue = [](EnqueueCall& call, const Next& next) {
+    if (call.task == "sum") call.options.queue = "sums";
+    if (call.task == "add") call.options.delay = 1h;
+    next();
+    call.options.queue = "too late";
+  }});
+  app->add(add, sum);
+  const auto flow = app->start(group(step(add, 1, 2), step(sum, std::vector{1})));
+  EXPECT_EQ(app->queue("sums").ready, 1u);
+  EXPECT_EQ(app->queue("default").scheduled, 1u);
+  EXPECT_TRUE(flow.cancel());
+}
+
+TEST(StepsOfWorkflows, ThatAMiddlewareRefusesKeepAllOfItOut) {
+  TestApp app;
+  std::string wrong = "throw";
+  app->use({.enqueue = [&](EnqueueCall& call, const Next& next) {
+    if (call.task == "sum" && wrong == "throw") throw std::out_of_range("not yours");
+    if (call.task == "sum" && wrong == "key") call.options.key = "k";
+    if (call.task != "sum" || wrong != "forget") next();
+  }});
+  app->add(add, sum);
+  const auto flow = chain(group(step(add, 1, 2), step(add, 3, 4)), step(sum));
+  EXPECT_THROW(app->start(flow), std::out_of_range);
+  wrong = "key";
+  EXPECT_THROW(app->start(flow), InvalidInput);
+  wrong = "forget";
+  EXPECT_THROW(app->start(flow), Conflict);
+  EXPECT_EQ(app.run_until_idle().done, 0u);
+  wrong = "nothing";
+  EXPECT_EQ((void(app->start(flow)), app.run_until_idle().done), 3u);
+}
+
+TEST(StepsOfWorkflows, OfAFlowThatIsRefusedFailTheTask) {
+  TestApp app;
+  app->use({.enqueue = [&](EnqueueCall& call, const Next& next) {
+    if (call.is_step) throw Permanent("not yours");
+    next();
+  }});
+  const auto twice = task("twice", [](int n) -> Flow<int> { return step(add, n, n); });
+  app->add(add, twice);
+  const auto job = app->enqueue(twice, 21);
+  app.run_until_idle();
+  EXPECT_EQ(job.state(), JobState::failed);
+  EXPECT_EQ(job.status().failures().back().message, "not yours");
+}
+
 }  // namespace
 }  // namespace penstock::testing
