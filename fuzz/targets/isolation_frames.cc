@@ -29,6 +29,15 @@ auto fields(const EnqueueFrame& frame) {
                     std::tuple(throttle.key, throttle.most, throttle.period, throttle.on_conflict));
 }
 
+// A workflow in a task's place: its nodes and its tasks are small on the way, and few. Its lists of
+// children grow twofold, and of payloads a text begins with more than it may be long.
+constexpr std::uint64_t kFlowBytes = kHeadersBytes + 2 * kFrameNodesMax * sizeof(FlowNode) +
+                                     2 * kFrameTasksMax * sizeof(TaskDefinition);
+template <class Part>
+constexpr std::uint64_t kFactor = 4;
+template <>
+constexpr std::uint64_t kFactor<ReplacedFrame> = 8;
+
 // What was accepted is written, and reads back as the same.
 template <class... Parts>
 void check_payload(ByteView payload) {
@@ -46,7 +55,7 @@ void check_payload(ByteView payload) {
   Work work;
   work.add(meter);
   work.check(payload.size(), 64, 8192);
-  meter.check_memory(payload.size(), 4, 8192 + kHeadersBytes);
+  meter.check_memory(payload.size(), (kFactor<Parts> + ...) / sizeof...(Parts), 8192 + kFlowBytes);
   if (!good) return;
   const Bytes once = write(told);
   std::tuple<Parts...> again;
@@ -74,6 +83,8 @@ void check_frame(const Frame& frame) {
       return check_payload<EnqueueFrame>(frame.payload);
     case FrameKind::done:
       return check_payload<DoneFrame>(frame.payload);
+    case FrameKind::replaced:
+      return check_payload<ReplacedFrame>(frame.payload);
     case FrameKind::failed:
       return check_payload<FailedFrame>(frame.payload);
     case FrameKind::log:

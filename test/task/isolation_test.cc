@@ -343,5 +343,92 @@ TEST_F(IsolationTest, StoppingGivesBackWhatDoesNotEnd) {
   EXPECT_TRUE(job.status().failures().empty());
 }
 
+// ---- workflows in the place of isolated tasks
+
+const auto add = task("add", [](int a, int b) { return a + b; });
+const auto sum = task("sum", [](std::vector<int> all) {
+  int total = 0;
+  for (const int one : all) total += one;
+  return total;
+});
+
+TEST_F(IsolationTest, ATaskMayPutAWorkflowInItsPlace) {
+  const auto crawl = task(
+      "crawl",
+      [](int pages) -> Flow<int> {
+        std::vector<std::tuple<int, int>> each;
+        for (int n = 0; n < pages; ++n) each.emplace_back(n, 1);
+        return chain(map(add.with({.queue = "pages", .headers = {{"h", "1"}}}), each), step(sum),
+                     step(add, 100));
+      },
+      isolated());
+  open(crawl, add, sum);
+  const auto workers = app->work({.queues = {"default", "pages"}});
+  EXPECT_EQ(app->enqueue(crawl, 5).get(kLong), 115);
+  EXPECT_EQ(app->queue("pages").acked, 5u);
+}
+
+TEST_F(IsolationTest, AllThatAWorkflowHasComesThroughItsSocket) {
+  const auto note = task("note", [](StepFailure failure) { return failure.error.message; });
+  const auto kinds = task(
+      "kinds",
+      [note](std::string) -> Flow<int> {
+        const std::vector<std::tuple<int, int>> pairs{{1, 2}, {3, 4}, {5, 6}};
+        return chain(group(chain(step(add, 1, 1), step(add, 2)), step(add, 3, 3))
+                         .on_success(step(sum)),
+                     step(sum), chunks(add, pairs, 2),
+                     step(remote_task<int(std::vector<std::vector<int>>)>("flat")))
+            .on_error(step(note));
+      },
+      isolated());
+  const auto flat = task("flat", [](std::vector<std::vector<int>> lists) {
+    int total = 0;
+    for (const auto& list : lists)
+      for (const int one : list) total += one;
+    return total;
+  });
+  const auto nested = task(
+      "nested", [kinds](int n) -> Flow<int> { return step(kinds, std::to_string(n)); }, isolated());
+  open(kinds, nested, add, sum, flat, note);
+  const auto workers = app->work();
+  EXPECT_EQ(app->enqueue(kinds, "x").get(kLong), 21);
+  EXPECT_EQ(app->enqueue(nested, 1).get(kLong), 21) << "one of the steps is isolated again";
+}
+
+TEST_F(IsolationTest, TheStepsOfItsWorkflowPassTheMiddlewareOfTheWorker) {
+  const auto twice = task(
+      "twice", [](int n) -> Flow<int> { return step(add, n, n); }, isolated());
+  open(twice, add);
+  app->use({.enqueue = [](EnqueueCall& call, const Next& next) {
+    if (call.is_step) call.options.headers.emplace_back("tenant", "blue");
+    next();
+  }});
+  std::string tenant;
+  app->use({.execute = [&](Context& context, const Next& next) {
+    if (context.name() == "add") tenant = context.header("tenant").value_or("none");
+    next();
+  }});
+  const auto workers = app->work();
+  EXPECT_EQ(app->enqueue(twice, 21).get(kLong), 42);
+  EXPECT_EQ(tenant, "blue");
+}
+
+TEST_F(IsolationTest, AWorkflowThatIsTooLargeForItFailsTheTaskAndNotItsProcess) {
+  const auto many = task(
+      "many",
+      [](int count) -> Flow<std::vector<int>> {
+        std::vector<Flow<int>> members;
+        for (int n = 0; n < count; ++n) members.push_back(step(add, n, 1));
+        return group(members);
+      },
+      isolated());
+  open(many, add);
+  const auto workers = app->work();
+  EXPECT_EQ(last_failure(app->enqueue(many, 10'000)).message,
+            "the workflow in the task's place is too large for isolation");
+  EXPECT_EQ(app->enqueue(many, 100).get(kLong).size(), 100u);
+  EXPECT_EQ(app->queue("default").killed, 0u);
+}
+
 }  // namespace
 }  // namespace penstock::testing

@@ -3,12 +3,18 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <map>
 
 #include "base/cursor.h"
+#include "base/text.h"
+#include "engine/workflow.h"
 #include "task/core.h"
 
 namespace penstock::detail {
 namespace {
+
+constexpr std::string_view kArgsBegin = "{\"args\":[";
+constexpr std::string_view kEachBegin = "{\"each\":[";
 
 void put(Encoder& out, Time time) {
   out.integer(static_cast<std::uint64_t>(micros(time)));
@@ -129,6 +135,56 @@ bool get_limit(Cursor& in, std::optional<Limit>& limit) {
   return get(in, limit.emplace());
 }
 
+void put_options(Encoder& out, const EnqueueOptions& options) {
+  out.text(options.queue).text(options.key).text(options.group);
+  put(out, options.delay);
+  out.integer(static_cast<std::uint8_t>(options.at.has_value()));
+  put(out, options.at ? to_time(*options.at) : Time{});
+  out.integer(static_cast<std::uint8_t>(options.priority.has_value()))
+      .integer(options.priority.value_or(0));
+  put(out, options.expires);
+  put(out, options.patience);
+  out.varint(options.headers.size());
+  for (const auto& [name, value] : options.headers) out.text(name).text(value);
+  put_limit(out, options.unique);
+  put_limit(out, options.debounce);
+  put_limit(out, options.throttle);
+  put(out, options.timeout);
+  put(out, options.hard_timeout);
+}
+bool get_options(Cursor& in, EnqueueOptions& options, std::size_t& headers_left) {
+  options.queue = text(in);
+  options.key = text(in);
+  options.group = text(in);
+  options.delay = duration(in);
+  const bool timed = in.integer<std::uint8_t>() != 0;
+  const auto at = time(in);
+  if (timed) options.at = to_time_point(at);
+  const bool has_priority = in.integer<std::uint8_t>() != 0;
+  const auto priority = in.integer<std::uint8_t>();
+  if (has_priority) options.priority = priority;
+  options.expires = optional_duration(in);
+  options.patience = std::max(duration(in), Duration(0));
+  auto count = in.varint();
+  if (count > headers_left) return false;
+  headers_left -= static_cast<std::size_t>(count);
+  for (; count > 0 && in.ok(); --count) {
+    auto name = text(in);
+    options.headers.emplace_back(std::move(name), text(in));
+  }
+  if (!get_limit(in, options.unique) || !get_limit(in, options.debounce) ||
+      !get_limit(in, options.throttle))
+    return false;
+  options.timeout = optional_duration(in);
+  options.hard_timeout = optional_duration(in);
+  return in.ok();
+}
+
+// What core.h's arguments_of() relies on.
+bool is_payload(std::string_view payload, std::string_view begin) {
+  return payload.starts_with(begin) && payload.ends_with("]}");
+}
+
 }  // namespace
 
 Result<std::optional<Frame>> FrameReader::next() {
@@ -138,7 +194,7 @@ Result<std::optional<Frame>> FrameReader::next() {
   std::uint32_t length = 0;
   for (unsigned n = 0; n < 4; ++n) length |= static_cast<std::uint32_t>(left[1 + n]) << (8 * n);
   if (kind < static_cast<std::uint8_t>(FrameKind::run) ||
-      kind > static_cast<std::uint8_t>(FrameKind::log) || length > kFrameBytesMax)
+      kind > static_cast<std::uint8_t>(FrameKind::replaced) || length > kFrameBytesMax)
     return fail(ErrorCode::corrupt, "not a frame");
   if (left.size() < kFrameHeadBytes + length) return std::optional<Frame>();
   const auto payload = left.subspan(kFrameHeadBytes, length);
@@ -209,55 +265,17 @@ void encode(Bytes& bytes, const EnqueueFrame& enqueue) {
   Encoder out(bytes);
   out.text(enqueue.name);
   put_task(out, enqueue.task);
-  const auto& options = enqueue.options;
-  out.text(options.queue).text(options.key).text(options.group);
-  put(out, options.delay);
-  out.integer(static_cast<std::uint8_t>(options.at.has_value()));
-  put(out, options.at ? to_time(*options.at) : Time{});
-  out.integer(static_cast<std::uint8_t>(options.priority.has_value()))
-      .integer(options.priority.value_or(0));
-  put(out, options.expires);
-  put(out, options.patience);
-  out.varint(options.headers.size());
-  for (const auto& [name, value] : options.headers) out.text(name).text(value);
-  put_limit(out, options.unique);
-  put_limit(out, options.debounce);
-  put_limit(out, options.throttle);
-  put(out, options.timeout);
-  put(out, options.hard_timeout);
+  put_options(out, enqueue.options);
   out.text(enqueue.payload);
 }
 bool decode(ByteView bytes, EnqueueFrame& enqueue) {
   Cursor in(bytes);
   enqueue.name = text(in);
   if (!get_task(in, enqueue.task)) return false;
-  auto& options = enqueue.options;
-  options.queue = text(in);
-  options.key = text(in);
-  options.group = text(in);
-  options.delay = duration(in);
-  const bool timed = in.integer<std::uint8_t>() != 0;
-  const auto at = time(in);
-  if (timed) options.at = to_time_point(at);
-  const bool has_priority = in.integer<std::uint8_t>() != 0;
-  const auto priority = in.integer<std::uint8_t>();
-  if (has_priority) options.priority = priority;
-  options.expires = optional_duration(in);
-  options.patience = std::max(duration(in), Duration(0));
-  auto count = in.varint();
-  if (count > kFrameHeadersMax) return false;
-  for (; count > 0 && in.ok(); --count) {
-    auto name = text(in);
-    options.headers.emplace_back(std::move(name), text(in));
-  }
-  if (!get_limit(in, options.unique) || !get_limit(in, options.debounce) ||
-      !get_limit(in, options.throttle))
-    return false;
-  options.timeout = optional_duration(in);
-  options.hard_timeout = optional_duration(in);
+  std::size_t headers = kFrameHeadersMax;
+  if (!get_options(in, enqueue.options, headers)) return false;
   enqueue.payload = text(in);
-  // What core.h's arguments_of() relies on.
-  return in.ok() && enqueue.payload.starts_with("{\"args\":[") && enqueue.payload.ends_with("]}");
+  return in.ok() && is_payload(enqueue.payload, kArgsBegin);
 }
 
 void encode(Bytes& bytes, const EnqueuedFrame& enqueued) {
@@ -306,6 +324,133 @@ bool decode(ByteView bytes, DoneFrame& done) {
   done.resident_bytes = in.integer<std::uint64_t>();
   done.result = text(in);
   return in.ok();
+}
+
+// ---- a workflow: its tasks, then its nodes, each before what is below it
+
+namespace {
+
+class FlowWriter {
+ public:
+  explicit FlowWriter(Encoder& out) : out_(out) {}
+
+  void write(const FlowNode& root) {
+    find_tasks(root, 1);
+    out_.varint(tasks_.size());
+    for (const auto* task : tasks_) {
+      out_.text(task->name);
+      put_task(out_, task->options);
+    }
+    write_node(root);
+  }
+
+ private:
+  void find_tasks(const FlowNode& node, std::uint32_t depth) {
+    headers_ += node.options.headers.size();
+    if (++nodes_ > kFrameNodesMax || headers_ > kFrameHeadersMax ||
+        depth > engine::kDeepestWorkflow)
+      throw InvalidInput("the workflow in the task's place is too large for isolation");
+    if (node.task != nullptr && numbers_.try_emplace(node.task.get(), tasks_.size()).second)
+      tasks_.push_back(node.task.get());
+    if (tasks_.size() > kFrameTasksMax)
+      throw InvalidInput("the workflow in the task's place has too many tasks for isolation");
+    for (const auto* list : {&node.members, &node.on_success, &node.on_error})
+      for (const auto& child : *list) find_tasks(*child, depth + 1);
+  }
+
+  void write_node(const FlowNode& node) {
+    out_.integer(static_cast<std::uint8_t>(node.kind));
+    if (node.task != nullptr) {
+      out_.varint(numbers_.at(node.task.get()));
+      out_.integer(static_cast<std::uint8_t>(node.takes_input));
+      put_options(out_, node.options);
+      out_.varint(node.payloads.size());
+      for (const auto& payload : node.payloads) out_.text(payload);
+    }
+    for (const auto* list : {&node.members, &node.on_success, &node.on_error}) {
+      out_.varint(list->size());
+      for (const auto& child : *list) write_node(*child);
+    }
+  }
+
+  Encoder& out_;
+  std::vector<const TaskDefinition*> tasks_;
+  std::map<const TaskDefinition*, std::size_t> numbers_;
+  std::size_t nodes_ = 0, headers_ = 0;
+};
+
+// Nothing, where it is no workflow that FlowWriter wrote.
+class FlowReader {
+ public:
+  explicit FlowReader(Cursor& in) : in_(in) {}
+
+  [[nodiscard]] FlowPart read() {
+    auto count = in_.varint();
+    if (count > kFrameTasksMax) return nullptr;
+    for (; count > 0; --count) {
+      TaskDefinition task;
+      task.name = text(in_);
+      if (!get_task(in_, task.options) || !valid_name(task.name, "task name") ||
+          !valid_name(task.options.queue, "queue name"))
+        return nullptr;
+      tasks_.push_back(std::make_shared<const TaskDefinition>(std::move(task)));
+    }
+    return read_node(1);
+  }
+
+ private:
+  [[nodiscard]] FlowPart read_node(std::uint32_t depth) {
+    if (depth > engine::kDeepestWorkflow || ++nodes_ > kFrameNodesMax) return nullptr;
+    FlowNode node;
+    if (!one_of(in_, node.kind, FlowNode::Kind::map)) return nullptr;
+    const bool has_task = node.kind == FlowNode::Kind::step || node.kind == FlowNode::Kind::map;
+    if (has_task && !read_task(node)) return nullptr;
+    for (auto* list : {&node.members, &node.on_success, &node.on_error})
+      for (auto count = in_.varint(); count > 0; --count) {
+        auto child = read_node(depth + 1);
+        if (child == nullptr) return nullptr;
+        list->push_back(std::move(child));
+      }
+    if (!in_.ok() || (has_task && !node.members.empty())) return nullptr;
+    return std::make_shared<const FlowNode>(std::move(node));
+  }
+
+  [[nodiscard]] bool read_task(FlowNode& node) {
+    const auto number = in_.varint();
+    if (number >= tasks_.size()) return false;
+    node.task = tasks_[static_cast<std::size_t>(number)];
+    node.takes_input = in_.integer<std::uint8_t>() != 0;
+    if (!get_options(in_, node.options, headers_left_)) return false;
+    const auto count = in_.varint();
+    if (count > in_.left() / (kArgsBegin.size() + 2)) return false;
+    if (node.kind == FlowNode::Kind::step && count != 1) return false;
+    node.payloads.reserve(static_cast<std::size_t>(count));
+    for (std::uint64_t n = 0; n < count; ++n) {
+      const auto payload = in_.text();
+      const bool each = is_payload(payload, kEachBegin) && !node.takes_input;
+      if (!each && !is_payload(payload, kArgsBegin)) return false;
+      node.payloads.emplace_back(payload);
+    }
+    return in_.ok();
+  }
+
+  Cursor& in_;
+  std::vector<std::shared_ptr<const TaskDefinition>> tasks_;
+  std::size_t nodes_ = 0, headers_left_ = kFrameHeadersMax;
+};
+
+}  // namespace
+
+void encode(Bytes& bytes, const ReplacedFrame& replaced) {
+  Encoder out(bytes);
+  out.integer(replaced.resident_bytes);
+  FlowWriter(out).write(*replaced.part);
+}
+bool decode(ByteView bytes, ReplacedFrame& replaced) {
+  Cursor in(bytes);
+  replaced.resident_bytes = in.integer<std::uint64_t>();
+  replaced.part = FlowReader(in).read();
+  return in.ok() && replaced.part != nullptr;
 }
 
 void encode(Bytes& bytes, const FailedFrame& failed) {

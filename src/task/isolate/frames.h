@@ -8,7 +8,7 @@
 //                     ◀──  progress, log
 //                     ◀──  extend       answered by `extended`
 //                     ◀──  enqueue      answered by `enqueued`
-//                     ◀──  done, failed the task's end; the next `run` may come
+//                     ◀──  done, failed, replaced: the task's end; the next `run` may come
 //
 // The process runs the user's code and may write anything: every length is checked before memory
 // is taken for it, every field before it is used.
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "penstock/options.hpp"
+#include "penstock/workflow.hpp"
 #include "task/attempt.h"
 #include "task/failure.h"
 
@@ -35,7 +36,8 @@ enum class FrameKind : std::uint8_t {
   enqueue,
   done,
   failed,
-  log
+  log,
+  replaced
 };
 
 // Larger bodies and results do not go through isolation.
@@ -43,6 +45,10 @@ inline constexpr std::size_t kFrameBytesMax = 64u << 20;
 inline constexpr std::size_t kFrameHeadBytes = 5;
 // Of what a task enqueues: an empty one is two bytes there, and sixty-four where it was decoded.
 inline constexpr std::size_t kFrameHeadersMax = 10'000;
+// Of a workflow in the place of a task; a map is one. One takes some bytes there, and half a
+// kilobyte where it was decoded.
+inline constexpr std::size_t kFrameNodesMax = 10'000;
+inline constexpr std::size_t kFrameTasksMax = 1'000;
 
 struct Frame {
   FrameKind kind = FrameKind::run;
@@ -83,6 +89,10 @@ struct DoneFrame {
   std::string result;
   std::uint64_t resident_bytes = 0;
 };
+struct ReplacedFrame {
+  FlowPart part;
+  std::uint64_t resident_bytes = 0;
+};
 struct FailedFrame {
   AttemptFailure failure;
   std::uint64_t resident_bytes = 0;
@@ -96,6 +106,8 @@ void encode(Bytes& out, const EnqueuedFrame& enqueued);
 void encode(Bytes& out, const engine::Progress& progress);
 void encode(Bytes& out, Duration extend);
 void encode(Bytes& out, const DoneFrame& done);
+// Throws InvalidInput where there is more than the bounds above.
+void encode(Bytes& out, const ReplacedFrame& replaced);
 void encode(Bytes& out, const FailedFrame& failed);
 void encode(Bytes& out, const Attempt::LastWords& log);
 
@@ -107,6 +119,7 @@ void encode(Bytes& out, const Attempt::LastWords& log);
 [[nodiscard]] bool decode(ByteView in, engine::Progress& progress);
 [[nodiscard]] bool decode(ByteView in, Duration& extend);
 [[nodiscard]] bool decode(ByteView in, DoneFrame& done);
+[[nodiscard]] bool decode(ByteView in, ReplacedFrame& replaced);
 [[nodiscard]] bool decode(ByteView in, FailedFrame& failed);
 [[nodiscard]] bool decode(ByteView in, Attempt::LastWords& log);
 

@@ -195,6 +195,13 @@ ProcessPool::Run::Turn ProcessPool::Run::answer(const Frame& frame) {
       resident_bytes_ = done.resident_bytes;
       return Turn::finished;
     }
+    case FrameKind::replaced: {
+      ReplacedFrame replaced;
+      if (!decode(frame.payload, replaced)) break;
+      attempt_.replace_with(std::move(replaced.part));
+      resident_bytes_ = replaced.resident_bytes;
+      return Turn::finished;
+    }
     case FrameKind::failed: {
       FailedFrame failed;
       if (!decode(frame.payload, failed)) break;

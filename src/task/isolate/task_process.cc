@@ -153,12 +153,16 @@ void TaskProcess::run_one(const RunFrame& run) {
   set_limits(run);
   std::optional<AttemptFailure> failure;
   DoneFrame done;
+  Bytes replaced;  // of a workflow in its place
   try {
     const TraceScope scope(run.delivery);
     Context context(attempt_);
     run_payload(task, context, as_text(run.delivery.body), done.result);
-    if (attempt_.take_replacement() != nullptr)
-      throw Permanent("a task that runs in a process of its own cannot become a workflow");
+    if (auto part = attempt_.take_replacement()) {
+      replaced = make_frame(FrameKind::replaced, ReplacedFrame{std::move(part), resident_bytes()});
+      if (replaced.size() > kFrameBytesMax / 2)
+        throw Permanent("the workflow in the task's place is too large for isolation");
+    }
     if (done.result.size() > kFrameBytesMax / 2) throw Permanent("the result is too large");
   } catch (...) {
     limit(RLIMIT_AS, RLIM_INFINITY);
@@ -174,6 +178,8 @@ void TaskProcess::run_one(const RunFrame& run) {
   std::fflush(nullptr);
   if (failure)
     send(make_frame(FrameKind::failed, FailedFrame{std::move(*failure), resident_bytes()}));
+  else if (!replaced.empty())
+    send(replaced);
   else
     send(make_frame(FrameKind::done, DoneFrame{std::move(done.result), resident_bytes()}));
 }
