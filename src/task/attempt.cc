@@ -36,6 +36,7 @@ void Attempt::begin(const broker::Delivery& delivery, std::string_view name,
   progress_at_ = log_at_ = Time{};
   (void)log_.take();
   spoke_ = false;
+  replacement_.reset();
   stop_reason_ = StopReason::none;
   stop_source_.reset();
   host_.look_by(std::min({heartbeat_at_, timeout_at_, give_up_at_}));

@@ -256,5 +256,20 @@ TEST(StepsOfWorkflows, OfAFlowThatIsRefusedFailTheTask) {
   EXPECT_EQ(job.status().failures().back().message, "not yours");
 }
 
+TEST(StepsOfWorkflows, OfATaskThatAMiddlewareFailedAreNotLeftToTheNextTask) {
+  TestApp app;
+  app->use({.execute = [&](Context& context, const Next& next) {
+    next();
+    if (context.name() == "twice") throw Permanent("too late");
+  }});
+  const auto twice = task("twice", [](int n) -> Flow<int> { return step(add, n, n); });
+  app->add(add, twice);
+  const auto failed = app->enqueue(twice, 21);
+  const auto next = app->enqueue(add, 1, 2);
+  EXPECT_EQ(app.run_until_idle().done, 1u);
+  EXPECT_EQ(failed.state(), JobState::failed);
+  EXPECT_EQ(next.get(), 3);
+}
+
 }  // namespace
 }  // namespace penstock::testing
