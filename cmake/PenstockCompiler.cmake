@@ -20,18 +20,19 @@ elseif(LLD)
   add_link_options(-fuse-ld=lld)
 endif()
 
-# Clang, which builds the fuzzers only, warns of other things than GCC.
+# Clang, which builds only the fuzzers and what is measured, warns of other things than GCC.
 add_library(penstock_flags INTERFACE)
 target_compile_options(penstock_flags INTERFACE
-  -Wall -Wextra "$<$<NOT:$<BOOL:${PENSTOCK_FUZZ}>>:-Werror>"
+  -Wall -Wextra "$<$<CXX_COMPILER_ID:GNU>:-Werror>"
   -Wshadow -Wnon-virtual-dtor -Wconversion -Wno-sign-conversion
   -fstack-protector-strong -fcf-protection -fno-plt)
 target_compile_definitions(penstock_flags INTERFACE _GLIBCXX_ASSERTIONS BOOST_ASIO_NO_DEPRECATED
   BOOST_ASIO_DISABLE_CONCEPTS)
 target_link_options(penstock_flags INTERFACE -Wl,-z,relro,-z,now)
 if(PENSTOCK_COVERAGE)
-  add_compile_options(--coverage -fprofile-update=atomic)
-  add_link_options(--coverage)
+  # Clang counts what is written in the source; GCC counts what it made of it.
+  add_compile_options(-fprofile-instr-generate -fcoverage-mapping -fprofile-update=atomic -O1)
+  add_link_options(-fprofile-instr-generate)
 endif()
 if(PENSTOCK_SANITIZE)
   add_compile_options(-fsanitize=${PENSTOCK_SANITIZE} -fno-sanitize-recover=all
