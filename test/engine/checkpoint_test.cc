@@ -371,6 +371,124 @@ TEST_F(CheckpointTest, OrdersToWorkersAreWholeAndNumberedInOrder) {
   EXPECT_EQ(with({1}, 10, OrderKind::quiet, 1), bad);
 }
 
+TEST_F(CheckpointTest, ASchedulesTwoRecordsAreOfOneScheduleAndTheirNamesAscend) {
+  struct Told {
+    std::string_view name, fired_name;
+    Time cursor{}, waiting{};
+    Overlap overlap = Overlap::queue;
+  };
+  const auto with = [&](std::vector<Told> all, std::size_t behind = 0) {
+    const auto before = parts.users;
+    Encoder out(parts.users);
+    out.varint(0).varint(all.size());
+    for (const auto& told : all) {
+      ScheduleSetEvent set;
+      set.schedule.name = set.schedule.queue = told.name;
+      set.schedule.when = "@every 1m";
+      set.schedule.overlap = told.overlap;
+      ScheduleFiredEvent fired;
+      fired.name = told.fired_name;
+      fired.cursor = told.cursor;
+      fired.waiting = told.waiting;
+      Bytes set_head, fired_head;
+      encode(set_head, set);
+      encode(fired_head, fired);
+      fired_head.resize(fired_head.size() + behind);
+      out.prefixed(set_head).prefixed(fired_head).varint(0);
+    }
+    const auto said = restore();
+    parts.users = before;
+    return said;
+  };
+  const std::string bad = "the checkpoint's schedules make no sense";
+  const auto later = time_from_micros(1000);
+  EXPECT_EQ(with({{"a", "a"}, {"b", "b", {}, later}}), "");
+  EXPECT_EQ(with({{"a", "b"}}), bad);
+  EXPECT_EQ(with({{"a", "a", later}}), bad) << "they are at different times";
+  EXPECT_EQ(with({{"b", "b"}, {"a", "a"}}), bad);
+  EXPECT_EQ(with({{"a", "a"}, {"a", "a"}}), bad);
+  EXPECT_EQ(with({{"a", "a", {}, later, Overlap::allow}}), bad) << "nothing waits there";
+  EXPECT_EQ(with({{"a", "a"}}, 1), bad) << "bytes behind it";
+}
+
+TEST_F(CheckpointTest, CausesAreOfMessagesThatWereDeliveredAndTheirs) {
+  const auto with = [&](std::uint32_t deliveries, std::vector<std::uint64_t> ids,
+                        std::uint64_t first = 1) {
+    const auto before = parts;
+    auto messages = fresh(parts.messages);
+    messages.varint(1).varint(4).integer(static_cast<std::uint8_t>(MessageState::ready));
+    messages.varint(deliveries).varint(0).varint(1).varint(0).varint(0);
+    for (int n = 0; n < 4; ++n) messages.varint(0);
+    messages.integer(kMoved);
+    Encoder out(parts.users);
+    out.varint(0).varint(0).varint(ids.size());
+    for (const auto id : ids) {
+      out.varint(id).varint(first);
+      for (std::size_t cause = 1; cause < kCauses; ++cause) out.varint(0);
+    }
+    const auto said = restore();
+    parts = before;
+    return said;
+  };
+  const std::string bad = "the checkpoint's causes of failures make no sense";
+  EXPECT_EQ(with(1, {4}), "");
+  EXPECT_EQ(with(1, {4}, 0), bad) << "of no cause";
+  EXPECT_EQ(with(1, {3}), bad) << "of no message";
+  EXPECT_EQ(with(0, {4}), bad) << "never delivered";
+  EXPECT_EQ(with(1, {4, 4}), bad);
+}
+
+TEST_F(CheckpointTest, KeysOfLimitsAreKeptForAMessageAndForTheirTime) {
+  struct Key {
+    KeyRule rule = KeyRule::unique_done;
+    std::uint64_t key = 7, id = 1;
+    std::uint32_t queue = 1;
+    std::vector<std::uint64_t> rest{};  // what the rule adds
+  };
+  const auto with = [&](std::vector<Key> keys, std::vector<std::string_view> groups = {}) {
+    const auto before = parts.users;
+    Encoder out(parts.users);
+    out.varint(0).varint(0).varint(0).varint(keys.size());
+    for (const auto& key : keys) {
+      out.integer(static_cast<std::uint8_t>(key.rule)).integer(key.key).integer(std::uint64_t{0});
+      out.varint(key.id).varint(key.queue);
+      for (const auto number : key.rest) out.varint(number);
+    }
+    out.varint(groups.size());
+    for (const auto group : groups) {
+      out.varint(1).text(group);
+      encode_group_setting(out, {});
+    }
+    const auto said = restore();
+    parts.users = before;
+    return said;
+  };
+  using enum KeyRule;
+  const std::string bad = "the checkpoint's limits make no sense";
+  EXPECT_EQ(with({{unique_done}, {unique_for, 8, 1, 1, {1000}}}, {"g", "h"}), "");
+  EXPECT_EQ(with({{throttle, 7, 1, 1, {1000, 2, 5, 6}}, {debounce, 8, 1, 1, {1000, 5}}}), "");
+  EXPECT_EQ(with({{none}}), bad);
+  EXPECT_EQ(with({{static_cast<KeyRule>(9)}}), bad);
+  EXPECT_EQ(with({{unique_done, 0}}), bad) << "no key";
+  EXPECT_EQ(with({{unique_done}, {unique_start}}), bad) << "one key twice";
+  EXPECT_EQ(with({{unique_done, 7, 0}}), bad) << "for nobody";
+  EXPECT_EQ(with({{unique_done, 7, 5}}), bad) << "for a message to come";
+  EXPECT_EQ(with({{unique_done, 7, 1, 2}}), bad) << "of no queue";
+  EXPECT_EQ(with({{unique_for, 7, 1, 1, {0}}}), bad) << "until no time";
+  EXPECT_EQ(with({{throttle, 7, 1, 1, {1000, 0}}}), bad) << "nothing was let through";
+  EXPECT_EQ(with({{throttle, 7, 1, 1, {1000, kThrottleMost + 1}}}), bad);
+  EXPECT_EQ(with({{throttle, 7, 1, 1, {1000, 2, 6, 5}}}), bad) << "back in time";
+  EXPECT_EQ(with({{throttle, 7, 1, 1, {1000, 900, 1}}}), bad) << "cut short";
+  EXPECT_EQ(with({}, {""}), bad);
+  EXPECT_EQ(with({}, {"g", "g"}), bad);
+}
+
+TEST_F(CheckpointTest, AQueueInMemoryIsNotInIt) {
+  auto queues = fresh(parts.queues);
+  queues.varint(1).varint(1).text("a").varint(1).text("durable").text("false");
+  EXPECT_EQ(restore(), "the checkpoint's queues make no sense");
+}
+
 // Each prefix ends in the middle of something, but the one that ends before the users.
 TEST_F(CheckpointTest, OneThatIsCutShortIsRefused) {
   auto messages = fresh(parts.messages);
