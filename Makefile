@@ -145,7 +145,7 @@ REPLAYED := checkpoint engine_events journal_resealed journal_segment amqp_dialo
 MEASURED := $(addprefix test/,base/test_base os/test_os flow/test_flow engine/test_engine journal/test_journal \
   broker/test_broker protocol/test_protocol)
 PROFILES = build/coverage/profiles
-coverage: setup ## count the branches of journal, engine and broker that tests run (12 minutes)
+coverage: setup ## count the branches of journal, engine and broker that tests run (half an hour)
 	@tools/setup packages.txt packages-fuzz.txt
 	@cmake --preset coverage --log-level=WARNING >/dev/null
 	@cmake --build --preset coverage -j $(JOBS) --target $(notdir $(MEASURED)) sim $(REPLAYED:%=fuzz_%)
