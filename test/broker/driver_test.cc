@@ -21,6 +21,16 @@ class TickingClock final : public Clock {
   std::atomic<std::int64_t> micros_ = 1'700'000'000'000'000;
 };
 
+// On which, when a test says so, no file can be made any more.
+class ClosedDirectory final : public MemoryDirectory {
+ public:
+  Result<std::unique_ptr<File>> create(const std::string& name) override {
+    if (closed) return fail(ErrorCode::io, "create " + name + ": Input/output error");
+    return MemoryDirectory::create(name);
+  }
+  std::atomic<bool> closed = false;
+};
+
 // Tells a future of each answer, by tag.
 class Promised final : public ReplySink {
  public:
@@ -58,7 +68,7 @@ class DriverTest : public testing::Test {
   }
   std::uint64_t messages_after_restart() { return open()->statistics().messages; }
 
-  MemoryDirectory directory_;
+  ClosedDirectory directory_;
   TickingClock clock_;
   FakeRandom random_;
   Options options_;
@@ -130,7 +140,7 @@ TEST_F(DriverTest, ends_the_process_when_no_segment_can_be_made) {
   EXPECT_DEATH(
       {
         auto broker = open();
-        directory_.fail_at(directory_.operations() + 1, ErrorCode::io, true);
+        directory_.closed = true;
         Driver driver(std::move(broker));
         std::promise<void>().get_future().wait();
       },
