@@ -314,5 +314,22 @@ TEST_F(BrokerGolden, ALogWithGroupsKeysCausesAndOrdersIsUnderstood) {
   broker->check();
 }
 
+TEST_F(BrokerGolden, ALogWithKeysOfWorkflowsIsUnderstood) {
+  const auto submit_as = [this](std::string_view key) {
+    return submit(chain({step("a"), step("b")}), FailurePolicy::stop, "w", key);
+  };
+  if (to_be_written() != nullptr) {
+    submit_as("covered");
+    restart();
+    submit_as("behind");
+    write_golden();
+  }
+  open_golden("broker-v2-flows");
+  for (const auto* key : {"covered", "behind"}) EXPECT_EQ(submit_as(key).duplicates, 1u) << key;
+  EXPECT_EQ(submit_as("new").duplicates, 0u);
+  EXPECT_EQ(waiting_steps().size(), 3u);
+  broker->check();
+}
+
 }  // namespace
 }  // namespace penstock::broker
