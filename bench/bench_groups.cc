@@ -3,9 +3,13 @@
 // Each round does all of them, one after the other, and gives each one's throughput as a share of
 // the first one's; the medians of the rounds are printed. Time is the processor's, so that what
 // else the machine does counts for little. First the engine alone, which is where the keys are;
-// then the broker on a real disk, which is what a client sees.
+// then the broker on a real disk; then a queue full of tasks that a worker runs, broker and worker
+// in one process, which is what somebody who uses keys sees.
+#include <atomic>
 #include <ctime>
 #include <map>
+#include <penstock/penstock.hpp>
+#include <thread>
 
 #include "bench/report.h"
 #include "broker/broker.h"
@@ -28,6 +32,8 @@ struct Way {
   std::size_t keys = 0;
   std::vector<std::pair<std::string_view, std::string_view>> options;
   bool weights = false;
+
+  [[nodiscard]] static std::string key(std::size_t n) { return fmt::format("customer-{}", n); }
 };
 
 std::vector<Way> ways() {
@@ -47,7 +53,7 @@ double processor_seconds() {
 class Messages {
  public:
   explicit Messages(std::size_t keys) : body_(100, 'x') {
-    for (std::size_t n = 0; n < keys; ++n) keys_.push_back(fmt::format("customer-{}", n));
+    for (std::size_t n = 0; n < keys; ++n) keys_.push_back(Way::key(n));
   }
   [[nodiscard]] std::span<const engine::MessageInput> next() {
     for (auto& input : batch_) {
@@ -190,6 +196,65 @@ class OnDisk final : public broker::ReplySink {
   std::vector<engine::LeaseToken> leases_;
 };
 
+// ---- tasks and a worker
+
+class Tasks {
+ public:
+  explicit Tasks(const Way& way)
+      : way_(way),
+        folder_(fmt::format("group-tasks-{}", ++made_)),
+        app_(App::embedded(folder_.path())) {
+    QueueOptions options;
+    for (const auto& [name, value] : way.options) {
+      if (name == "group_limit") options.group_limit = std::stoul(std::string(value));
+      if (name == "group_rate") options.group_rate = std::stod(std::string(value));
+    }
+    app_.declare("q", options);
+    if (way.weights)
+      for (std::size_t n = 0; n < way.keys; n += 2) app_.set_group("q", way.key(n), {.weight = 3});
+    app_.add(nothing_);
+    workers_ = app_.work({.queues = {"q"}, .threads = {1, 1}});
+  }
+  // Of a worker that finds so many waiting; tasks per second.
+  double run(std::size_t count) {
+    app_.pause("q");
+    fill(count);
+    const double start = processor_seconds();
+    left_ = count;
+    app_.resume("q");
+    while (const auto left = left_.load()) left_.wait(left);
+    return static_cast<double>(count) / (processor_seconds() - start);
+  }
+
+ private:
+  static constexpr std::size_t kProducers = 32;
+
+  // From many threads, so that many share a sync.
+  void fill(std::size_t count) {
+    std::vector<std::jthread> producers;
+    for (std::size_t first = 0; first < kProducers; ++first)
+      producers.emplace_back([this, first, count] {
+        for (auto n = first; n < count; n += kProducers) {
+          EnqueueOptions options{.queue = "q"};
+          if (way_.keys > 0) options.group = way_.key(n % way_.keys);
+          app_.enqueue(nothing_.with(options), 1);
+        }
+      });
+  }
+
+  inline static int made_ = 0;
+  const Way way_;
+  TemporaryFolder folder_;
+  App app_;
+  std::atomic<std::size_t> left_ = 0;
+  const Task<void(int)> nothing_ = task("nothing",
+                                        [this](int) {
+                                          if (--left_ == 0) left_.notify_one();
+                                        },
+                                        {.result_ttl = Duration(0)});
+  std::optional<Workers> workers_;
+};
+
 template <class Subject>
 void compare(const std::string& what, std::size_t count) {
   const auto all = ways();
@@ -216,4 +281,5 @@ void compare(const std::string& what, std::size_t count) {
 int main() {
   penstock::bench::compare<penstock::bench::EngineAlone>("engine alone", 100 * 1024);
   penstock::bench::compare<penstock::bench::OnDisk>("broker on a disk", 40 * 1024);
+  penstock::bench::compare<penstock::bench::Tasks>("tasks and a worker", 40 * 1024);
 }

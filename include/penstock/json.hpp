@@ -197,7 +197,7 @@ void write_json(std::string& out, const T& value) {
     char digits[24];
     using Wide = std::conditional_t<std::is_signed_v<T>, std::int64_t, std::uint64_t>;
     const auto end = std::to_chars(digits, digits + sizeof digits, static_cast<Wide>(value)).ptr;
-    out.append(digits, end);
+    out.append(digits, static_cast<std::size_t>(end - digits));
   } else if constexpr (kind == JsonKind::real) {
     write_json_real(out, static_cast<double>(value));
   } else if constexpr (kind == JsonKind::text) {
