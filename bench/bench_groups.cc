@@ -278,8 +278,11 @@ void compare(const std::string& what, std::size_t count) {
 }  // namespace
 }  // namespace penstock::bench
 
-int main() {
-  penstock::bench::compare<penstock::bench::EngineAlone>("engine alone", 100 * 1024);
-  penstock::bench::compare<penstock::bench::OnDisk>("broker on a disk", 40 * 1024);
-  penstock::bench::compare<penstock::bench::Tasks>("tasks and a worker", 40 * 1024);
+// With an argument: only those of the three whose name has it in it.
+int main(int argc, char** argv) {
+  const auto wanted = [&](std::string_view name) { return argc < 2 || name.contains(argv[1]); };
+  using namespace penstock::bench;
+  if (wanted("engine alone")) compare<EngineAlone>("engine alone", 100 * 1024);
+  if (wanted("broker on a disk")) compare<OnDisk>("broker on a disk", 40 * 1024);
+  if (wanted("tasks and a worker")) compare<Tasks>("tasks and a worker", 40 * 1024);
 }

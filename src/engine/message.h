@@ -85,15 +85,14 @@ struct alignas(64) Group {
   static constexpr std::uint8_t kNoRing = 255;
 
   std::string name;
-  List waiting;                      // ready messages, in order
-  std::uint32_t members = 0;         // messages in any state; none: kept for its rate's sake
-  std::uint32_t held = 0;            // of those, leased or kept in their place for a retry
-  std::uint32_t next = 0, prev = 0;  // in its queue's ring of groups that may deliver
-  std::uint8_t ring = kNoRing;       // the priority whose ring it is in
-  std::uint8_t priority = 0;         // of all that wait, unless they are mixed
-  bool mixed = false;                // not all that wait have the same priority
-  bool throttled = false;            // its rate does not allow another delivery yet
-  std::uint32_t served = 0;          // of its weight, since its turn came
+  List waiting;                 // ready messages, in order
+  std::uint32_t members = 0;    // messages in any state; none: kept for its rate's sake
+  std::uint32_t held = 0;       // of those, leased or kept in their place for a retry
+  std::uint8_t ring = kNoRing;  // the priority whose ring it is in
+  std::uint8_t priority = 0;    // of all that wait, unless they are mixed
+  bool mixed = false;           // not all that wait have the same priority
+  bool throttled = false;       // its rate does not allow another delivery yet
+  std::uint32_t served = 0;     // of its weight, since its turn came
   // What was set for it, or else its queue's.
   std::uint32_t weight = 1;
   std::uint32_t limit = 0;  // 0: none
@@ -101,6 +100,25 @@ struct alignas(64) Group {
   std::uint32_t queue = 0;  // queue slot
   std::uint32_t timer = 0;  // of its rate
   Time full_at{};           // all tokens of its rate are back
+};
+
+// Where each group stands in its queue's ring of those that may deliver, or among those without
+// messages: apart from the groups, so that one can walk ahead in a ring without touching them.
+class GroupLinks {
+ public:
+  struct Link {
+    std::uint32_t next = 0, prev = 0;
+  };
+  Link& operator[](std::uint32_t group) { return links_[group]; }
+  const Link& operator[](std::uint32_t group) const { return links_[group]; }
+  // Groups are numbered below `end`.
+  void reach(std::uint32_t end) {
+    if (links_.size() < end) links_.resize(end);
+  }
+  [[nodiscard]] std::uint64_t bytes() const { return links_.capacity() * sizeof(Link); }
+
+ private:
+  std::vector<Link> links_;
 };
 
 struct StoredResult {

@@ -43,8 +43,7 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
                  "store it elsewhere and return a reference"};
   SettleAnswer answer;
   IdList ids;
-  if (settle.leases.size() > 1)
-    for (const auto& token : settle.leases) state_.messages.fetch(state_.find(token.id));
+  if (settle.leases.size() > 1) state_.fetch(settle.leases);
   for (const auto& token : settle.leases) {
     if (leased_slot(token) != 0)
       ids.push_back(token.id);

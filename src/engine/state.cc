@@ -494,8 +494,8 @@ void State::set_history(std::uint32_t slot, LogPosition position, std::uint32_t 
 }
 
 std::uint64_t State::bytes() const {
-  return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + index.bytes() +
-         wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +
+  return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + group_links.bytes() +
+         index.bytes() + wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +
          key_index_.size() * 56 + group_settings * 128ull + workflows.bytes() + schedules.bytes();
 }
 

@@ -114,6 +114,7 @@ class State {
   static constexpr std::size_t kFetched = 16;
   void fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const;
   void fetch_next(const Queue& queue) const;
+  void fetch(std::span<const LeaseToken> tokens) const;
   void forget_result(std::uint32_t slot);
   void forget_key(std::uint32_t slot);
   // After a limit or rate of all groups changed: which of them may deliver.
@@ -178,6 +179,7 @@ class State {
   Slab<Extra, 6> extras;
   Slab<Lease, 8> leases;
   Slab<Group, 6> groups;
+  GroupLinks group_links;
   List idle_groups;  // without messages, the longest so first
   IdIndex index;
   TimerWheel wheel;

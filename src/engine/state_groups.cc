@@ -12,13 +12,14 @@ void State::join_group(std::uint32_t slot, std::string_view name) {
   auto number = queue.groups.find(groups, name);
   if (number == 0) {
     number = groups.take();
+    group_links.reach(groups.end());
     queue.groups.insert(name, number);
     Group& made = groups[number];
     made.name = name;
     made.queue = queue.slot;
     take_terms(queue, made);
   } else if (groups[number].members == 0) {
-    unlink(groups, idle_groups, number);
+    unlink(group_links, idle_groups, number);
   }
   messages[slot].group = number;
   ++groups[number].members;
@@ -31,7 +32,7 @@ void State::leave_group(std::uint32_t slot) {
   if (--group.members > 0) return;
   CHECK(group.waiting.count == 0 && group.held == 0 && group.ring == Group::kNoRing);
   group.served = 0;
-  push_back(groups, idle_groups, number);
+  push_back(group_links, idle_groups, number);
   if (idle_groups.count > kIdleGroupsMax) forget_group(idle_groups.head);
 }
 
@@ -39,7 +40,7 @@ void State::leave_group(std::uint32_t slot) {
 void State::forget_group(std::uint32_t number) {
   Group& group = groups[number];
   CHECK(group.members == 0);
-  unlink(groups, idle_groups, number);
+  unlink(group_links, idle_groups, number);
   if (group.timer != 0) wheel.cancel(group.timer);
   queue_at(group.queue).groups.erase(group.name, number);
   group = {};
@@ -90,12 +91,13 @@ void State::review_group(Queue& queue, std::uint32_t number) {
                         : static_cast<std::uint8_t>(messages[group.waiting.head].priority);
   if (ring == group.ring) return;
   if (group.ring != Group::kNoRing) {
-    unlink(groups, queue.rings[group.ring], number);
+    unlink(group_links, queue.rings[group.ring], number);
     review_priority(queue, group.ring);
   }
   group.ring = ring;
   if (ring == Group::kNoRing) return;
-  insert_before(groups, queue.rings[ring], number, group.served > 0 ? queue.rings[ring].head : 0);
+  insert_before(group_links, queue.rings[ring], number,
+                group.served > 0 ? queue.rings[ring].head : 0);
   review_priority(queue, ring);
   mark(queue);
 }
@@ -184,8 +186,8 @@ std::uint32_t State::next_takeable(Queue& queue) {
   const auto slot = group.waiting.head;
   if (++group.served < group.weight) return slot;
   group.served = 0;
-  unlink(groups, ring, number);
-  push_back(groups, ring, number);
+  unlink(group_links, ring, number);
+  push_back(group_links, ring, number);
   return slot;
 }
 
@@ -201,15 +203,21 @@ void State::fetch_groups(const Queue& queue, std::span<const MessageInput> input
     messages.fetch(groups[queue.groups.guess(input.group)].waiting.tail);
 }
 
+void State::fetch(std::span<const LeaseToken> tokens) const {
+  for (const auto& token : tokens) messages.fetch(find(token.id));
+  if (groups.size() < kFetched) return;
+  for (const auto& token : tokens) groups.fetch(messages[find(token.id)].group);
+}
+
 void State::fetch_next(const Queue& queue) const {
   if (queue.takeable == 0 || queue.groups.size() < kFetched) return;
   const List& ring = queue.rings[static_cast<unsigned>(31 - __builtin_clz(queue.takeable))];
   // What goes now was fetched the last time, and the groups of what goes then.
   auto number = ring.head;
-  for (std::size_t n = 0; n < kFetched && number != 0; ++n) number = groups[number].next;
-  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = groups[number].next)
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n) number = group_links[number].next;
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = group_links[number].next)
     messages.fetch(groups[number].waiting.head);
-  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = groups[number].next)
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = group_links[number].next)
     groups.fetch(number);
 }
 

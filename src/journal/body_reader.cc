@@ -39,18 +39,23 @@ Result<RecordView> BodyReader::read(LogPosition position, std::uint64_t limit) {
 Result<ByteView> BodyReader::window(std::uint64_t segment, std::uint64_t offset,
                                     std::uint64_t count, std::uint64_t limit) {
   Window* victim = windows_.data();
+  auto bytes = kFirstWindowBytes;
   for (auto& window : windows_) {
     if (window.holds(segment, offset, count)) {
       window.used = turn_;
       return ByteView(window.bytes).subspan(offset - window.start);
     }
+    const auto end = window.start + window.bytes.size();
+    if (window.segment == segment && offset >= window.start && offset < end + kFirstWindowBytes)
+      bytes = std::max(bytes, std::min<std::uint64_t>(2 * window.bytes.size(), kWindowBytes));
     if (window.used < victim->used) victim = &window;
   }
   auto file = handle(segment);
   if (!file) return fail(std::move(file).error());
   const auto start = offset / kBlock * kBlock;
   victim->segment = 0;  // until it is filled
-  victim->bytes.resize(std::min(kWindowBytes, limit - start));
+  bytes = std::max(bytes, round_up(offset + count - start, kBlock));
+  victim->bytes.resize(std::min(bytes, limit - start));
   ++disk_reads_;
   if (auto done = read_padded(**file, start, victim->bytes); !done)
     return fail(std::move(done).error());

@@ -29,6 +29,9 @@ class BodyReader {
   [[nodiscard]] std::uint64_t disk_reads() const { return disk_reads_; }
 
  private:
+  // A first look reads little, as what is near may never be asked for. Who goes on where a window
+  // ends gets twice as much the next time.
+  static constexpr std::uint64_t kFirstWindowBytes = 16 << 10;
   static constexpr std::uint64_t kWindowBytes = 256 << 10;
   static constexpr std::uint64_t kKeptLargeBytes = 1 << 20;
   static constexpr std::size_t kWindows = 8;

@@ -32,21 +32,22 @@ class TailCache {
       unused = std::exchange(batch, std::move(copy));
     }
     bytes_ += batch->buffer.capacity();
-    batches_.push_back(std::move(batch));
+    const auto base = batch->base;
+    batches_.push_back({base, std::move(batch)});
     while (bytes_ > limit_) {
-      bytes_ -= batches_.front()->buffer.capacity();
+      auto& oldest = batches_.front().batch;
+      bytes_ -= oldest->buffer.capacity();
       // The newest to go lends its buffer to the next batch.
-      unused = unused ? std::move(unused) : std::move(batches_.front());
+      unused = unused ? std::move(unused) : std::move(oldest);
       batches_.pop_front();
     }
     return unused;
   }
 
   [[nodiscard]] const Batch* find(LogPosition position) const {
-    auto after =
-        std::ranges::upper_bound(batches_, position, {}, [](const auto& b) { return b->base; });
+    auto after = std::ranges::upper_bound(batches_, position, {}, &Kept::base);
     if (after == batches_.begin()) return nullptr;
-    const auto& batch = *std::prev(after);
+    const auto& batch = std::prev(after)->batch;
     return batch->holds(position) ? batch.get() : nullptr;
   }
 
@@ -56,9 +57,13 @@ class TailCache {
   }
 
  private:
+  struct Kept {
+    LogPosition base;  // of the batch, so that a search does not touch the others
+    std::unique_ptr<Batch> batch;
+  };
   const std::uint64_t limit_;
   std::uint64_t bytes_ = 0;
-  std::deque<std::unique_ptr<Batch>> batches_;
+  std::deque<Kept> batches_;
 };
 
 }  // namespace penstock::journal
