@@ -36,8 +36,9 @@ TEST_F(CornersTest, what_makes_room_is_the_oldest_of_all_priorities_and_groups) 
   send("q", {one("low", 0, ""), one("high", 3, ""), one("ours", 0, "a"), one("theirs", 0, "b")});
   for (const auto* body : {"1", "2", "3"}) send("q", body);
   EXPECT_EQ(statistics("q").dropped, 3u);
-  EXPECT_EQ(bodies(take("q", 9)).size(), 4u);
-  EXPECT_EQ(statistics("q").dropped, 3u);
+  auto left = bodies(take("q", 9));
+  std::ranges::sort(left);
+  EXPECT_EQ(left, (Strings{"1", "2", "3", "theirs"}));
 }
 
 TEST_F(CornersTest, what_alone_is_larger_than_the_queue_is_refused_whatever_could_make_room) {
