@@ -61,6 +61,7 @@ void add_send_options(Words& words, const SendOptions& options) {
     words.add("AT").number(static_cast<std::uint64_t>(micros(options.at) / 1000));
   words.option("PRIORITY", options.priority);
   words.option("KEY", options.key);
+  if (!options.key.empty() && options.key_from > 0) words.add("KEYFROM").number(options.key_from);
   words.option("GROUP", options.group);
   words.option("EXPIRES", options.expires);
   for (const auto& [name, value] : options.headers) words.add("HEADER").add(name).add(value);

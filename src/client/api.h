@@ -29,6 +29,7 @@ struct SendOptions {
   Time at{};  // zero = at once; says the same as `delay`, give one of them
   std::optional<std::uint8_t> priority{};  // 0..9, higher first
   std::string key{};                       // idempotency key: makes a repeat harmless
+  std::uint64_t key_from = 0;              // of many: the number of the first one's key
   std::string group{};
   Duration expires{0};  // from now; 0 = as the queue says
   std::vector<Header> headers{};
@@ -43,7 +44,8 @@ struct SendOptions {
 
 [[nodiscard]] Request<MessageId> send(std::string_view queue, std::string_view body,
                                       const SendOptions& options = {});
-// All or none; the ids in the order of the bodies. A key k gives them the keys k/0, k/1 ...
+// All or none; the ids in the order of the bodies. A key k gives them the keys k/0, k/1 ..., or
+// from `key_from` on: parts of one batch go on where the part before ended.
 [[nodiscard]] Request<std::vector<MessageId>> send_many(std::string_view queue,
                                                         std::span<const std::string_view> bodies,
                                                         const SendOptions& options = {});

@@ -46,11 +46,20 @@ struct Publishing {
   Time at{};            // zero = by `delay`
   Duration expires{0};  // from now; 0 = as the queue says
   std::string_view key;
+  // Of one part of many: their keys are "<key>/<number>", from this number on.
+  std::optional<std::uint64_t> key_from{};
   std::string_view group;
   engine::KeyLimit limit;
   engine::Policy policy;
   Duration hold{0};  // how long a queue with overflow=block may hold it
 };
+
+[[nodiscard]] inline std::string key_of(const Publishing& publishing, std::size_t index) {
+  std::string key(publishing.key);
+  if (!key.empty() && publishing.key_from)
+    key.append("/").append(std::to_string(*publishing.key_from + index));
+  return key;
+}
 
 // Of a task's body, {"args":[...]}, which we made: what is between those.
 [[nodiscard]] inline std::string_view arguments_of(std::string_view body) {

@@ -120,6 +120,8 @@ std::vector<std::uint64_t> Core::publish(Publishing publishing,
     publishing.hold = refusals == 0 ? Duration(0) : std::max(deadline - now, Duration(0));
     const auto rest = bodies.subspan(ids.size());
     const std::size_t count = batch_size(rest, most);
+    // However it is cut into batches, each has the key that it would have in any other cut.
+    if (bodies.size() > 1) publishing.key_from = ids.size();
     const auto answer = value_or_throw(backend_->publish(publishing, rest.first(count)));
     if (answer) {
       for (const auto id : *answer) ids.push_back(id.value);

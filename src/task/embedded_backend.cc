@@ -87,12 +87,15 @@ Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
   else if (publishing.delay > Duration(0))
     common.not_before = after(current, publishing.delay);
   if (publishing.expires > Duration(0)) common.expires_at = after(current, publishing.expires);
-  common.key = publishing.key;
   common.group = publishing.group;
   common.limit = publishing.limit;
   common.policy = publishing.policy;
   std::vector<engine::MessageInput> messages(bodies.size(), common);
-  for (std::size_t i = 0; i < bodies.size(); ++i) messages[i].body = as_bytes(bodies[i]);
+  std::vector<std::string> keys(publishing.key.empty() ? 0 : bodies.size());
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    messages[i].body = as_bytes(bodies[i]);
+    if (!keys.empty()) messages[i].key = keys[i] = key_of(publishing, i);
+  }
   const engine::Publish publish{publishing.queue, messages};
 
   auto answer = ask<PublishAnswer>(

@@ -129,6 +129,7 @@ client::TaskOptions to_options(const Publishing& publishing) {
   if (publishing.at != Time{}) options.delay = Duration(0);
   if (publishing.priority > 0) options.priority = publishing.priority;
   options.key = publishing.key;
+  options.key_from = publishing.key_from.value_or(0);
   options.group = publishing.group;
   add_limit(publishing.limit, options);
   options.expires = publishing.expires;
@@ -159,12 +160,12 @@ Result<PublishAnswer> Remote::publish(const Publishing& publishing,
       return PublishAnswer(std::unexpected(to_refused(*answer.error().refusal)));
     return failed(answer);
   };
+  const bool alone = bodies.size() == 1 && !publishing.key_from;
   if (publishing.task.empty()) {
-    if (bodies.size() == 1)
-      return to_answer(call(client::send(publishing.queue, bodies[0], options)));
+    if (alone) return to_answer(call(client::send(publishing.queue, bodies[0], options)));
     return to_answer(call(client::send_many(publishing.queue, bodies, options)));
   }
-  if (bodies.size() == 1)
+  if (alone)
     return to_answer(call(client::submit(publishing.task, arguments_of(bodies[0]), {}, options)));
   std::vector<std::string_view> arguments;
   arguments.reserve(bodies.size());

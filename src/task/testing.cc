@@ -179,7 +179,7 @@ void TestApp::State::after(const detail::Publishing& publishing,
     one.at = detail::to_time_point(now());
     one.not_before =
         publishing.at != Time{} ? detail::to_time_point(publishing.at) : one.at + publishing.delay;
-    one.key = publishing.key;
+    one.key = detail::key_of(publishing, i);
     one.group = publishing.group;
     one.priority = publishing.priority;
     one.expires = publishing.expires;

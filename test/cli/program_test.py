@@ -36,6 +36,12 @@ class Messages(ProgramTest):
         self.penstock("send", "bytes", input=body)
         self.assertEqual(base64.b64decode(self.json("receive", "bytes")["body_base64"]), body)
 
+    def test_lines_of_a_key_come_in_once_however_many_they_are(self):
+        lines = "".join(f"line {i}\n" for i in range(2500)).encode()
+        once, again = (self.penstock("send", "keyed", "--lines", "--key", "k", input=lines)
+                       for _ in range(2))
+        self.assertEqual((len(set(once.split())), once), (2500, again))
+
     def test_lines_become_messages_in_order(self):
         lines = "".join(f"line {i}\n" for i in range(2500))
         ids = self.penstock("send", "lines", "--lines", input=lines.encode()).split()

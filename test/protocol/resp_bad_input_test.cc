@@ -35,6 +35,7 @@ const Bad kBad[] = {
     {{"SEND", "\xff\xfe", "b"}, "queue name"},
     {{"SENDMANY", "q", "BODIES", "3", "a", "b"}, "BODIES: \"3\" was said, and 2 follow"},
     {{"SENDMANY", "q", "BODIES", "0", "a"}, "BODIES: "},
+    {{"SENDMANY", "q", "KEY", "k", "KEYFROM", "-1", "BODIES", "1", "a"}, "KEYFROM: "},
     {{"SENDMANY", "q", "PRIORITY", "1", "KEY", "k"}, "BODIES n body... is missing"},
     {{"RECEIVE", "q", "MAX", "0"}, "MAX: not a number from 1 to 1000000"},
     {{"RECEIVE", "q", "MAX", "4294967296"}, "MAX: not a number"},

@@ -65,6 +65,9 @@ TEST_F(RespDialogue, AKeyMakesARepeatHarmlessAloneAndInABatch) {
   const auto repeat = say({"SENDMANY", "q", "KEY", "batch", "BODIES", "2", "x", "y"});
   EXPECT_EQ(first, repeat);
   EXPECT_NE(first.items[0], first.items[1]);
+  const auto rest = say({"SENDMANY", "q", "KEY", "batch", "KEYFROM", "1", "BODIES", "2", "y", "z"});
+  EXPECT_EQ(rest.items[0], first.items[1]) << "a part of the batch goes on where another ended";
+  EXPECT_NE(rest.items[1], first.items[0]);
 }
 
 TEST_F(RespDialogue, AFailedMessageComesBackAfterItsDelayAndARejectedOneIsADeadLetter) {

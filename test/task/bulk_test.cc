@@ -48,6 +48,20 @@ TEST_F(Bulks, ThatDoNotFitSayHowManyCameIn) {
   EXPECT_EQ(app->queue("default").ready, kRoom);
 }
 
+// The first half is cut into other slices than the whole.
+TEST_F(Bulks, OfAKeyCanBeRepeated) {
+  constexpr std::size_t kHalf = 1500;
+  const auto add = remote_task<void(int)>("add");
+  auto arguments = many();
+  arguments.resize(2 * kHalf);
+  const auto half = std::span(arguments).first(kHalf);
+  const auto once = app->enqueue_many(add.with({.key = "k"}), half);
+  const auto again = app->enqueue_many(add.with({.key = "k"}), arguments);
+  EXPECT_EQ(app->queue("default").ready, 2 * kHalf);
+  EXPECT_TRUE(
+      std::ranges::equal(once, std::span(again).first(kHalf), {}, &Job<void>::id, &Job<void>::id));
+}
+
 TEST_F(Bulks, ThatCannotTravelAreRefusedAsAWhole) {
   const auto text = remote_task<void(std::string)>("text");
   std::vector<std::tuple<std::string>> arguments(kMany, std::tuple(std::string("good")));

@@ -35,6 +35,17 @@ TEST_F(Remote, TasksComeInManyAtATime) {
   for (int n = 0; n < 3000; ++n) ASSERT_EQ(jobs[static_cast<std::size_t>(n)].get(kLong), n * n);
 }
 
+TEST_F(Remote, ManyTasksOfAKeyCanBeRepeated) {
+  constexpr std::size_t kHalf = 1500;  // no multiple of a slice
+  const auto square = remote_task<int(int)>("square");
+  std::vector<std::tuple<int>> arguments(2 * kHalf);
+  const auto half = std::span(arguments).first(kHalf);
+  const auto once = app_->enqueue_many(square.with({.key = "k"}), half);
+  const auto again = app_->enqueue_many(square.with({.key = "k"}), arguments);
+  EXPECT_EQ(app_->queue("default").ready, 2 * kHalf);
+  for (std::size_t n = 0; n < kHalf; ++n) ASSERT_EQ(once[n].id(), again[n].id());
+}
+
 TEST_F(Remote, TasksFailWithTheirOwnTypeAfterTheirRetries) {
   const auto fails = task("fails",
                           [](Context& context) {

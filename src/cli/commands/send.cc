@@ -71,7 +71,10 @@ class Sender {
   }
   int many(const std::vector<std::string>& batch) {
     const std::vector<std::string_view> bodies(batch.begin(), batch.end());
-    const auto ids = call(client::send_many(options_.queue, bodies, send_));
+    // Each line has the key that it would have if all were one batch.
+    client::SendOptions part = send_;
+    part.key_from = sent_;
+    const auto ids = call(client::send_many(options_.queue, bodies, part));
     sent_ += ids ? ids->size() : 0;
     if (ids) return print_ids(options_, *ids);
     if (sent_ > 0) fmt::print(stderr, "penstock: {} messages were sent before this\n", sent_);

@@ -10,22 +10,17 @@ namespace penstock::protocol::resp {
 namespace {
 
 constexpr std::size_t kKeyBytesMax = 1024;  // of an idempotency key or a group
-constexpr std::size_t kQueuesMax = 128;     // of one take
+constexpr std::uint64_t kKeyNumberMax = 1'000'000'000'000;
+constexpr std::size_t kQueuesMax = 128;  // of one take
 
 constexpr Option<PublishOptions> kSendOptions[] = {
-    {"DELAY", 1, set_delay},
-    {"AT", 1, set_at},
-    {"PRIORITY", 1, set_priority},
-    {"KEY", 1, set_key},
-    {"GROUP", 1, set_group},
-    {"EXPIRES", 1, set_expires},
-    {"HEADER", 2, set_header},
-    {"WAIT", 1, set_publish_wait},
-    {"UNIQUE", 2, set_unique},
-    {"DEBOUNCE", 2, set_debounce},
-    {"MAXWAIT", 1, set_max_wait},
-    {"THROTTLE", 2, set_throttle},
-    {"ONCONFLICT", 1, set_on_conflict},
+    {"DELAY", 1, set_delay},       {"AT", 1, set_at},
+    {"PRIORITY", 1, set_priority}, {"KEY", 1, set_key},
+    {"KEYFROM", 1, set_key_from},  {"GROUP", 1, set_group},
+    {"EXPIRES", 1, set_expires},   {"HEADER", 2, set_header},
+    {"WAIT", 1, set_publish_wait}, {"UNIQUE", 2, set_unique},
+    {"DEBOUNCE", 2, set_debounce}, {"MAXWAIT", 1, set_max_wait},
+    {"THROTTLE", 2, set_throttle}, {"ONCONFLICT", 1, set_on_conflict},
 };
 
 Result<std::string_view> read_key(std::string_view text) {
@@ -104,6 +99,15 @@ Result<void> set_key(PublishOptions& into, Args values) {
   return {};
 }
 
+Result<void> set_key_from(PublishOptions& into, Args values) {
+  const auto number = parse_u64(values[0]);
+  if (!number || *number > kKeyNumberMax)
+    return fail(ErrorCode::invalid, "is a number up to " + std::to_string(kKeyNumberMax) +
+                                        ", not " + quoted(values[0]));
+  into.key_from = *number;
+  return {};
+}
+
 Result<void> set_group(PublishOptions& into, Args values) {
   const auto group = read_key(values[0]);
   if (!group) return fail(group.error());
@@ -134,15 +138,15 @@ Result<void> set_publish_wait(PublishOptions& into, Args values) {
 }
 
 void number_keys(PublishOptions& options, std::span<engine::MessageInput> messages) {
-  constexpr std::size_t kIndexBytes = 12;
+  constexpr std::size_t kNumberBytes = 16;
   const auto key = options.message.key;
   if (key.empty()) return;
   auto& keys = options.scratch.keys;
   keys.reserve(messages.size() *
-               (key.size() + kIndexBytes));  // never outgrown: the views stay valid
+               (key.size() + kNumberBytes));  // never outgrown: the views stay valid
   for (std::size_t index = 0; index < messages.size(); ++index) {
     const auto from = keys.size();
-    keys.append(key).append("/").append(std::to_string(index));
+    keys.append(key).append("/").append(std::to_string(options.key_from + index));
     messages[index].key = std::string_view(keys).substr(from);
   }
 }

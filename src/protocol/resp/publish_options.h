@@ -17,12 +17,14 @@ struct PublishOptions {
   Duration wait{0};                // how long a full queue may hold the publish back
   std::string_view queue{};        // of a task
   std::string_view kwargs{};       // of a task
+  std::uint64_t key_from = 0;      // the number of the first of many keys
 };
 
 [[nodiscard]] Result<void> set_delay(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_at(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_priority(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_key(PublishOptions& into, Args values);
+[[nodiscard]] Result<void> set_key_from(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_group(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_expires(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_header(PublishOptions& into, Args values);
@@ -34,8 +36,8 @@ struct PublishOptions {
 [[nodiscard]] Result<void> set_on_conflict(PublishOptions& into, Args values);
 [[nodiscard]] Result<void> set_max_wait(PublishOptions& into, Args values);
 
-// Gives each of `messages` a key of its own, "<key>/<index>", so that a repeat of the batch repeats
-// each of its messages. Keys live in the scratch memory.
+// Gives each of `messages` a key of its own, "<key>/<number>", so that a repeat of the batch
+// repeats each of its messages. Keys live in the scratch memory.
 void number_keys(PublishOptions& options, std::span<engine::MessageInput> messages);
 
 // Publishes `messages` to `queue`, all with the options' header, and owes the answer.

@@ -57,6 +57,7 @@ constexpr Option<PublishOptions> kSubmitOptions[] = {
     {"AT", 1, set_at},
     {"PRIORITY", 1, set_priority},
     {"KEY", 1, set_key},
+    {"KEYFROM", 1, set_key_from},
     {"GROUP", 1, set_group},
     {"EXPIRES", 1, set_expires},
     {"HEADER", 2, set_header},
