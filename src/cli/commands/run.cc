@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/send_options.h"
 #include "cli/connection.h"
@@ -11,6 +12,7 @@
 #include "cli/json_text.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
+#include "engine/options.h"
 #include "os/real_clock.h"
 
 namespace penstock::cli {
@@ -30,6 +32,8 @@ struct Options {
   std::vector<std::string> named;  // "name=value"
   std::string queue;
   std::optional<std::uint32_t> max_attempts;
+  std::string backoff, result_ttl;
+  Duration lease{0};
   Duration timeout = kForever;
   bool wait = true;
   bool json = false;
@@ -102,6 +106,22 @@ Result<std::string> named_arguments(const std::vector<std::string>& named) {
   return object.empty() ? std::string() : boost::json::serialize(object);
 }
 
+Result<void> set_policy(const Options& options, client::TaskOptions& into) {
+  into.max_attempts = options.max_attempts;
+  into.lease = options.lease;
+  if (!options.backoff.empty()) {
+    auto backoff = engine::parse_backoff(options.backoff);
+    if (!backoff) return fail(std::move(backoff.error()).at("--backoff"));
+    into.backoff = *backoff;
+  }
+  if (!options.result_ttl.empty()) {
+    auto result_ttl = parse_duration(options.result_ttl);
+    if (!result_ttl) return fail(std::move(result_ttl.error()).at("--result-ttl"));
+    into.result_ttl = *result_ttl;
+  }
+  return {};
+}
+
 int run_task(const Options& options) {
   const auto send_options = send_options_of(options.send);
   if (!send_options) return report(send_options.error());
@@ -112,7 +132,7 @@ int run_task(const Options& options) {
   client::TaskOptions task_options;
   static_cast<client::SendOptions&>(task_options) = *send_options;
   task_options.queue = options.queue;
-  task_options.max_attempts = options.max_attempts;
+  if (const auto set = set_policy(options, task_options); !set) return report(set.error());
 
   Interrupt interrupt;
   const auto clock = make_real_clock();
@@ -143,6 +163,13 @@ Action set_up_run(CLI::App& app) {
       ->allow_extra_args(false);
   app.add_option("-q,--queue", options->queue, "where to; `default` when not given");
   app.add_option("--max-attempts", options->max_attempts, "how often it is tried; 0 = for ever");
+  app.add_option("--backoff", options->backoff, "between its attempts; else as the queue says")
+      ->type_name("none|fixed:2s|exponential:1s:60s");
+  add_duration_option(app, "--lease", options->lease,
+                      "how long a worker may be silent; 0: as the queue says");
+  app.add_option("--result-ttl", options->result_ttl,
+                 "how long its result is kept; else as the server says")
+      ->type_name("DURATION");
   add_duration_option(app, "-t,--timeout", options->timeout,
                       "how long to wait for its end; the task goes on")
       ->default_str("for ever");
