@@ -74,9 +74,9 @@ crash: configure ## kill the server under load and look for anything lost (CYCLE
 	@cmake --build --preset release -j $(JOBS) --target crash_cycles
 	@cd build/release && test/crash/crash_cycles $(CYCLES) $(SEED)
 
-work: configure ## kill server and workers under tasks, workflows and schedules (LIVES=200, SEED=n)
+work: configure ## kill server and workers under every item of the task queue (LIVES=200, SEED=n)
 	@cmake --build --preset release -j $(JOBS) --target penstock work_crew
-	@/usr/bin/python3 test/work/work_lives.py $(PROGRAM) build/release/test/work/work_crew --lives $(LIVES) $(if $(SEED),--seed $(SEED))
+	@/usr/bin/python3 test/work/work_lives.py $(PROGRAM) build/release/test/work --lives $(LIVES) $(if $(SEED),--seed $(SEED))
 
 verify-exhaustive: configure ## damage every byte of a segment of 1 MiB, in every way: verify must find it
 	@cmake --build --preset release -j $(JOBS) --target test_journal

@@ -1,17 +1,13 @@
 // Who works and who submits while server and workers are being killed. work_lives.py starts it,
 // kills it, and compares what was accepted with what became of it.
 //
-//   work_crew work URL EFFECTS          runs tasks until SIGTERM; each execution leaves a line
+//   work_crew work URL FOLDER           runs tasks until SIGTERM; each execution leaves a line
 //   work_crew submit URL SEED COUNT     submits so many of all kinds; a line for each accepted one
 //
-// A line of EFFECTS is "<id> <attempt> <task> <due or ->", written with one call to a file that is
-// only appended to: whatever kills this process comes before or after it.
+// A line of FOLDER/effects is "<id> <attempt> <task>"; the probes have lines of their own.
 //
 // A line of submit is "<id> <state> <result or ->": what the server has taken, and what must
 // become of it.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <boost/json.hpp>
 #include <csignal>
 #include <iostream>
@@ -22,6 +18,8 @@
 #include <tuple>
 #include <vector>
 
+#include "test/work/probes.h"
+
 using namespace std::chrono_literals;
 
 namespace {
@@ -31,12 +29,9 @@ using Numbers = std::vector<std::int64_t>;
 std::string effects;  // the file; isolated tasks have none of the worker's files open
 
 void leave_line(const penstock::Context& context) {
-  const auto line = std::to_string(context.id()) + " " + std::to_string(context.attempt()) + " " +
-                    std::string(context.name()) + " " +
-                    context.header("penstock-due").value_or("-") + "\n";
-  const int file = ::open(effects.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-  if (file < 0 || ::write(file, line.data(), line.size()) < 0) std::abort();
-  ::close(file);
+  probes::append_line(effects, std::to_string(context.id()) + " " +
+                                   std::to_string(context.attempt()) + " " +
+                                   std::string(context.name()) + "\n");
 }
 
 const penstock::TaskOptions kPatient{
@@ -117,8 +112,6 @@ struct Tasks {
         return penstock::chord(penstock::map(square, upto(n)), penstock::step(sum));
       },
       kPatient);
-  penstock::Task<void()> tick = penstock::task(
-      "tick", [](penstock::Context& context) { leave_line(context); }, kPatient);
 
   static std::vector<std::tuple<std::int64_t>> upto(std::int64_t n) {
     std::vector<std::tuple<std::int64_t>> all;
@@ -135,17 +128,21 @@ void say(std::uint64_t id, std::int64_t result) {
   say(id, "done", std::to_string(result));
 }
 
-int work(const char* url, const char* path) {
+int work(const char* url, const std::string& folder) {
   sigset_t ends;
   sigemptyset(&ends);
   sigaddset(&ends, SIGTERM);
   sigprocmask(SIG_BLOCK, &ends, nullptr);  // before there are threads
-  effects = path;
+  effects = folder + "/effects";
   Tasks tasks;
+  const probes::Probes items(folder);
   auto app = penstock::App::connect(url);
   app.add(tasks.add, tasks.square, tasks.sum, tasks.sum_all, tasks.count_good, tasks.flaky,
-          tasks.crash, tasks.fail, tasks.tree, tasks.tick);
-  auto workers = app.work({.queues = {"work"}, .threads = {2, 4}});
+          tasks.crash, tasks.fail, tasks.tree);
+  items.add_to(app);
+  auto workers = app.work({.queues = {"work", "limits", "paced", "expiring", "timed", "roads",
+                                      "overlapped", "outboxed"},
+                           .threads = {4, 8}});
   std::cout << "ready" << std::endl;
   int which = 0;
   sigwait(&ends, &which);
@@ -209,7 +206,7 @@ class Submitter {
   }
 
  private:
-  static constexpr std::size_t kChunk = 3;  // work_lives.py knows it
+  static constexpr std::size_t kChunk = 3;  // lives/items/mixed.py knows it
 
   penstock::App& app_;
   Tasks tasks_;
@@ -242,6 +239,6 @@ int main(int argc, char** argv) {
     std::cerr << "work_crew: " << error.what() << "\n";
     return 1;
   }
-  std::cerr << "work_crew work URL EFFECTS | work_crew submit URL SEED COUNT\n";
+  std::cerr << "work_crew work URL FOLDER | work_crew submit URL SEED COUNT\n";
   return 2;
 }

@@ -16,7 +16,10 @@ import threading
 import time
 
 sys.dont_write_bytecode = True  # of what is imported from beside this
-from work_lives import FAR, Http, Server, tell  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "support"))
+from lives.fronts import Http  # noqa: E402
+from lives.world import tell  # noqa: E402
+from server import PATIENCE as FAR, Server  # noqa: E402
 
 
 class Hand:
