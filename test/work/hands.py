@@ -41,12 +41,16 @@ class Hand:
         self.events.put(["ended"])
 
     def expect(self, kind):
-        event = self.events.get(timeout=FAR)
+        try:
+            event = self.events.get(timeout=FAR)
+        except queue.Empty:
+            raise AssertionError(f"{self.name} never says {kind}") from None
         assert event[0] == kind, f"{self.name}: {event} instead of {kind}"
         return [int(word) for word in event[1:]]
 
     def says_nothing_more(self):
-        assert self.events.get(timeout=FAR) == ["ended"] and self.events.empty()
+        self.expect("ended")
+        assert self.events.empty(), f"{self.name} says more after its end"
 
 
 class Hands:
@@ -54,7 +58,7 @@ class Hands:
         self.hand, self.folder = hand, folder
         self.server = Server(penstock, folder)
         self.http = Http(self.server)
-        self.pipes = 0
+        self.pipes = {}
 
     def start(self, name, **options):
         return Hand(self.hand, self.server, self.folder, name, **options)
@@ -70,24 +74,14 @@ class Hands:
         return int(answer["id"])
 
     def pipe(self):
-        self.pipes += 1
-        path = self.folder / f"pipe-{self.pipes}"
+        path = str(self.folder / f"pipe-{len(self.pipes)}")
         os.mkfifo(path)
-        return str(path)
+        self.pipes[path] = os.open(path, os.O_RDWR)  # so that neither end waits for the other
+        return path
 
-    def release(self, pipe):
-        """Waits for the task that holds on to it."""
-        with open(pipe, "wb", buffering=0) as end:
-            end.write(b"!")
-
-    def release_always(self, pipe):
-        def run():
-            while True:
-                try:
-                    self.release(pipe)
-                except BrokenPipeError:
-                    pass  # its reader had gone between the two
-        threading.Thread(target=run, daemon=True).start()
+    def release(self, pipe, times=1):
+        """The task that holds on to it, or will."""
+        os.write(self.pipes[pipe], b"!" * times)
 
     def task(self, identity, wait=False):
         return self.ask("GET", f"/v1/tasks/{identity}" + (f"?wait={FAR}s" if wait else ""))
@@ -95,11 +89,12 @@ class Hands:
     def worker(self, name, fits):
         """It as the server lists it, once that fits."""
         until = time.monotonic() + FAR
+        worker = None
         while time.monotonic() < until:
             for worker in self.ask("GET", "/v1/workers")["workers"]:
                 if worker["name"] == name and fits(worker):
                     return worker
-        raise AssertionError(f"{name} is never as it should be")
+        raise AssertionError(f"{name} is never as it should be: {worker}")
 
     def order(self, order, **who):
         return self.ask("POST", "/v1/workers/orders", {"order": order, **who})
@@ -180,7 +175,7 @@ class Hands:
         waiting = self.submit("hold", other)
         self.worker("hand", lambda w: w["beat_at"] > after["beat_at"])
         assert self.task(waiting)["state"] == "queued"
-        self.release_always(pipe)  # if its lease did not survive, it runs a second time
+        self.release(pipe, times=2)  # if its lease did not survive, it runs a second time
         self.order("resume")
         self.release(other)
         for task in (alone, waiting):
