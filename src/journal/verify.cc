@@ -227,7 +227,8 @@ Result<void> Verify::check_segment(std::uint64_t number) {
   report_.batches += audit->batches;
   report_.records += audit->records;
   for (const auto& hole : audit->holes) report_.records_saved += hole.saved;
-  if (number == survey_.segments.back()) report_.torn_bytes = audit->torn_bytes;
+  if (!survey_.segments.empty() && number == survey_.segments.back())
+    report_.torn_bytes = audit->torn_bytes;
   if (live != nullptr) {
     LiveSegment kept{number, {}};
     std::ranges::set_intersection(live->offsets, audit->offsets, std::back_inserter(kept.offsets));

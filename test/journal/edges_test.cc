@@ -181,6 +181,10 @@ TEST_F(JournalRemains, a_checkpoint_without_segments_or_without_its_own_is_no_lo
   remove(segment_name(1));
   remove(segment_name(2));
   refused("no segment");
+  // It was a failed assertion once.
+  const auto report = verify(disk_, false);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_FALSE(report->healthy());
 }
 
 TEST_F(JournalRemains, parity_behind_the_end_proves_nothing_when_it_is_damaged_or_anothers) {
