@@ -44,7 +44,6 @@ TEST_F(RespWorker, AnnouncesItselfBeatsAndIsListed) {
 
 TEST_F(RespWorker, HearsThatATaskWasCancelled) {
   ASSERT_FALSE(say({"WORKER.ANNOUNCE", kWorker}).is_error());
-  ASSERT_FALSE(say({"QUEUE.SET", "q"}).is_error());
   const auto id = say({"TASK.SUBMIT", "known", "[]", "QUEUE", "q"}).text;
   ASSERT_FALSE(say({"TASK.TAKE", "q"}).items.empty());
   ASSERT_EQ(say({"TASK.CANCEL", id}).integer, 1);
