@@ -68,7 +68,6 @@ bool Engine::move_back(Time now, std::uint32_t slot) {
     return false;
   // Copies went there: they stay.
   if (state_.queue_at(message.queue).transient() || origin->transient()) return false;
-  if (const auto result = state_.find_result(message.id); result != 0) state_.forget_result(result);
   const MoveEvent event{message.id, origin->id, MoveReason::redriven, now};
   state_.apply(event, write(event), 0);
   ++origin->counters.redriven;

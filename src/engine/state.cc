@@ -355,6 +355,10 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   extra.causes = {};
   extra.progress.reset();
   message.dying = message.cancelled = 0;
+  // It has not failed any more, and is about to be tried anew.
+  if (const auto result = find_result(event.id);
+      result != 0 && event.reason == MoveReason::redriven)
+    forget_result(result);
   if (body_bytes != 0) set_history(slot, position, body_bytes);
   from.bytes -= message.bytes;
   message.queue = target;

@@ -179,6 +179,20 @@ TEST_F(RetryTest, AFailedTaskTellsItsErrorAndCanBeRedriven) {
   EXPECT_EQ(task(id).state, TaskState::done);
 }
 
+TEST_F(RetryTest, ARedrivenTaskHasNotFailedAnyMoreAfterACrash) {
+  engine::Policy once;
+  once.max_attempts = 1;
+  const auto id = submit("t", "{}", "tasks", once).ids.at(0);
+  settle({take("tasks").messages[0].lease}, Outcome::nack, {}, "Boom");
+  broker->redrive(session, ++tag, "tasks", 0);
+  EXPECT_EQ(wait(tag).count, 1u);
+  EXPECT_EQ(task(id).state, TaskState::queued);
+  crash();
+  EXPECT_EQ(task(id).state, TaskState::queued);
+  restart();
+  EXPECT_EQ(task(id).state, TaskState::queued);
+}
+
 TEST_F(RetryTest, AQueuedTaskIsCancelledAtOnceAndARunningOneIsTold) {
   const auto queued = submit("t").ids.at(0);
   broker->cancel_task(session, ++tag, MessageId(queued));
