@@ -197,9 +197,8 @@ int run(int argc, char** argv) {
         ->check(CLI::Range(1, 1024));
     command->parse_complete_callback([&shard] {
       if (shard.number < shard.of) return;
-      throw CLI::ValidationError(
-          "--shard", fmt::format("{} is not one of 0 to {} (--of {})", shard.number, shard.of - 1,
-                                 shard.of));
+      throw CLI::ValidationError("--shard", fmt::format("{} is not one of 0 to {} (--of {})",
+                                                        shard.number, shard.of - 1, shard.of));
     });
   };
 
