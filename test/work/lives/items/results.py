@@ -54,7 +54,7 @@ class Voices(Item):
 
     def __init__(self, world):
         super().__init__(world)
-        self.wrong = []
+        self.wrong, self.unheard = [], []
         self.complete = 0
 
     def issue(self, front, chance):
@@ -70,13 +70,15 @@ class Voices(Item):
         if undisturbed and status["attempts"] == 1:
             self.complete += 1
             if said != wanted:
-                self.wrong.append(f"{identity} said {wanted}, {front.name} heard {said}")
+                self.unheard.append(f"{identity} said {wanted}, {front.name} heard {said}")
         rest = iter(wanted * status["attempts"])  # each attempt begins anew
         if not all(line in rest for line in said):
             self.wrong.append(f"{identity} said {wanted}, {front.name} heard {said}")
 
     def judge(self, fronts):
-        return self.wrong
+        # A worker that cannot tell lines at once drops and counts them; that is to be rare.
+        few = len(self.unheard) <= max(1, self.complete // 20)
+        return self.wrong if few else self.wrong + self.unheard
 
     def tested(self):
         return self.complete
