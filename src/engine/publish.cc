@@ -361,22 +361,11 @@ void Engine::bury_refused(Time now, const Queue& queue, std::span<const Publish>
 
 // The oldest of what waits goes, until the new ones fit.
 void Engine::make_room(Time now, Queue& queue, std::uint64_t count, std::uint64_t bytes) {
-  const auto oldest = [&] {
-    std::uint32_t found = 0;
-    const auto consider = [&](std::uint32_t slot) {
-      if (slot != 0 && (found == 0 || state_.messages[slot].id < state_.messages[found].id))
-        found = slot;
-    };
-    for (const auto& list : queue.ready) consider(list.head);
-    queue.groups.for_each(
-        [&](std::uint32_t group) { consider(state_.groups[group].waiting.head); });
-    return found;
-  };
   const bool outermost = !std::exchange(queue.making_room, true);
   while (queue.ready_count > 0 &&
          (queue.length() - queue.leased_count + count > queue.options.max_length ||
           queue.bytes + bytes > queue.options.max_bytes)) {
-    const auto slot = oldest();
+    const auto slot = state_.oldest_ready(queue);
     if (slot == 0) break;
     ++queue.counters.dropped;
     const auto before = queue.ready_count;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "engine/group_ages.h"
 #include "engine/group_index.h"
 #include "engine/message.h"
 #include "engine/options.h"
@@ -37,6 +38,7 @@ struct Queue {
     }
   };
   GroupIndex groups;
+  GroupAges ages;
   std::unordered_map<std::string, GroupSetting, TextHash, std::equal_to<>> group_settings;
 
   std::uint64_t first_offset = 0;  // of a stream: the offset of the oldest message

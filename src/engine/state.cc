@@ -177,10 +177,9 @@ void State::put_ready(std::uint32_t slot, bool original_place) {
     insert_before(messages, list, slot, before);
     if (group == 0) queue.hint[message.priority] = slot;
   }
-  if (group != 0)
-    review_group(queue, group);
-  else
-    review_priority(queue, static_cast<unsigned>(message.priority));
+  if (group == 0) return review_priority(queue, static_cast<unsigned>(message.priority));
+  if (list.head == slot) queue.ages.note(message.id, group);
+  review_group(queue, group);
 }
 
 void State::make_ready(std::uint32_t slot) {

@@ -114,6 +114,8 @@ class State {
   static constexpr std::size_t kFetched = 16;
   void fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const;
   void fetch_next(const Queue& queue) const;
+  // The oldest of its ready messages, 0 when there is none.
+  [[nodiscard]] std::uint32_t oldest_ready(Queue& queue);
   void fetch(std::span<const LeaseToken> tokens) const;
   void forget_result(std::uint32_t slot);
   void forget_key(std::uint32_t slot);

@@ -110,6 +110,8 @@ std::uint32_t State::check_groups(const Queue& queue) const {
     const auto terms = setting == queue.group_settings.end() ? GroupSetting{} : setting->second;
     CHECK(group.limit == terms.limit.value_or(queue.options.group_limit));
     CHECK(group.rate == terms.rate.value_or(queue.options.group_rate));
+    if (const auto slot = group.waiting.head; slot != 0)
+      CHECK(queue.ages.knows(messages[slot].id, number));
     if (group.members == 0) ++idle;
   });
   return idle;

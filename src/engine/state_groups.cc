@@ -191,6 +191,23 @@ std::uint32_t State::next_takeable(Queue& queue) {
   return slot;
 }
 
+std::uint32_t State::oldest_ready(Queue& queue) {
+  std::uint32_t oldest = 0;
+  const auto consider = [&](std::uint32_t slot) {
+    if (slot != 0 && (oldest == 0 || messages[slot].id < messages[oldest].id)) oldest = slot;
+  };
+  for (const auto& list : queue.ready) consider(list.head);
+  // A number may be another queue's group by now.
+  const auto first = [&](std::uint32_t group) {
+    return groups[group].queue == queue.slot ? messages[groups[group].waiting.head].id
+                                             : MessageId();
+  };
+  if (queue.groups.size() > 0)
+    if (const auto group = queue.ages.oldest(queue.groups, first); group != 0)
+      consider(groups[group].waiting.head);
+  return oldest;
+}
+
 // ---- ahead of time
 // Keys in turn are groups and messages all over memory. What is needed for the next few of them is
 // fetched at once, so that the waits for memory are one wait.

@@ -1,5 +1,6 @@
 // Rates, limits and weights of groups.
 #include <map>
+#include <set>
 
 #include "test/broker/fixture.h"
 
@@ -184,6 +185,48 @@ TEST_F(GroupsTest, WhatCannotBeSetIsRefused) {
   EXPECT_EQ(set("", {{"weight", "2"}}).error.code, ErrorCode::invalid);
   broker->set_group(session, ++tag, "nowhere", "a", {});
   EXPECT_EQ(wait(tag).error.code, ErrorCode::not_found);
+}
+
+// Against a list of what waits: whatever was delivered, given back or begun anew in between.
+TEST_F(GroupsTest, AFullQueueDropsTheOldestOfAllGroups) {
+  constexpr std::size_t kMost = 40;
+  declare("q", {{"overflow", "drop_oldest"}, {"max_length", "40"}, {"group_limit", "0"}});
+  FakeRandom chance{7};
+  std::set<std::uint64_t> waiting;
+  std::vector<Got::Message> held;
+  const auto end_one = [&](engine::Outcome outcome) {
+    if (held.empty()) return;
+    const auto at = held.begin() + static_cast<std::ptrdiff_t>(chance.next() % held.size());
+    settle({at->lease}, outcome);
+    if (outcome == engine::Outcome::give_back) waiting.insert(at->id);
+    held.erase(at);
+  };
+  std::size_t dropped = 0, groups = 3;
+  for (int n = 0; n < 3000; ++n) {
+    const auto kind = chance.next() % 16;
+    if (kind < 10) {
+      const auto group = std::to_string(chance.next() % groups);
+      auto message = input("x");
+      if (kind > 0) message.group = group;
+      while (waiting.size() >= kMost) waiting.erase(waiting.begin()), ++dropped;
+      waiting.insert(send("q", {message}).ids.at(0));
+    } else if (kind < 12) {
+      for (auto& message : take("q", 3).messages) {
+        ASSERT_EQ(waiting.erase(message.id), 1u) << "it was dropped, or taken twice";
+        held.push_back(std::move(message));
+      }
+    } else if (kind < 14) {
+      end_one(engine::Outcome::give_back);
+    } else {
+      end_one(engine::Outcome::ack);
+    }
+    if (n % 100 == 0) broker->check();
+    if (n % 700 == 699) groups = groups * 5 % 128;  // few, or nearly one for each message
+  }
+  std::set<std::uint64_t> left;
+  for (const auto& message : take("q", 2 * kMost).messages) left.insert(message.id);
+  EXPECT_EQ(left, waiting);
+  EXPECT_GT(dropped, 500u);
 }
 
 TEST_F(GroupsTest, AQueueThatGoesTakesItsGroupsAlong) {
