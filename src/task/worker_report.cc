@@ -109,10 +109,10 @@ engine::WorkerBeat WorkerPool::pulse() const {
 
 // Only the reporter's, and the constructor's before there is one. What changed is told at once.
 void WorkerPool::obey(const engine::WorkerTold& told) {
-  const bool changed = set_quiet(told.quiet) | set_slots(told.slots);
+  const bool is_quieted = set_quiet(told.quiet), is_resized = set_slots(told.slots);
   // Not on this thread: who stops waits for it.
   if (told.stop && !stopper_.joinable()) stopper_ = std::thread([this] { stop(); });
-  if (changed || told.stop) report_soon();
+  if (is_quieted || is_resized || told.stop) report_soon();
 }
 
 bool WorkerPool::set_quiet(bool quiet) {

@@ -11,8 +11,6 @@
 namespace penstock::detail {
 namespace {
 
-constexpr std::string_view kArgsBegin = "{\"args\":";
-
 engine::FailurePolicy to_policy(OnFailure policy) {
   switch (policy) {
     case OnFailure::stop:

@@ -109,8 +109,8 @@ MaybeFault Session::consume(Channel& channel, const wire::amqp::BasicConsume& me
   const auto tag = consumer.tag;
   const auto answer =
       ask(channel,
-          [this, &channel, number, tag, no_wait = method.no_wait](const broker::Reply& reply,
-                                                                  std::string& out) -> MaybeFault {
+          [&channel, number, tag, no_wait = method.no_wait](const broker::Reply& reply,
+                                                            std::string& out) -> MaybeFault {
             if (auto fault = fault_of(reply)) {
               channel.consumers.erase(tag);
               return fault;

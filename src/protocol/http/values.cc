@@ -8,9 +8,6 @@
 namespace penstock::protocol::http {
 namespace {
 
-constexpr std::string_view kDurationHint =
-    "write \"250ms\", \"1.5s\", \"10m\", \"2h\", or milliseconds";
-
 Result<void> check_key(std::string_view key) {
   if (key.empty() || key.size() > kKeyBytesMax || !is_valid_utf8(key)) {
     return fail(ErrorCode::invalid,
