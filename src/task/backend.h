@@ -105,6 +105,7 @@ struct Extension {
   // A word about its progress, or what it says, instead of a longer lease, when not null.
   const engine::Progress* progress = nullptr;
   const std::vector<std::string>* log = nullptr;
+  bool heard = false;                    // out; else the server may not know of it
   bool lost = false, cancelled = false;  // out
   Time deadline{};                       // out; of an extension
 };

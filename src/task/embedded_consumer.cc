@@ -189,6 +189,7 @@ class EmbeddedConsumer::ExtendAll final : public Operation {
   void on_reply(std::uint32_t index, const Reply& reply) override {
     Extension& extension = extensions_[index];
     if (const auto* settled = std::get_if<broker::Settled>(&reply)) {
+      extension.heard = true;
       extension.lost = settled->lost > 0;
       extension.cancelled = settled->cancelled;
       extension.deadline = settled->deadline;

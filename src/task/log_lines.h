@@ -1,4 +1,4 @@
-// What a task has said and nobody has sent yet.
+// What a task has said and the server has not heard yet.
 //
 // Threads:  one at a time.
 // Pressure: as much as the engine keeps of one task; what is said beyond that before it can be sent
@@ -21,6 +21,7 @@ class LogLines {
   void add(std::string_view text);
   void count_dropped(std::uint64_t count) { dropped_ += count; }
   [[nodiscard]] bool empty() const { return lines_.empty(); }
+  [[nodiscard]] const std::vector<std::string>& lines() const { return lines_; }
   [[nodiscard]] std::vector<std::string> take();
   [[nodiscard]] std::uint64_t take_dropped() { return std::exchange(dropped_, 0); }
 

@@ -89,6 +89,7 @@ class RemoteConsumer final : public Consumer {
   }
   Result<std::uint64_t> settle_acks(std::span<const Settlement> settlements);
   Result<std::uint64_t> settle_other(const Settlement& settlement);
+  Result<void> extend(Extension& extension);
 
   std::unique_ptr<client::Client> client_;
   std::mutex mutex_;  // of what follows
@@ -166,34 +167,45 @@ Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement)
   return failed(answer);
 }
 
+// One that is refused keeps none of the others from being told; without a connection none is.
 Result<void> RemoteConsumer::extend(std::span<Extension> extensions) {
+  Result<void> all{};
   for (auto& extension : extensions) {
-    const std::string lease = Broker::to_text(extension.lease);
-    const auto note = [&](const auto& answer) -> Result<void> {
-      if (answer) return {};
-      if (answer.error().error.code != ErrorCode::conflict) return failed(answer);
-      extension.lost = true;
-      return {};
-    };
-    if (extension.progress != nullptr) {
-      const auto& progress = *extension.progress;
-      const auto answer =
-          client_->call(client::progress(lease, progress.value, progress.total, progress.text));
-      if (auto noted = note(answer); !noted) return noted;
-      if (answer) extension.cancelled = !*answer;
-    } else if (extension.log != nullptr) {
-      const auto answer = client_->call(client::log_task(lease, *extension.log));
-      if (auto noted = note(answer); !noted) return noted;
-      if (answer) extension.cancelled = !*answer;
-    } else {
-      const auto answer = client_->call(client::extend(lease, extension.duration));
-      if (auto noted = note(answer); !noted) return noted;
-      if (!answer) continue;
-      extension.cancelled = answer->cancelled;
-      extension.deadline = answer->deadline;
-    }
+    auto told = extend(extension);
+    if (told) continue;
+    const ErrorCode code = told.error().code;
+    if (all) all = std::move(told);
+    if (code == ErrorCode::closed || code == ErrorCode::timeout) break;
   }
-  return {};
+  return all;
+}
+
+Result<void> RemoteConsumer::extend(Extension& extension) {
+  const std::string lease = Broker::to_text(extension.lease);
+  const auto note = [&](const auto& answer) -> Result<void> {
+    extension.lost = !answer && answer.error().error.code == ErrorCode::conflict;
+    extension.heard = answer || extension.lost;
+    if (extension.heard) return {};
+    return failed(answer);
+  };
+  if (extension.progress != nullptr) {
+    const auto& progress = *extension.progress;
+    const auto answer =
+        client_->call(client::progress(lease, progress.value, progress.total, progress.text));
+    if (answer) extension.cancelled = !*answer;
+    return note(answer);
+  }
+  if (extension.log != nullptr) {
+    const auto answer = client_->call(client::log_task(lease, *extension.log));
+    if (answer) extension.cancelled = !*answer;
+    return note(answer);
+  }
+  const auto answer = client_->call(client::extend(lease, extension.duration));
+  if (answer) {
+    extension.cancelled = answer->cancelled;
+    extension.deadline = answer->deadline;
+  }
+  return note(answer);
 }
 
 }  // namespace

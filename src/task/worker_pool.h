@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "flow/sizing.h"
@@ -72,6 +73,13 @@ class WorkerPool final : public AttemptHost {
     std::shared_ptr<const FlatWorkflow> replacement{};
     Attempt::LastWords words{};
   };
+  // Lines are told until they are heard: as surely as the settle that follows them.
+  struct Unheard {
+    engine::LeaseToken lease;
+    LogLines lines{};
+    Attempt* attempt = nullptr;  // who is told of the answer, when there is one
+    std::uint64_t serial = 0;
+  };
   struct Worker {
     explicit Worker(AttemptHost& host) : attempt(host) {}
 
@@ -120,8 +128,13 @@ class WorkerPool final : public AttemptHost {
   [[nodiscard]] std::vector<Finished> collect();
   void settle(const std::vector<Finished>& finished);
   void tell_last_words(const std::vector<Finished>& finished);
-  // Drops what nobody hears.
-  void count_unheard(std::span<const Extension> extensions, bool sent);
+  // The four that follow under telling_mutex_. Those of a lease, to add to:
+  [[nodiscard]] Unheard& unheard(const engine::LeaseToken& lease);
+  void forget_heard(std::span<const Extension> extensions);
+  [[nodiscard]] Result<void> tell_unheard(const std::vector<Finished>& finished);
+  void drop_unheard(Unheard& said);
+  // Waits before the next of so many tries; false: what went wrong will not pass, or not in time.
+  [[nodiscard]] bool may_try_again(const Error& error, std::uint32_t tries);
   // How many came too late, or could not be told.
   [[nodiscard]] std::uint64_t settle_surely(std::span<const Settlement> settlements);
   // Of a task that left a workflow in its place; what cannot come in now is tried again with it.
@@ -191,7 +204,8 @@ class WorkerPool final : public AttemptHost {
   std::condition_variable keeper_looks_;
   std::atomic<std::int64_t> keeper_wakes_us_{0};
   bool keeper_ends_ = false;
-  std::mutex telling_mutex_;  // held while the keeper tells what tasks say
+  std::mutex telling_mutex_;                            // held while somebody tells what tasks say
+  std::unordered_map<std::uint64_t, Unheard> unheard_;  // by message; only what is held
 
   std::atomic<std::uint64_t> done_{0}, failed_{0}, declined_{0}, lost_{0}, returned_{0},
       log_dropped_{0};

@@ -110,20 +110,63 @@ void WorkerPool::settle(const std::vector<Finished>& finished) {
 // With the settle its lease is gone, and with that the right to speak for it.
 void WorkerPool::tell_last_words(const std::vector<Finished>& finished) {
   if (std::ranges::none_of(finished, [](const Finished& one) { return one.words.spoke; })) return;
-  const std::lock_guard lock(telling_mutex_);  // what the keeper tells now was said before
-  std::vector<Extension> last;
+  std::unique_lock lock(telling_mutex_);  // what the keeper tells now was said before
+  for (const auto& one : finished) {
+    log_dropped_ += one.words.dropped;
+    for (const auto& line : one.words.lines) unheard(one.lease).lines.add(line);
+  }
+  for (std::uint32_t tries = 1;; ++tries) {
+    const auto told = tell_unheard(finished);
+    if (told) return;
+    note_error("log: " + told.error().message);
+    lock.unlock();  // the keeper has others to look after
+    const bool again = may_try_again(told.error(), tries);
+    lock.lock();
+    if (!again) break;
+  }
   for (const auto& one : finished)
-    if (log_dropped_ += one.words.dropped; !one.words.lines.empty())
-      last.push_back({.lease = one.lease, .log = &one.words.lines});
-  if (last.empty()) return;
-  const bool sent = consumer_->extend(last).has_value();
-  count_unheard(last, sent);
+    if (const auto said = unheard_.find(one.lease.id.value); said != unheard_.end()) {
+      drop_unheard(said->second);
+      unheard_.erase(said);
+    }
 }
 
-void WorkerPool::count_unheard(std::span<const Extension> extensions, bool sent) {
-  for (const auto& extension : extensions)
-    if (extension.log != nullptr && (!sent || extension.lost))
-      log_dropped_ += extension.log->size();
+Result<void> WorkerPool::tell_unheard(const std::vector<Finished>& finished) {
+  std::vector<Extension> extensions;
+  for (const auto& one : finished)
+    if (const auto said = unheard_.find(one.lease.id.value); said != unheard_.end())
+      extensions.push_back({.lease = said->second.lease, .log = &said->second.lines.lines()});
+  if (extensions.empty()) return {};
+  // Two attempts of one task may have ended by now.
+  const auto message = [](const Extension& extension) { return extension.lease.id.value; };
+  std::ranges::sort(extensions, {}, message);
+  const auto again = std::ranges::unique(extensions, {}, message);
+  extensions.erase(again.begin(), again.end());
+  auto told = consumer_->extend(extensions);
+  forget_heard(extensions);
+  return told;
+}
+
+WorkerPool::Unheard& WorkerPool::unheard(const engine::LeaseToken& lease) {
+  Unheard& said = unheard_[lease.id.value];
+  if (said.lease.delivery != lease.delivery) drop_unheard(said);  // of an attempt before
+  said.lease = lease;
+  return said;
+}
+
+void WorkerPool::drop_unheard(Unheard& said) {
+  log_dropped_ += said.lines.take().size() + said.lines.take_dropped();
+}
+
+void WorkerPool::forget_heard(std::span<const Extension> extensions) {
+  for (const auto& extension : extensions) {
+    if (extension.log == nullptr || !extension.heard) continue;
+    const auto said = unheard_.find(extension.lease.id.value);
+    if (said == unheard_.end()) continue;
+    if (!extension.lost) (void)said->second.lines.take();
+    drop_unheard(said->second);
+    unheard_.erase(said);
+  }
 }
 
 std::uint64_t WorkerPool::settle_replaced(const Finished& finished) {
@@ -153,13 +196,16 @@ std::uint64_t WorkerPool::settle_surely(std::span<const Settlement> settlements)
       return *late;
     }
     note_error("settle: " + late.error().message);
-    const ErrorCode code = late.error().code;
-    const bool may_pass = code == ErrorCode::closed || code == ErrorCode::timeout;
-    std::unique_lock lock(mutex_);
-    if (!may_pass || core_->closed() || tries >= (stopping_ ? kTriesWhileStopping : kTriesMax))
-      return settlements.size();
-    settle_again_.wait_for(lock, flow::delay_after(kSettleBackoff, tries, 0));
+    if (!may_try_again(late.error(), tries)) return settlements.size();
   }
+}
+
+bool WorkerPool::may_try_again(const Error& error, std::uint32_t tries) {
+  if (error.code != ErrorCode::closed && error.code != ErrorCode::timeout) return false;
+  std::unique_lock lock(mutex_);
+  if (core_->closed() || tries >= (stopping_ ? kTriesWhileStopping : kTriesMax)) return false;
+  settle_again_.wait_for(lock, flow::delay_after(kSettleBackoff, tries, 0));
+  return true;
 }
 
 // ---- keeping leases
@@ -201,34 +247,35 @@ void WorkerPool::keep_once(Time now, Time* due) {
     if (auto word = worker->attempt.word(now, due))
       words.emplace_back(&worker->attempt, std::move(*word));
   std::vector<Extension> extensions;
-  std::vector<std::size_t> owners;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    const auto& word = words[i].second;
+  std::vector<std::pair<Attempt*, std::uint64_t>> owners;  // and which of its attempts
+  for (auto& [attempt, word] : words) {
     if (word.given_up) give_up(word);
     if (word.progress) {
       extensions.push_back({.lease = word.token, .progress = &*word.progress});
-      owners.push_back(i);
+      owners.emplace_back(attempt, word.serial);
     }
-    if (!word.log.empty()) {
-      extensions.push_back({.lease = word.token, .log = &word.log});
-      owners.push_back(i);
+    for (const auto& line : word.log) {
+      Unheard& said = unheard(word.token);
+      said.lines.add(line);
+      said.attempt = attempt;
+      said.serial = word.serial;
     }
     if (word.extends) {
       extensions.push_back({.lease = word.token, .duration = word.lease});
-      owners.push_back(i);
+      owners.emplace_back(attempt, word.serial);
     }
+  }
+  for (const auto& [message, said] : unheard_) {
+    extensions.push_back({.lease = said.lease, .log = &said.lines.lines()});
+    owners.emplace_back(said.attempt, said.serial);
   }
   if (extensions.empty()) return;
   const auto told = consumer_->extend(extensions);
-  count_unheard(extensions, told.has_value());
-  if (!told) {
-    note_error("extend: " + told.error().message);
-    return;
-  }
-  for (std::size_t i = 0; i < extensions.size(); ++i) {
-    const auto& [attempt, word] = words[owners[i]];
-    attempt->answered(word.serial, extensions[i]);
-  }
+  if (!told) note_error("extend: " + told.error().message);
+  for (std::size_t i = 0; i < extensions.size(); ++i)
+    if (const auto& [attempt, serial] = owners[i]; attempt != nullptr && extensions[i].heard)
+      attempt->answered(serial, extensions[i]);
+  forget_heard(extensions);
 }
 
 // Its thread runs on, and is not heard any more.

@@ -76,9 +76,7 @@ class Voices(Item):
             self.wrong.append(f"{identity} said {wanted}, {front.name} heard {said}")
 
     def judge(self, fronts):
-        # A worker that cannot tell lines at once drops and counts them; that is to be rare.
-        few = len(self.unheard) <= max(1, self.complete // 20)
-        return self.wrong if few else self.wrong + self.unheard
+        return self.wrong + self.unheard
 
     def tested(self):
         return self.complete
