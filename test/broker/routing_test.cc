@@ -3,7 +3,7 @@
 #include "engine/deaths.h"
 #include "engine/names.h"
 #include "engine/route_header.h"
-#include "test/broker/fixture.h"
+#include "test/broker/consumer_fixture.h"
 
 namespace penstock::broker {
 namespace {
@@ -275,23 +275,6 @@ TEST_F(RoutingTest, ADeadLetterThatFindsNoRoomWaitsAndKeepsItsReason) {
 
 class ConsumerTest : public RoutingTest {
  protected:
-  struct Receiver final : ReplySink {
-    void on_reply(Tag tag, const Reply& reply) override {
-      if (const auto* delivered = std::get_if<Delivered>(&reply)) {
-        for (const auto& message : delivered->messages) {
-          bodies[tag].emplace_back(as_text(message.body));
-          leases.push_back(message.lease);
-          redelivered += message.redelivered;
-        }
-      } else if (std::get_if<Error>(&reply) != nullptr) {
-        errors.push_back(tag);
-      }
-    }
-    std::map<Tag, Strings> bodies;
-    std::vector<engine::LeaseToken> leases;
-    std::vector<Tag> errors;
-    int redelivered = 0;
-  };
   void consume(Tag consumer, std::string_view queue, std::int64_t credit, std::int32_t priority = 0,
                bool exclusive = false) {
     engine::Consume command;
