@@ -39,5 +39,11 @@ TEST(GroupIndexTest, FindsWhatAMapFindsWhateverComesAndGoes) {
   EXPECT_EQ(told, known.size());
 }
 
+TEST(GroupIndexTest, that_is_empty_finds_and_guesses_nothing) {
+  const GroupIndex index;
+  index.prefetch("any");
+  EXPECT_EQ(index.guess("any"), 0u);
+}
+
 }  // namespace
 }  // namespace penstock::engine

@@ -78,6 +78,14 @@ TEST_F(ReplayTest, AnIdempotencyKeyThatIsNeverForgottenIsRefused) {
                             LogPosition(position), kBodyBytes));
 }
 
+TEST_F(ReplayTest, AMessageIsFoundWhereverItWasLast) {
+  publish(1, false);
+  publish(2, false);
+  const auto slot = state.find(MessageId(2));
+  for (const std::uint32_t likely : {slot, state.find(MessageId(1)), 0u, 4'000'000'000u})
+    EXPECT_EQ(state.find(MessageId(2), likely), slot) << likely;
+}
+
 TEST_F(ReplayTest, PermissionsOnAHostThatIsNotThereAreNone) {
   UserSetEvent user;
   user.user.name = "ann";

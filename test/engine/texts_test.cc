@@ -11,6 +11,7 @@
 #include "engine/pattern.h"
 #include "engine/worker.h"
 #include "engine/worker_list.h"
+#include "engine/worker_orders.h"
 
 namespace penstock::engine {
 namespace {
@@ -88,6 +89,14 @@ TEST(Deaths, are_kept_up_to_a_number_and_the_oldest_forgotten) {
   EXPECT_EQ(deaths.entries.size(), kDeathsMax);
   EXPECT_EQ(deaths.entries.front().queue, "q" + std::to_string(kDeathsMax + 2));
   EXPECT_EQ(deaths.first_queue, "q0") << "what came first is known all the same";
+}
+
+TEST(Deaths, of_which_only_the_first_is_known_keep_that) {
+  Deaths deaths;
+  deaths.first_queue = "before";
+  deaths.add(death("a", MoveReason::rejected));
+  EXPECT_EQ(deaths.first_queue, "before");
+  EXPECT_EQ(deaths.entries.size(), 1u);
 }
 
 TEST(Deaths, that_are_cut_short_at_any_byte_are_none) {
@@ -183,6 +192,41 @@ TEST(Workers, are_chosen_by_name_queue_and_either_version) {
   EXPECT_FALSE((WorkerSelector{"", "", "3.0"}.fits(spec)));
   EXPECT_FALSE((WorkerSelector{"", "r", ""}.fits(spec)));
   EXPECT_FALSE((WorkerSelector{"x*", "", ""}.fits(spec)));
+}
+
+// ---- what they are told
+
+TEST(WorkerOrders, to_stop_are_forgotten_by_the_next_order_after_their_time) {
+  WorkerOrders orders;
+  const std::uint64_t target[]{7};
+  WorkerOrderedEvent stop;
+  stop.number = 1;
+  stop.kind = OrderKind::stop;
+  stop.targets = target;
+  orders.add(stop);
+  WorkerOrderedEvent quiet;
+  quiet.number = 2;
+  quiet.at = Time{} + kStopOrderLife - std::chrono::seconds(1);
+  orders.add(quiet);
+  EXPECT_TRUE(orders.all().contains(1));
+  quiet.number = 3;
+  quiet.at = Time{} + kStopOrderLife;
+  orders.add(quiet);
+  EXPECT_FALSE(orders.all().contains(1));
+  orders.check();
+}
+
+TEST(WorkerOrders, without_a_number_are_none) {
+  for (const std::uint64_t number : {0, 1, 2}) {
+    WorkerOrderedEvent event;
+    event.number = number;
+    Bytes head, bytes;
+    encode(head, event);
+    Encoder(bytes).varint(2).varint(1).prefixed(head);
+    Cursor in(bytes);
+    WorkerOrders orders;
+    EXPECT_EQ(orders.restore(in), number == 1) << number;
+  }
 }
 
 }  // namespace
