@@ -67,6 +67,7 @@ void State::follow(std::uint32_t number, WorkflowTree::Work& work, Time at) {
   while (!work.release.empty() || !work.stop.empty()) {
     WorkflowTree::Work more;
     for (const auto node : work.stop) {
+      if (workflows.node(node).state != NodeState::active) continue;  // its message was gone, too
       const auto slot = index.find(workflows.node(node).step);
       if (slot != 0 && messages[slot].state == MessageState::leased) {
         messages[slot].cancelled = true;
