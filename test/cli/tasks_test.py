@@ -30,6 +30,26 @@ class Tasks(ProgramTest):
         return task
 
 
+class Bulk(Tasks):
+    def test_each_line_becomes_a_task_and_a_repeat_gives_the_same(self):
+        lines = "".join(f"[{n},\"x\"]\n" for n in range(2499)) + "one word\n"
+        once, again = (self.penstock("run", "t", "--lines", "-q", "bulk", "--key", "k", "-a", "a=1",
+                                     input=lines.encode()).split() for _ in range(2))
+        self.assertEqual(len(set(once)), 2500)
+        self.assertEqual(once, again)
+        self.assertEqual(self.json("queue", "show", "bulk")["ready"], 2500)
+        taken = self.post("/v1/queues/bulk/lease", {"max": 1})["messages"][0]
+        self.assertEqual(json.loads(taken["body"]), {"args": [0, "x"], "kwargs": {"a": 1}})
+        last = self.post("/v1/queues/bulk/lease", {"max": 1000})
+        while last["messages"]:
+            taken, last = last, self.post("/v1/queues/bulk/lease", {"max": 1000})
+        self.assertEqual(json.loads(taken["messages"][-1]["body"])["args"], ["one word"])
+
+    def test_lines_and_arguments_exclude_each_other(self):
+        _, errors = self.penstock("run", "t", "1", "--lines", code=2)
+        self.assertIn("--lines", errors)
+
+
 class Logs(Tasks):
     def follow(self, task):
         following = subprocess.Popen([PENSTOCK, "task", "logs", task, "--follow", "--json",

@@ -109,6 +109,45 @@ TEST_F(HttpTest, EveryLineOfABatchIsOfTheRequestsTraceUnlessItNamesItsOwn) {
   EXPECT_EQ(next(), own);
 }
 
+TEST_F(HttpTest, ABatchOfTasksComesInWholeAndItsRepeatGivesTheSameIds) {
+  const auto batch =
+      R"({"args":[1]})"
+      "\n\n"
+      R"({"args":[2],"kwargs":{"a":"\u00e4"},"options":{"priority":3,"max_attempts":1}})"
+      "\n{}";
+  const auto fields =
+      "Content-Type: application/x-ndjson\r\nIdempotency-Key: k\r\nPenstock-Header-A: b\r\n";
+  const auto first = ask("POST /v1/tasks/t?queue=jobs", batch, fields);
+  EXPECT_EQ(first.status, 202);
+  EXPECT_EQ(first.body, R"({"ids":["1","2","3"]})");
+  const auto again = ask("POST /v1/tasks/t?queue=jobs", batch, fields);
+  EXPECT_EQ(again.body, R"({"ids":["1","2","3"],"duplicates":3})");
+  const auto taken = ask("POST /v1/queues/jobs/lease", R"({"max":9})");
+  EXPECT_EQ(taken.text("/messages/0/id"), "2");
+  EXPECT_EQ(taken.text("/messages/0/body"), R"({"args":[2],"kwargs":{"a":"\u00e4"}})");
+  EXPECT_EQ(taken.text("/messages/0/headers"), R"({"a":"b"})");
+  EXPECT_EQ(taken.text("/messages/1/body"), R"({"args":[1]})");
+  EXPECT_EQ(taken.text("/messages/2/task"), "t");
+}
+
+TEST_F(HttpTest, OneBadTaskRefusesTheWholeBatchAndNamesTheLine) {
+  const auto type = "Content-Type: application/x-ndjson\r\n";
+  for (const auto bad : {R"({"args":{}})", R"({"options":{"priority":10}})", "[]", "x"}) {
+    const auto answer = ask("POST /v1/tasks/t",
+                            R"({"args":[1]})"
+                            "\n" +
+                                std::string(bad),
+                            type);
+    EXPECT_EQ(answer.status, 400) << bad;
+    EXPECT_TRUE(answer.text("/error/message").starts_with("line 2: ")) << answer.body;
+  }
+  EXPECT_EQ(ask("POST /v1/tasks/t", R"({"options":{"queue":"q"}})", type).text("/error/message"),
+            "line 1: options: queue: a batch goes to one queue");
+  EXPECT_EQ(ask("POST /v1/tasks/t?queue=", "{}", type).status, 400);
+  EXPECT_EQ(ask("POST /v1/tasks/t", "", type).status, 400);
+  EXPECT_EQ(broker_->statistics().messages, 0u);
+}
+
 TEST_F(HttpTest, ACancelledTaskIsNotRunAndARunningOneLearnsOfIt) {
   ask("POST /v1/tasks/t");
   EXPECT_EQ(ask("DELETE /v1/tasks/1").status, 200);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <iostream>
 #include <memory>
 
 #include "base/text.h"
@@ -10,6 +11,7 @@
 #include "cli/connection.h"
 #include "cli/format.h"
 #include "cli/json_text.h"
+#include "cli/line_batches.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
 #include "engine/options.h"
@@ -36,6 +38,7 @@ struct Options {
   Duration lease{0};
   Duration timeout = kForever;
   bool wait = true;
+  bool lines = false;
   bool json = false;
   SendArguments send;
 };
@@ -122,6 +125,31 @@ Result<void> set_policy(const Options& options, client::TaskOptions& into) {
   return {};
 }
 
+// A JSON array is the arguments; everything else is the only one.
+std::string arguments_of(std::string_view line) {
+  auto value = parsed_or_string(line);
+  return boost::json::serialize(value.is_array() ? value : boost::json::array{std::move(value)});
+}
+
+// A task for each line of the input, and nobody waits for them.
+int run_lines(client::Client& client, const Options& options, std::string_view named,
+              const client::TaskOptions& task_options) {
+  if (::isatty(STDIN_FILENO) != 0)
+    fmt::print(stderr, "reading arguments from the terminal, a task a line; Ctrl-D ends it\n");
+  Interrupt interrupt;
+  const auto clock = make_real_clock();
+  const auto send = [&](std::span<const std::string_view> lines, std::size_t sent) {
+    std::vector<std::string> texts;
+    for (const auto line : lines) texts.push_back(arguments_of(line));
+    client::TaskOptions part = task_options;
+    part.key_from = sent;
+    const std::vector<std::string_view> arguments(texts.begin(), texts.end());
+    return call_patiently(client, client::submit_many(options.name, arguments, part, named), *clock,
+                          options.send.patience, interrupt.token());
+  };
+  return send_lines(std::cin, "tasks", options.json, send);
+}
+
 int run_task(const Options& options) {
   const auto send_options = send_options_of(options.send);
   if (!send_options) return report(send_options.error());
@@ -134,19 +162,17 @@ int run_task(const Options& options) {
   task_options.queue = options.queue;
   if (const auto set = set_policy(options, task_options); !set) return report(set.error());
 
-  Interrupt interrupt;
-  const auto clock = make_real_clock();
   auto client = connect(options.url);
   if (!client) return report(client.error());
+  if (options.lines) return run_lines(**client, options, *named, task_options);
+  Interrupt interrupt;
+  const auto clock = make_real_clock();
   const auto id = call_patiently(
       **client,
       client::submit(options.name, boost::json::serialize(arguments), *named, task_options), *clock,
       options.send.patience, interrupt.token());
   if (!id) return report_failure(id.error());
-  if (!options.wait) {
-    if (options.json) return print_json({{"id", std::to_string(id->value)}}), kExitOk;
-    return write_out(fmt::format("{}\n", id->value)), kExitOk;
-  }
+  if (!options.wait) return print_ids({&*id, 1}, options.json);
   const auto status = await_end(**client, *id, options, interrupt.token());
   return status ? show_end(*status, options) : report_failure(status.error());
 }
@@ -156,8 +182,12 @@ int run_task(const Options& options) {
 Action set_up_run(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("name", options->name, "the task's name")->required();
-  app.add_option("arguments", options->arguments,
-                 "its arguments: JSON where they are JSON, else strings");
+  auto* arguments = app.add_option("arguments", options->arguments,
+                                   "its arguments: JSON where they are JSON, else strings");
+  app.add_flag("-n,--lines", options->lines,
+               "a task for every line of the input: a JSON array of arguments, or the only one; "
+               "prints the ids")
+      ->excludes(arguments);
   app.add_option("-a,--arg", options->named, "a named argument; may be given again")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);

@@ -10,14 +10,12 @@
 #include "cli/commands/send_options.h"
 #include "cli/connection.h"
 #include "cli/json_text.h"
+#include "cli/line_batches.h"
 #include "cli/terminal.h"
 #include "os/real_clock.h"
 
 namespace penstock::cli {
 namespace {
-
-constexpr std::size_t kBatchMessages = 1000;
-constexpr std::size_t kBatchBytes = 4u << 20;
 
 struct Options {
   std::string url;
@@ -29,16 +27,6 @@ struct Options {
   SendArguments send;
 };
 
-int print_ids(const Options& options, std::span<const MessageId> ids) {
-  std::string text;
-  for (const MessageId id : ids) {
-    text +=
-        options.json ? fmt::format("{{\"id\":\"{}\"}}\n", id.value) : fmt::format("{}\n", id.value);
-  }
-  write_out(text);
-  return kExitOk;
-}
-
 class Sender {
  public:
   Sender(const Options& options, client::Client& client, const client::SendOptions& send)
@@ -46,22 +34,17 @@ class Sender {
 
   int one(std::string_view body) {
     const auto id = call(client::send(options_.queue, body, send_));
-    return id ? print_ids(options_, {&*id, 1}) : report_failure(id.error());
+    return id ? print_ids({&*id, 1}, options_.json) : report_failure(id.error());
   }
 
-  // Each line a message. What is held here is one batch, however long the input is.
+  // Each line a message; it has the key that it would have if all were one batch.
   int lines(std::istream& input) {
-    std::vector<std::string> batch;
-    std::size_t bytes = 0;
-    for (std::string line; std::getline(input, line);) {
-      bytes += line.size();
-      batch.push_back(std::move(line));
-      if (batch.size() < kBatchMessages && bytes < kBatchBytes) continue;
-      if (const int code = many(batch); code != kExitOk) return code;
-      batch.clear();
-      bytes = 0;
-    }
-    return batch.empty() ? kExitOk : many(batch);
+    const auto send = [this](std::span<const std::string_view> bodies, std::size_t sent) {
+      client::SendOptions part = send_;
+      part.key_from = sent;
+      return call(client::send_many(options_.queue, bodies, part));
+    };
+    return send_lines(input, "messages", options_.json, send);
   }
 
  private:
@@ -69,24 +52,12 @@ class Sender {
   client::Answer<T> call(const client::Request<T>& request) {
     return call_patiently(client_, request, *clock_, options_.send.patience, interrupt_.token());
   }
-  int many(const std::vector<std::string>& batch) {
-    const std::vector<std::string_view> bodies(batch.begin(), batch.end());
-    // Each line has the key that it would have if all were one batch.
-    client::SendOptions part = send_;
-    part.key_from = sent_;
-    const auto ids = call(client::send_many(options_.queue, bodies, part));
-    sent_ += ids ? ids->size() : 0;
-    if (ids) return print_ids(options_, *ids);
-    if (sent_ > 0) fmt::print(stderr, "penstock: {} messages were sent before this\n", sent_);
-    return report_failure(ids.error());
-  }
 
   const Options& options_;
   client::Client& client_;
   const client::SendOptions& send_;
   Interrupt interrupt_;
   std::unique_ptr<Clock> clock_ = make_real_clock();
-  std::size_t sent_ = 0;
 };
 
 int send(const Options& options) {

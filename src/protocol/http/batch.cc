@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/trace_context.h"
+#include "protocol/http/json_text.h"
 #include "protocol/http/raw_json.h"
 
 namespace penstock::protocol::http {
@@ -19,8 +20,9 @@ bool is_body(std::string_view name) {
 
 }  // namespace
 
-Result<void> Batch::read(std::string_view text, std::uint32_t lines_max) {
-  std::size_t number = 0;
+Result<void> for_each_line(std::string_view text, std::uint32_t lines_max,
+                           const std::function<Result<void>(std::string_view)>& read_line) {
+  std::size_t number = 0, read = 0;
   while (!text.empty()) {
     ++number;
     const auto end = std::min(text.find('\n'), text.size());
@@ -28,7 +30,7 @@ Result<void> Batch::read(std::string_view text, std::uint32_t lines_max) {
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.ends_with('\r')) line.remove_suffix(1);
     if (line.empty()) continue;
-    if (messages_.size() == lines_max) {
+    if (read++ == lines_max) {
       return fail(ErrorCode::too_large,
                   "the batch has more than " + std::to_string(lines_max) + " messages",
                   "send it in several batches");
@@ -37,8 +39,22 @@ Result<void> Batch::read(std::string_view text, std::uint32_t lines_max) {
       return fail(std::move(good.error()).at("line " + std::to_string(number)));
     }
   }
-  if (!messages_.empty()) return {};
+  if (read > 0) return {};
   return fail(ErrorCode::invalid, "the batch is empty", "send one JSON object a line");
+}
+
+void on_batch_published(Exchange& exchange, const broker::Published& published) {
+  JsonText json(exchange.text());
+  json.begin_object().key("ids").begin_array();
+  for (const auto id : published.ids) json.id(id);
+  json.end_array();
+  if (published.duplicates > 0) json.key("duplicates").integer(published.duplicates);
+  json.end_object();
+  exchange.answer_json(202);
+}
+
+Result<void> Batch::read(std::string_view text, std::uint32_t lines_max) {
+  return for_each_line(text, lines_max, [this](std::string_view line) { return read_line(line); });
 }
 
 Result<void> Batch::read_line(std::string_view line) {

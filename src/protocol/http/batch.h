@@ -7,12 +7,20 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "protocol/http/values.h"
 
 namespace penstock::protocol::http {
+
+// Empty lines don't count; the first that is not good is named by its number.
+[[nodiscard]] Result<void> for_each_line(
+    std::string_view text, std::uint32_t lines_max,
+    const std::function<Result<void>(std::string_view)>& read_line);
+
+void on_batch_published(Exchange& exchange, const broker::Published& published);
 
 class Batch {
  public:

@@ -9,29 +9,13 @@
 namespace penstock::protocol::http {
 namespace {
 
-constexpr std::string_view kBatchType = "application/x-ndjson";
 constexpr std::uint32_t kBrowseDefault = 50;
 constexpr std::uint32_t kBrowseMax = 1000;
-
-bool is_batch(std::string_view content_type) {
-  const auto type = content_type.substr(0, content_type.find(';'));
-  return ascii_iequals(type.substr(0, type.find_last_not_of(" \t") + 1), kBatchType);
-}
 
 void on_published(Exchange& exchange, const broker::Published& published) {
   JsonText json(exchange.text());
   json.begin_object().key("id").id(published.ids.front());
   if (published.duplicates > 0) json.key("duplicate").boolean(true);
-  json.end_object();
-  exchange.answer_json(202);
-}
-
-void on_batch_published(Exchange& exchange, const broker::Published& published) {
-  JsonText json(exchange.text());
-  json.begin_object().key("ids").begin_array();
-  for (const auto id : published.ids) json.id(id);
-  json.end_array();
-  if (published.duplicates > 0) json.key("duplicates").integer(published.duplicates);
   json.end_object();
   exchange.answer_json(202);
 }

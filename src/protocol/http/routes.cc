@@ -19,7 +19,8 @@ constexpr Route kRoutes[] = {
     {post, "/v1/queues/{q}/lease", control, lease_messages,
      "take messages: `{\"max\",\"wait\",\"lease\"}`; waits for the first one"},
     {post, "/v1/tasks/{name}", message, post_task,
-     "submit a task: `{\"args\",\"kwargs\",\"options\"}`; 202 and `Location`"},
+     "submit a task: `{\"args\",\"kwargs\",\"options\"}`; 202 and `Location`. As "
+     "`application/x-ndjson`: many, one a line, to `?queue=`; all or none"},
     {get, "/v1/tasks/{id}", control, get_task,
      "state, result and error of a task; `?wait=10s` waits for its end"},
     {post, "/v1/leases/{lease}/nack", control, nack_lease,

@@ -1,58 +1,13 @@
 // Tasks: submitted, watched, cancelled. Workers take them as messages, by leases.cc.
 #include "base/text.h"
+#include "protocol/http/batch.h"
 #include "protocol/http/handlers.h"
 #include "protocol/http/json_text.h"
-#include "protocol/http/raw_json.h"
+#include "protocol/http/task_inputs.h"
 #include "protocol/http/values.h"
 
 namespace penstock::protocol::http {
 namespace {
-
-constexpr std::string_view kDefaultQueue = "default";
-constexpr std::uint32_t kAttemptsMax = 1'000'000;
-constexpr std::size_t kOptionBytesMax = 64u << 10;
-constexpr Duration kLeaseMin = std::chrono::milliseconds(1);
-
-struct TaskOptions {
-  std::string_view queue = kDefaultQueue;
-  MessageFields message;
-  engine::Policy policy;
-};
-
-Result<void> read_options(const boost::json::value& value, TaskOptions& into) {
-  wire::json::ObjectReader in(value, "options: ");
-  read_message_fields(in, into.message);
-  if (const auto queue = in.text("queue")) {
-    into.queue = *queue;
-    if (auto valid = valid_name(*queue, "queue name"); !valid) return valid;
-  }
-  if (const auto attempts = in.integer("max_attempts", 0, kAttemptsMax)) {
-    into.policy.max_attempts = static_cast<std::uint32_t>(*attempts);
-  }
-  if (const auto text = in.text("backoff")) {
-    auto backoff = engine::parse_backoff(*text);
-    if (!backoff) return fail(std::move(backoff.error()).at("backoff"));
-    into.policy.backoff = *backoff;
-  }
-  into.policy.lease = duration_field(in, "lease", kLeaseMin);
-  into.policy.result_ttl = duration_field(in, "result_ttl");
-  return in.finish();
-}
-
-// The task's payload, put together from the texts that came.
-Result<std::string> payload_of(const RawObject& body) {
-  const auto args = body.find("args").value_or("[]");
-  const auto kwargs = body.find("kwargs");
-  if (args.front() != '[') return fail(ErrorCode::invalid, "args must be a JSON array");
-  if (kwargs && kwargs->front() != '{') {
-    return fail(ErrorCode::invalid, "kwargs must be a JSON object");
-  }
-  std::string payload("{\"args\":");
-  payload.append(args);
-  if (kwargs) payload.append(",\"kwargs\":").append(*kwargs);
-  payload.push_back('}');
-  return payload;
-}
 
 void on_submitted(Exchange& exchange, const broker::Published& published) {
   const auto id = published.ids.front();
@@ -158,34 +113,26 @@ void post_task(Exchange& exchange) {
   if (auto valid = valid_name(name, "task name"); !valid) {
     return exchange.answer_error(valid.error());
   }
-  constexpr std::string_view known[] = {"args", "kwargs", "options"};
-  const auto body = RawObject::read(exchange.body(), known);
-  if (!body) return exchange.answer_error(body.error());
   exchange.headers.clear();
   PublishFields fields;
   if (auto read = read_publish_fields(exchange.fields(), fields, exchange.headers); !read) {
     return exchange.answer_error(read.error());
   }
-  const auto options_json = body->find("options").value_or("{}");
-  const auto options_value = wire::json::parse(options_json, {.max_bytes = kOptionBytesMax});
-  if (!options_value) return exchange.answer_error(options_value.error());
-  TaskOptions options{.message = fields.message, .policy = {}};
-  if (auto read = read_options(*options_value, options); !read) {
-    return exchange.answer_error(read.error());
-  }
-  const auto payload = payload_of(*body);
-  if (!payload) return exchange.answer_error(payload.error());
   read_trace(exchange.fields(), exchange.headers);
   exchange.headers.add(kTaskHeader, name);
-  engine::MessageInput message;
-  message.body = as_bytes(*payload);
-  message.headers = exchange.headers.view();
-  message.task = true;
-  message.policy = options.policy;
-  if (auto good = options.message.apply(exchange.now(), message); !good) {
-    return exchange.answer_error(good.error());
+  TaskInputs tasks(fields.message, exchange.now(), exchange.headers.view());
+  if (is_batch(exchange.fields().value("Content-Type"))) {
+    const auto lines_max = exchange.service().settings().batch_max;
+    const auto queue = exchange.query("queue").value_or(std::string(kDefaultQueue));
+    if (auto read = tasks.read_lines(exchange.body(), lines_max, queue); !read) {
+      return exchange.answer_error(read.error());
+    }
+    return publish<on_batch_published>(exchange, tasks.queue(), tasks.messages(), fields.wait);
   }
-  publish<on_submitted>(exchange, options.queue, {&message, 1}, fields.wait);
+  if (auto read = tasks.read_one(exchange.body()); !read) {
+    return exchange.answer_error(read.error());
+  }
+  publish<on_submitted>(exchange, tasks.queue(), tasks.messages(), fields.wait);
 }
 
 void get_task(Exchange& exchange) {

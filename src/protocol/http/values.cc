@@ -8,6 +8,8 @@
 namespace penstock::protocol::http {
 namespace {
 
+constexpr std::string_view kBatchType = "application/x-ndjson";
+
 Result<void> check_key(std::string_view key) {
   if (key.empty() || key.size() > kKeyBytesMax || !is_valid_utf8(key)) {
     return fail(ErrorCode::invalid,
@@ -225,12 +227,18 @@ void read_message_fields(wire::json::ObjectReader& in, MessageFields& into) {
   read_limit_fields(in, into.limit);
 }
 
+bool is_batch(std::string_view content_type) {
+  const auto type = content_type.substr(0, content_type.find(';'));
+  return ascii_iequals(type.substr(0, type.find_last_not_of(" \t") + 1), kBatchType);
+}
+
 Result<void> read_publish_fields(const wire::http::Fields& fields, PublishFields& into,
                                  HeaderWriter& headers) {
   for (const auto& field : fields.all()) {
     // Most fields of most requests are none of ours: the first letter tells.
     const char first = ascii_lower(field.name.front());
     if (first == 'c' && ascii_iequals(field.name, kContentTypeHeader)) {
+      if (is_batch(field.value)) continue;
       if (auto added = add_header(headers, kContentTypeHeader, field.value); !added) return added;
     } else if ((first == 'p' && has_prefix(field.name, kPrefix)) ||
                (first == 'i' && ascii_iequals(field.name, "idempotency-key"))) {

@@ -68,12 +68,16 @@ struct MessageFields {
 // that is there replaces what `into` has.
 void read_message_fields(wire::json::ObjectReader& in, MessageFields& into);
 
+// Whether a body of this Content-Type is a batch: one JSON object a line.
+[[nodiscard]] bool is_batch(std::string_view content_type);
+
 // The same, and what else a publish may say in the fields of its request.
 struct PublishFields {
   MessageFields message;
   Duration wait{0};  // Penstock-Wait: how long a full queue may hold the publish back
 };
-// Idempotency-Key and Penstock-*; Content-Type and Penstock-Header-<name> are added to `headers`.
+// Idempotency-Key and Penstock-*; Content-Type, unless it is a batch's, and Penstock-Header-<name>
+// are added to `headers`.
 // An unknown Penstock-* is refused: a mistyped field must not pass for none.
 [[nodiscard]] Result<void> read_publish_fields(const wire::http::Fields& fields,
                                                PublishFields& into, HeaderWriter& headers);

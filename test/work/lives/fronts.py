@@ -142,9 +142,8 @@ class Http:
                             **fields)["id"])
 
     def enqueue_many(self, task, count, key, queue):
-        """Of messages: tasks come one by one over HTTP."""
-        lines = b"".join(b'{"body":"%d"}\n' % n for n in range(count))
-        answer = self.say("POST", f"/v1/queues/{queue}/messages", lines,
+        lines = b"".join(b'{"args":[%d]}\n' % n for n in range(count))
+        answer = self.say("POST", f"/v1/tasks/{task}?queue={queue}", lines,
                           **{"Content-Type": "application/x-ndjson", "Idempotency-Key": key})
         return once_with(key, answer["ids"])
 
@@ -220,9 +219,8 @@ class CommandLine:
         return int(self.run("run", task, json.dumps(argument), "--no-wait", *words))
 
     def enqueue_many(self, task, count, key, queue):
-        """Of messages: `run` submits one task."""
         lines = "".join(f"{n}\n" for n in range(count))
-        return once_with(key, self.run("send", queue, "--lines", "--key", key,
+        return once_with(key, self.run("run", task, "--lines", "--queue", queue, "--key", key,
                                        input=lines).split())
 
     def await_end(self, identity):
