@@ -283,7 +283,7 @@ void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t 
   const auto slot = index.find(event.id);
   const auto step = workflows.find_step(event.id);
   // Cleaning writes a result anew; its step ended when that was first told.
-  const bool ends_step = step != 0 && (workflows.is_unfinished(step) || CANARY(end_step_twice));
+  const bool ends_step = step != 0 && (workflows.may_end(step) || CANARY(end_step_twice));
   if (slot != 0 && !event.keeps_message) remove(slot);
   if (slot != 0 && event.keeps_message && ends_step) hold_step(slot);
   if (event.expires_at == Time{}) return;

@@ -130,9 +130,9 @@ void WorkflowTree::activate(std::uint32_t number, Work& work) {
   Workflow& workflow = workflows_[node.workflow];
   if (node.state == NodeState::succeeded) return;
   if (workflow.state == WorkflowState::cancelled || (workflow.stopping && !node.beside)) return;
-  const bool gone = node.kind == NodeKind::step && node.state == NodeState::failed;
+  if (node.kind == NodeKind::step && node.state == NodeState::failed)
+    return tell_parent(number, false, work);  // it ended before its turn, and what follows began
   node.state = NodeState::active;
-  if (gone) return complete(number, false, work);  // it ended before its turn
   switch (node.kind) {
     case NodeKind::step:
       ++workflow.active;
@@ -192,6 +192,11 @@ void WorkflowTree::complete(std::uint32_t number, bool well, Work& work) {
   const auto wanted = well ? NodeRole::on_success : NodeRole::on_error;
   for (auto child = node.first; child != 0; child = nodes_[child].next)
     if (nodes_[child].role == wanted) activate(child, work);
+  tell_parent(number, well, work);
+}
+
+void WorkflowTree::tell_parent(std::uint32_t number, bool well, Work& work) {
+  const Node& node = nodes_[number];
   if (node.role != NodeRole::member || node.parent == 0) return;
   Node& parent = nodes_[node.parent];
   const Workflow& workflow = workflows_[node.workflow];
@@ -420,7 +425,10 @@ void WorkflowTree::check() const {
     }
     CHECK(nodes == workflow.nodes && steps == workflow.steps && active == workflow.active);
     CHECK(done == workflow.done && failed == workflow.failed);
-    CHECK(!has_ended(number) || workflow.state != WorkflowState::running);
+    const bool ended = workflow.ended_at != Time{};
+    CHECK(ended == has_ended(number));
+    CHECK(workflow.state == WorkflowState::cancelled ||
+          ended == (workflow.state != WorkflowState::running));
   }
   CHECK(seen == workflows_.size());
 }

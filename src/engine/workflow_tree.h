@@ -95,8 +95,12 @@ class WorkflowTree {
     bool error = false;
   };
   [[nodiscard]] Source input_of(std::uint32_t step) const;
-  [[nodiscard]] bool is_unfinished(std::uint32_t step) const {
-    return nodes_[step].state == NodeState::waiting || nodes_[step].state == NodeState::active;
+  // What waits in a workflow that has ended waits for a resume; when it is gone by then, it fails
+  // then, and until then nothing follows.
+  [[nodiscard]] bool may_end(std::uint32_t step) const {
+    const Node& node = nodes_[step];
+    const bool ended = workflows_[node.workflow].ended_at != Time{};
+    return node.state == NodeState::active || (node.state == NodeState::waiting && !ended);
   }
   [[nodiscard]] bool is_cancelled(std::uint32_t node) const {
     return workflows_[nodes_[node].workflow].state == WorkflowState::cancelled;
@@ -121,6 +125,7 @@ class WorkflowTree {
   void add_all(std::span<const WorkflowNode> nodes, std::uint32_t workflow, std::uint32_t above);
   void advance(std::uint32_t chain, std::uint32_t from, Work& work);
   void complete(std::uint32_t node, bool well, Work& work);
+  void tell_parent(std::uint32_t node, bool well, Work& work);
   [[nodiscard]] std::uint32_t place_of(std::uint32_t node) const;
   [[nodiscard]] std::uint32_t failed_member(std::uint32_t node) const;
   void stop(Workflow& workflow, std::uint32_t because_of, Work& work);
