@@ -243,6 +243,24 @@ TEST_F(RevokedTest, WhatWasOnItsWayIsNotGivenToIt) {
   EXPECT_EQ(bodies(take("q", 10)), (std::vector<std::string>{"in hand", "later"}));
 }
 
+TEST_F(RevokedTest, NoAnswerOfAnyKindIsGivenToItAnyMore) {
+  auto work = input("{\"args\":[]}");
+  work.task = true;
+  const auto id = MessageId(send("work", std::vector{work}).ids.at(0));
+  const auto lease = take("work").messages.at(0).lease;
+  const std::string_view lines[]{"said"};
+  broker->log_task(session, ++tag, lease, lines);
+  wait(tag);
+  send_tag("q", {input("keeps the disk busy")});
+  broker->task(client->session, 3, id, Time{});
+  broker->task_log(client->session, 4, id, 0, Time{});
+  broker->queues(client->session, 5);
+  broker->turn();
+  broker->remove_user(session, ++tag, "app");
+  broker->settle_down();
+  for (const Tag asked : {3, 4, 5}) EXPECT_TRUE(is_denied(client->sink.replies.at(asked))) << asked;
+}
+
 TEST_F(RevokedTest, WhatIsAddedEndsNothing) {
   broker->declare_host(session, ++tag, "shop");
   grant("app", ".*", ".*", ".*", "shop");
@@ -293,6 +311,162 @@ TEST_F(AccessTest, RolesAreReadAsTheyAreWritten) {
             "administrator,monitoring");
   EXPECT_EQ(engine::parse_roles("").value(), 0);
   EXPECT_EQ(engine::parse_roles("root").error().code, ErrorCode::invalid);
+}
+
+// What it asked for was nobody's then.
+TEST_F(AccessTest, AnAnswerThatWaitedForItsReaderIsForWhoMaySeeItWhenItComes) {
+  add_administrator();
+  put_user("app");
+  grant("app", "^mine", "^mine", "^mine");
+  auto client = as("app");
+  auto work = input("{\"args\":[]}");
+  work.task = true;
+  const auto next = send("mine", "a").ids.at(0) + 1;
+  client->sink.reads = false;
+  broker->task(client->session, 1, MessageId(next), Time{});
+  broker->task_log(client->session, 2, MessageId(next), 0, Time{});
+  broker->task(client->session, 3, MessageId(next + 1), Time{});
+  broker->task_log(client->session, 4, MessageId(next + 1), 0, Time{});
+  broker->settle_down();
+  EXPECT_TRUE(client->sink.replies.empty());
+  EXPECT_EQ(send("secret", std::vector{work}).ids.at(0), next);
+  EXPECT_EQ(send("mine", std::vector{work}).ids.at(0), next + 1);
+  client->sink.reads = true;
+  broker->resume(client->session);
+  broker->settle_down();
+  EXPECT_TRUE(is_denied(client->sink.replies.at(1)));
+  EXPECT_TRUE(is_denied(client->sink.replies.at(2)));
+  EXPECT_EQ(client->sink.replies.at(3).state, engine::TaskState::queued);
+  EXPECT_EQ(client->sink.replies.at(4).kind, "log");
+}
+
+TEST_F(AccessTest, OfATaskThatHasEndedItsSubmitterLearnsWhatCameOfIt) {
+  add_administrator();
+  put_user("app");
+  grant("app", "", "^mine", "");
+  auto client = as("app");
+  const auto ended = [&](std::string_view queue) {
+    auto work = input("{\"args\":[]}");
+    work.task = true;
+    const auto id = send(queue, std::vector{work}).ids.at(0);
+    settle({take(std::string(queue)).messages.at(0).lease}, engine::Outcome::ack, {}, {}, "1");
+    broker->task(client->session, ++tag, MessageId(id), Time{});
+    return wait(tag, client->sink);
+  };
+  EXPECT_EQ(ended("mine").result, "1");
+  EXPECT_TRUE(is_denied(ended("secret")));
+  broker->task(client->session, ++tag, MessageId(99'999), Time{});
+  EXPECT_EQ(wait(tag, client->sink).state, engine::TaskState::unknown) << "nobody's";
+}
+
+TEST_F(AccessTest, WhoIsNobodySeesNothing) {
+  add_administrator();
+  auto stranger = guest();
+  EXPECT_EQ(broker->log_in(stranger->session, "nobody").error().code, ErrorCode::denied);
+  EXPECT_FALSE(broker->sees(stranger->session, "/"));
+  EXPECT_FALSE(broker->schedules(stranger->session));
+  EXPECT_FALSE(broker->workers(stranger->session));
+  engine::WorkerSpec worker;
+  worker.id = 1;
+  worker.name = "w";
+  worker.queues = {"q"};
+  broker->announce_worker(stranger->session, ++tag, worker);
+  EXPECT_TRUE(is_denied(wait(tag, stranger->sink)));
+  broker->beat_worker(stranger->session, ++tag, {});
+  EXPECT_TRUE(is_denied(wait(tag, stranger->sink)));
+}
+
+TEST_F(AccessTest, SchedulesAndWorkersAreShownOfTheHostsThatOneMayEnter) {
+  broker->declare_host(session, ++tag, "shop");
+  add_administrator();
+  put_user("app");
+  put_user("clerk");
+  grant("app", ".*", ".*", ".*");
+  grant("clerk", ".*", ".*", ".*", "shop");
+  engine::ScheduleSpec schedule;
+  schedule.name = schedule.queue = "tick";
+  schedule.when = "@hourly";
+  broker->put_schedule(session, ++tag, schedule);
+  EXPECT_EQ(wait(tag).kind, "done");
+  engine::WorkerSpec worker;
+  worker.id = 1;
+  worker.name = "w";
+  worker.queues = {"q"};
+  broker->announce_worker(session, ++tag, worker);
+  EXPECT_EQ(wait(tag).kind, "told");
+  const auto app = as("app"), clerk = as("clerk");
+  EXPECT_EQ(broker->schedules(app->session)->size(), 1u);
+  EXPECT_EQ(broker->workers(app->session)->size(), 1u);
+  EXPECT_TRUE(broker->schedules(clerk->session)->empty());
+  EXPECT_TRUE(broker->workers(clerk->session)->empty());
+}
+
+TEST_F(AccessTest, WaitingAtAQueueTakesTheRightToDeclareItOnlyWhereItIsNotThere) {
+  add_administrator();
+  put_user("app");
+  grant("app", "", "", ".*");
+  auto client = as("app");
+  const auto wait_at = [&](std::string_view queue) {
+    engine::Take take;
+    take.queues = {std::string(queue)};
+    take.wait_until = clock.now() + 10s;
+    broker->take(client->session, ++tag, take);
+    return wait(tag, client->sink).kind;
+  };
+  declare("q", {});
+  EXPECT_EQ(wait_at("q"), "nothing") << "it waits";
+  EXPECT_EQ(wait_at("new"), "error");
+}
+
+// What was decided before by somebody who might is not asked for again.
+TEST_F(AccessTest, ADeclarationAsksForTheDeadLettersOnlyWhenItSaysAnythingNewOfThem) {
+  add_administrator();
+  put_user("app");
+  grant("app", ".*", "", "");
+  declare("q", {{"dead_letter", "grave"}});
+  declare("x", {{"dead_letter_exchange", "dlx"}});
+  auto client = as("app");
+  const struct {
+    std::string_view queue, option, value;
+    bool denied;
+  } rows[] = {{"q", "dead_letter", "grave", false},
+              {"q", "dead_letter", "-", false},
+              {"q", "dead_letter", "other", true},
+              {"x", "dead_letter_exchange", "dlx", false},
+              {"x", "dead_letter_exchange", "y", true}};
+  for (const auto& [queue, option, value, denied] : rows)
+    EXPECT_EQ(is_denied(declare_as(*client, queue, {{option, value}, {"max_length", "5"}})), denied)
+        << queue << " " << option << " " << value;
+}
+
+TEST_F(AccessTest, DeadLettersGoWhereTheQueueSendsThemWhoeverRejects) {
+  add_administrator();
+  put_user("app");
+  grant("app", "", "", "^q$");
+  declare("dead", {});
+  declare("q", {{"dead_letter_exchange", "amq.default"}, {"dead_letter_routing_key", "dead"}});
+  send("q", "bad");
+  auto client = as("app");
+  engine::Take take;
+  take.queues = {"q"};
+  broker->take(client->session, ++tag, take);
+  const auto lease = wait(tag, client->sink).messages.at(0).lease;
+  engine::Settle reject;
+  reject.leases = std::span(&lease, 1);
+  reject.outcome = engine::Outcome::reject;
+  broker->settle(client->session, ++tag, reject);
+  EXPECT_EQ(wait(tag, client->sink).kind, "settled");
+  EXPECT_TRUE(is_denied(send_as(*client, "dead", "x")));
+  EXPECT_EQ(bodies(this->take("dead")), std::vector<std::string>{"bad"});
+}
+
+TEST_F(AccessTest, ABindingFromNowhereIsNotFoundByWhoMayReadIt) {
+  add_administrator();
+  put_user("app");
+  grant("app", "", ".*", ".*");
+  declare("q", {});
+  auto client = as("app");
+  EXPECT_EQ(bind_as(*client, "nowhere", "q", "k").error.code, ErrorCode::not_found);
 }
 
 }  // namespace

@@ -300,6 +300,60 @@ TEST_F(WorkerTest, ADeclinedTaskSurvivesKillNineAndCancel) {
   EXPECT_EQ(task(id).state, TaskState::cancelled);
 }
 
+TEST_F(WorkerTest, ADeclinedTaskIsNotHastenedByWhoServesAnotherQueue) {
+  Peer peer(*broker);
+  const auto id = send_task("new");
+  settle({take("q").messages.at(0).lease}, Outcome::decline, {}, "unknown");
+  auto elsewhere = spec(1, "elsewhere");
+  elsewhere.tasks = {"new"};
+  elsewhere.queues = {"other"};
+  announce(peer, elsewhere);
+  advance(2ms);
+  EXPECT_TRUE(take("q").messages.empty());
+  EXPECT_EQ(task(id).state, TaskState::retrying);
+}
+
+TEST_F(WorkerTest, ADeclinedTaskGoesToItsDeclinerAgainWhereNobodyElseWaits) {
+  Peer peer(*broker);
+  const auto id = send_task("new");
+  settle({take_by(peer).lease}, Outcome::decline, {}, "unknown");
+  engine::Take take;
+  take.queues = {"q"};
+  take.wait_until = clock.now() + 1min;
+  broker->take(peer.session, ++tag, take);
+  advance(31s);
+  EXPECT_EQ(wait(tag, peer.sink).messages.at(0).id, id);
+  const auto status = task(id);
+  EXPECT_EQ(status.state, TaskState::running);
+  EXPECT_EQ(status.declined, "") << "it runs now";
+}
+
+TEST_F(WorkerTest, ATaskThatFailedGoesToWhoWaitsFirstWhereOthersWereDeclined) {
+  Peer one(*broker), other(*broker);
+  send_task("new");
+  settle({take_by(one).lease}, Outcome::decline, {}, "unknown");
+  const auto id = send_task("known");
+  settle({take_by(one).lease}, Outcome::nack, 5s, "bad luck");
+  engine::Take take;
+  take.queues = {"q"};
+  take.wait_until = clock.now() + 1min;
+  broker->take(one.session, ++tag, take);
+  const auto first = tag;
+  broker->take(other.session, ++tag, take);
+  advance(400ms);
+  EXPECT_TRUE(one.sink.replies.empty());
+  broker->purge(session, ++tag, "other");
+  wait(tag);
+  advance(31s);
+  std::vector<std::uint64_t> given;
+  for (const auto* peer : {&one, &other})
+    for (const auto& [of, reply] : peer->sink.replies)
+      for (const auto& message : reply.messages) given.push_back(message.id);
+  EXPECT_EQ(given.size(), 2u);
+  EXPECT_TRUE(one.sink.replies.contains(first));
+  EXPECT_TRUE(std::ranges::find(given, id) != given.end());
+}
+
 // ---- what tasks say
 
 TEST_F(WorkerTest, ATasksLinesAreSeenWhileItRunsAndAfter) {
