@@ -229,6 +229,29 @@ TEST_F(GroupsTest, AFullQueueDropsTheOldestOfAllGroups) {
   EXPECT_GT(dropped, 500u);
 }
 
+TEST_F(GroupsTest, WhatMakesRoomIsOfThisQueueThoughItsGroupsNumberWentToAnother) {
+  for (const auto* queue : {"q", "other"})
+    declare(queue, {{"max_length", "2"}, {"overflow", "drop_oldest"}});
+  send_to("a", 1);
+  send_to("b", 2);  // for the second, that of the first group goes, and the group with it
+  auto message = input("theirs");
+  message.group = "has the number of a now";
+  send("other", {message});
+  send_to("b", 1);
+  EXPECT_EQ(statistics("q").dropped, 2u);
+  EXPECT_EQ(order(9), "bb");
+  EXPECT_EQ(statistics("other").ready, 1u);
+}
+
+TEST_F(GroupsTest, WhatIsOfNoGroupMakesRoomWhereAllOthersAreBeingWorkedOn) {
+  declare("q", {{"max_length", "2"}, {"overflow", "drop_oldest"}});
+  send_to("a", 1);
+  const auto held = take("q").messages;
+  for (const auto* body : {"1", "2", "3"}) ASSERT_EQ(send("q", body).kind, "published");
+  EXPECT_EQ(order(9), "23");
+  EXPECT_EQ(settle({held.at(0).lease}).count, 1u);
+}
+
 TEST_F(GroupsTest, AQueueThatGoesTakesItsGroupsAlong) {
   declare("q", {{"group_rate", "0.1"}});
   set("a", {{"weight", "2"}});

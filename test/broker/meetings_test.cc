@@ -25,6 +25,9 @@ class MeetingsTest : public WorkflowTest {
     broker->purge(session, ++tag, queue);
     return tag;
   }
+  static bool is_invalid(const Got& got) {
+    return got.kind == "error" && got.error.code == ErrorCode::invalid;
+  }
   Tag remove_tag(std::string_view queue) {
     broker->remove(session, ++tag, queue);
     return tag;
@@ -80,7 +83,9 @@ TEST_F(MeetingsTest, a_running_task_is_cancelled_once_and_one_that_failed_not_at
   const auto id = send_task("q");
   const auto lease = take("q").messages.at(0).lease;
   EXPECT_EQ(cancel(id).kind, "done");
+  const auto written = broker->statistics().journal.appended_bytes;
   EXPECT_EQ(cancel(id).kind, "done");
+  EXPECT_EQ(broker->statistics().journal.appended_bytes, written) << "nothing was to be done";
   EXPECT_TRUE(task(id).cancelled);
   settle({lease}, Outcome::nack);
   EXPECT_EQ(task(id).state, TaskState::cancelled);
@@ -139,7 +144,7 @@ TEST_F(MeetingsTest, a_transaction_with_a_settle_that_cannot_be_does_nothing) {
   settle.outcome = Outcome::nack;
   settle.replacement = &nothing;
   broker->transact(session, ++tag, {}, std::span(&settle, 1));
-  EXPECT_EQ(wait(tag).error.code, ErrorCode::invalid);
+  EXPECT_TRUE(is_invalid(wait(tag)));
   EXPECT_EQ(task(id).state, TaskState::running);
 }
 
@@ -164,7 +169,7 @@ TEST_F(MeetingsTest, a_workflow_takes_the_place_of_a_task_alone_and_of_what_it_c
   };
   const std::vector messages{input("beside")};
   const engine::Publish beside{"other", messages};
-  EXPECT_EQ(replace("w", {&beside, 1}).error.code, ErrorCode::invalid);
+  EXPECT_TRUE(is_invalid(replace("w", {&beside, 1})));
   EXPECT_EQ(replace("memory", {}).kind, "error") << "that keeps no steps";
   EXPECT_EQ(statistics("q").leased, 1u);
   EXPECT_EQ(replace("w", {}).kind, "settled");
@@ -185,7 +190,7 @@ TEST_F(MeetingsTest, a_step_with_a_message_that_cannot_be_refuses_its_workflow) 
   flow.name = "flow";
   flow.nodes = flat.nodes;
   broker->submit(session, ++tag, flow);
-  EXPECT_EQ(wait(tag).error.code, ErrorCode::invalid);
+  EXPECT_TRUE(is_invalid(wait(tag)));
 }
 
 TEST_F(MeetingsTest, steps_go_with_their_queue_and_take_their_workflow_along) {

@@ -20,18 +20,24 @@ TEST_F(ScheduleCornersTest, have_names_and_queues_in_a_virtual_host_that_is_ther
   for (const auto& [name, queue, code] : rows) {
     auto one = spec(name, "@daily");
     one.queue = queue;
-    EXPECT_EQ(put(one).error.code, code) << name << " " << queue;
+    const auto got = put(one);
+    EXPECT_EQ(got.kind, "error") << name << " " << queue;
+    EXPECT_EQ(got.error.code, code) << name << " " << queue;
   }
   EXPECT_TRUE(broker->schedules(session)->empty());
 }
 
 TEST_F(ScheduleCornersTest, begin_anew_in_another_time_zone) {
-  auto one = spec("tick", "0 12 * * *");
+  auto one = spec("tick", "@every 10m");
   EXPECT_TRUE(put(one).created);
-  const auto before = schedule("tick").next_due;
+  run_for(5min);
+  one.body = as_bytes("other work");
+  EXPECT_EQ(put(one).kind, "done");
+  EXPECT_EQ(schedule("tick").next_due, schedule("tick").since + 10min) << "as it was";
+  EXPECT_LT(schedule("tick").since, clock.now());
   one.zone = "Asia/Tokyo";
   EXPECT_EQ(put(one).kind, "done");
-  EXPECT_NE(schedule("tick").next_due, before);
+  EXPECT_EQ(schedule("tick").since, clock.now());
   EXPECT_EQ(schedule("tick").zone, "Asia/Tokyo");
 }
 
@@ -69,6 +75,8 @@ TEST_F(ScheduleCornersTest, whose_last_run_was_in_memory_do_not_wait_for_it_afte
   EXPECT_EQ(schedule("tick").fired, 1u);
   EXPECT_EQ(schedule("tick").skipped, 1u);
   restart();
+  declare("other", {{"durable", "false"}});
+  send("other", "has the number of that run now");
   run_for(1min);
   EXPECT_EQ(schedule("tick").fired, 2u);
   broker->check();

@@ -7,6 +7,8 @@
 #include <random>
 #include <string>
 
+#include "engine/group_ages.h"
+
 namespace penstock::engine {
 namespace {
 
@@ -43,6 +45,27 @@ TEST(GroupIndexTest, that_is_empty_finds_and_guesses_nothing) {
   const GroupIndex index;
   index.prefetch("any");
   EXPECT_EQ(index.guess("any"), 0u);
+}
+
+// ---- which of them has waited longest
+
+TEST(GroupAgesTest, know_the_first_message_of_each_group_or_an_older_one) {
+  GroupIndex index;
+  index.insert("a", 1);
+  index.insert("b", 2);
+  std::map<std::uint32_t, MessageId> first = {{1, MessageId(5)}, {2, MessageId(7)}};
+  const auto first_of = [&](std::uint32_t group) { return first[group]; };
+  GroupAges ages;
+  EXPECT_TRUE(ages.knows(MessageId(1), 1)) << "nothing is noted yet, all will be looked up";
+  EXPECT_EQ(ages.oldest(index, first_of), 1u);
+  EXPECT_TRUE(ages.knows(MessageId(5), 1));
+  EXPECT_TRUE(ages.knows(MessageId(6), 1));
+  EXPECT_FALSE(ages.knows(MessageId(4), 1)) << "it would be found too late";
+  EXPECT_FALSE(ages.knows(MessageId(9), 3));
+  first = {{1, MessageId()}, {2, MessageId(8)}};
+  EXPECT_EQ(ages.oldest(index, first_of), 2u);
+  first.clear();
+  EXPECT_EQ(ages.oldest(index, first_of), 0u);
 }
 
 }  // namespace

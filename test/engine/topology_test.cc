@@ -85,6 +85,9 @@ TEST_F(TopologyTest, a_key_with_the_signs_of_patterns_is_a_key) {
   topology.bind(to("x", "same", "a.b"));
   for (const auto* key : {"a.*", "a.#"}) EXPECT_EQ(routed("x", {key}), (Names{"rest", "star"}));
   EXPECT_EQ(routed("x", {"a.b"}), (Names{"rest", "same", "star"}));
+  std::vector<const Binding*> found;
+  topology.find("x")->patterns.match("a.*", found);
+  EXPECT_EQ(found.size(), 2u) << "each once";
 }
 
 }  // namespace
