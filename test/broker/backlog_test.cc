@@ -147,5 +147,54 @@ TEST_F(BacklogTest, HandsOverSoMuchAtOnceAndTheRestInTheNextTurns) {
   EXPECT_GT(broker->next_timer(), clock.now());
 }
 
+TEST_F(BacklogTest, WhoGoesWhileItWaitsForRoomHoldsUpNobody) {
+  options.max_copied_bytes = 100'000;
+  restart();
+  send("q", std::string(60'000, 'x'));
+  (void)send_tag("other", {input("keeps the disk busy")});
+  std::vector<Sink> sinks(4);
+  std::vector<SessionId> sessions;
+  for (auto& one : sinks) {
+    sessions.push_back(broker->open_session(one));
+    (void)browse_tag(sessions.back());
+  }
+  EXPECT_EQ(broker->statistics().replies_put_off, 2u);
+  broker->close_session(sessions[2]);
+  broker->settle_down();
+  for (const std::size_t n : {0, 1, 3}) EXPECT_EQ(answers(sinks[n], "browsed"), 1u) << n;
+  EXPECT_TRUE(sinks[2].replies.empty());
+  EXPECT_EQ(broker->statistics().replies_waiting, 0u);
+}
+
+TEST_F(BacklogTest, WhoReadsAgainThoughNothingWaitedForItGetsNothing) {
+  broker->resume(session);
+  broker->settle_down();
+  EXPECT_TRUE(sink.replies.empty());
+}
+
+TEST_F(BacklogTest, WhoGoesAtTheFirstOfItsAnswersGetsNoOther) {
+  struct Leaver final : ReplySink {
+    void on_reply(Tag, const Reply&) override {
+      ++got;
+      broker->close_session(session);
+    }
+    bool wants_more(Tag) override { return reads; }
+    Broker* broker = nullptr;
+    SessionId session;
+    bool reads = false;
+    int got = 0;
+  } leaver;
+  leaver.broker = broker.get();
+  leaver.session = broker->open_session(leaver);
+  for (int n = 0; n < 3; ++n) broker->barrier(leaver.session, ++tag);
+  broker->settle_down();
+  EXPECT_EQ(leaver.got, 0);
+  leaver.reads = true;
+  broker->resume(leaver.session);
+  broker->settle_down();
+  EXPECT_EQ(leaver.got, 1);
+  EXPECT_EQ(broker->statistics().replies_waiting, 0u);
+}
+
 }  // namespace
 }  // namespace penstock::broker

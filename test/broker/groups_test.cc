@@ -233,7 +233,8 @@ TEST_F(GroupsTest, WhatMakesRoomIsOfThisQueueThoughItsGroupsNumberWentToAnother)
   for (const auto* queue : {"q", "other"})
     declare(queue, {{"max_length", "2"}, {"overflow", "drop_oldest"}});
   send_to("a", 1);
-  send_to("b", 2);  // for the second, that of the first group goes, and the group with it
+  send_to("b", 2);                       // for the second, that of the first group goes
+  declare("q", {{"group_limit", "2"}});  // and now that group, of which there is nothing any more
   auto message = input("theirs");
   message.group = "has the number of a now";
   send("other", {message});

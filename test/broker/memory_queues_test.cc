@@ -92,5 +92,15 @@ TEST_F(MemoryQueuesTest, what_is_gone_before_it_was_handed_over_is_not_told) {
   EXPECT_FALSE(broker->check_queue(session, "memory"));
 }
 
+TEST_F(MemoryQueuesTest, that_are_full_refuse_nothing_to_those_on_the_disk) {
+  options.max_transient_bytes = 1000;
+  restart();
+  declare("memory", {{"durable", "false"}});
+  const std::string large(900, 'x');
+  for (const auto* queue : {"memory", "disk"}) EXPECT_EQ(send(queue, large).kind, "published");
+  EXPECT_EQ(send("memory", large).refused.reason, "memory");
+  EXPECT_EQ(send("disk", large).kind, "published");
+}
+
 }  // namespace
 }  // namespace penstock::broker

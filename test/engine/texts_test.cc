@@ -7,6 +7,7 @@
 #include "engine/command.h"
 #include "engine/deaths.h"
 #include "engine/event.h"
+#include "engine/json_text.h"
 #include "engine/names.h"
 #include "engine/pattern.h"
 #include "engine/worker.h"
@@ -44,6 +45,17 @@ TEST(Names, in_a_virtual_host_are_names_on_both_sides_of_the_separator) {
   EXPECT_TRUE(valid_scoped_name(scoped_name("shop", "queue"), "queue name"));
   EXPECT_FALSE(valid_scoped_name(scoped_name("", "queue"), "queue name"));
   EXPECT_FALSE(valid_scoped_name(scoped_name("shop", ""), "queue name"));
+}
+
+TEST(Json, that_is_cut_has_no_half_of_a_letter) {
+  const auto cut = [](std::string_view text, std::size_t longest) {
+    Bytes out;
+    append_json(out, text, longest);
+    return std::string(as_text(out));
+  };
+  EXPECT_EQ(cut("a\"b\n", 9), "a\\\"b\\u000a");
+  EXPECT_EQ(cut("a\xc3\xa4", 2), "a");
+  EXPECT_EQ(cut("\x80\x80\x80", 2), "") << "no letter begins anywhere";
 }
 
 TEST(Patterns, that_cannot_be_searched_for_in_little_memory_are_refused) {
