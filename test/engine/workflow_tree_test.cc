@@ -53,9 +53,11 @@ class WorkflowTreeTest : public testing::Test {
   }
   Ids released(const WorkflowTree::Work& work) {
     const auto number = tree.node(root).workflow;
-    if (tree.has_ended(number))
-      tree.workflow(number).state =
+    if (auto& workflow = tree.workflow(number); tree.has_ended(number)) {  // as State does
+      workflow.state =
           root_state() == NodeState::succeeded ? WorkflowState::succeeded : WorkflowState::failed;
+      workflow.ended_at = time_from_micros(1);
+    }
     tree.check();
     Ids ids;
     for (const auto at : work.release) ids.push_back(tree.node(at).step.value);
