@@ -235,6 +235,7 @@ class State {
   void check_results() const;
   void check_keys() const;
   void check_groups() const;
+  void check_workflows() const;
   // How many of them have no messages.
   [[nodiscard]] std::uint32_t check_groups(const Queue& queue) const;
   [[nodiscard]] bool restore_topology(Cursor& in);

@@ -83,10 +83,22 @@ void State::check() const {
     CHECK(listed == queue.ready_count);
   }
   check_results();
-  workflows.check();
-  CHECK(!workflows.step_without(index));
+  check_workflows();
   check_keys();
   check_groups();
+}
+
+void State::check_workflows() const {
+  workflows.check();
+  CHECK(!workflows.step_without(index));
+  for (std::uint32_t number = 1; number < workflows.workflows_end(); ++number) {
+    const auto& workflow = workflows.workflow(number);
+    if (!workflow.id) continue;
+    const bool ended = workflow.ended_at != Time{};
+    CHECK(ended == workflows.has_ended(number));
+    CHECK(workflow.state == WorkflowState::cancelled ||
+          ended == (workflow.state != WorkflowState::running));
+  }
 }
 
 void State::check_groups() const {
