@@ -1,9 +1,9 @@
 // Which group's first message has waited longest: asked for each message that goes when a full
 // queue drops its oldest.
 //
-// A heap of what was first in its group. Messages that were delivered meanwhile are found out when
-// they come to the top. Nothing is kept before the first question; of a queue that fills more
-// groups than it drops messages, all is forgotten now and then, and looked up anew when asked.
+// A heap of what was first in its group. What is not any more is found out when it comes to the
+// top. Nothing is kept before the first question; of a queue that fills more groups than it drops
+// messages, all is forgotten now and then, and looked up anew when asked.
 #pragma once
 
 #include <algorithm>
@@ -18,9 +18,10 @@ namespace penstock::engine {
 
 class GroupAges {
  public:
+  [[nodiscard]] bool is_kept() const { return most_ != 0; }
   // It is the first of its group now.
   void note(MessageId message, std::uint32_t group) {
-    if (most_ == 0) return;
+    if (!is_kept()) return;
     if (heap_.size() == most_) return forget();
     push(message, group);
   }
@@ -28,21 +29,15 @@ class GroupAges {
   template <class First>
   [[nodiscard]] std::uint32_t oldest(const GroupIndex& groups, const First& first) {
     if (most_ == 0) look_up(groups, first);
-    while (!heap_.empty()) {
-      const auto [message, group] = heap_.front();
-      const MessageId now = first(group);
-      if (now == message) return group;
+    while (!heap_.empty() && first(heap_.front().second) != heap_.front().first) {
       std::ranges::pop_heap(heap_, std::greater{});
       heap_.pop_back();
-      if (message < now) push(now, group);
     }
-    return 0;
+    return heap_.empty() ? 0 : heap_.front().second;
   }
-  // Whether it would be found: this or an older one is noted for the group.
+  // Whether it would be found.
   [[nodiscard]] bool knows(MessageId message, std::uint32_t group) const {
-    return most_ == 0 || std::ranges::any_of(heap_, [&](const auto& entry) {
-             return entry.second == group && entry.first <= message;
-           });
+    return most_ == 0 || std::ranges::find(heap_, std::pair(message, group)) != heap_.end();
   }
 
  private:

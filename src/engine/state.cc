@@ -178,7 +178,7 @@ void State::put_ready(std::uint32_t slot, bool original_place) {
     if (group == 0) queue.hint[message.priority] = slot;
   }
   if (group == 0) return review_priority(queue, static_cast<unsigned>(message.priority));
-  if (list.head == slot) queue.ages.note(message.id, group);
+  if (list.head == slot) note_first(queue, group);
   review_group(queue, group);
 }
 
@@ -431,15 +431,19 @@ void State::detach(std::uint32_t slot) {
   switch (message.state) {
     case MessageState::none:
       break;
-    case MessageState::ready:
+    case MessageState::ready: {
       --queue.ready_count;
-      unlink(messages, group != 0 ? groups[group].waiting : queue.ready[message.priority], slot);
+      List& list = group != 0 ? groups[group].waiting : queue.ready[message.priority];
+      const bool first = list.head == slot;
+      unlink(messages, list, slot);
+      if (group != 0 && first) note_first(queue, group);
       if (queue.hint[message.priority] == slot) queue.hint[message.priority] = 0;
       if (group != 0)
         review_group(queue, group);
       else
         review_priority(queue, static_cast<unsigned>(message.priority));
       break;
+    }
     case MessageState::leased: {
       --queue.leased_count;
       Lease& lease = leases[message.link];

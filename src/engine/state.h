@@ -261,6 +261,8 @@ class State {
   static void take_terms(const Queue& queue, Group& group);
   static void mix_priority(Group& group, const Message& message);
   void review_group(Queue& queue, std::uint32_t group);
+  // Another message is the first of it now, or none.
+  void note_first(Queue& queue, std::uint32_t group);
   void review_priority(Queue& queue, unsigned priority);
   void arm_expiry(std::uint32_t slot, Time when);
   void join_group(std::uint32_t slot, std::string_view name);

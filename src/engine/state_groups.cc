@@ -191,6 +191,12 @@ std::uint32_t State::next_takeable(Queue& queue) {
   return slot;
 }
 
+void State::note_first(Queue& queue, std::uint32_t group) {
+  if (!queue.ages.is_kept()) return;
+  if (const auto slot = groups[group].waiting.head; slot != 0)
+    queue.ages.note(messages[slot].id, group);
+}
+
 std::uint32_t State::oldest_ready(Queue& queue) {
   std::uint32_t oldest = 0;
   const auto consider = [&](std::uint32_t slot) {
