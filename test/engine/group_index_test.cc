@@ -56,6 +56,7 @@ TEST(GroupAgesTest, know_the_first_message_of_each_group) {
   std::map<std::uint32_t, MessageId> first = {{1, MessageId(5)}, {2, MessageId(7)}};
   const auto first_of = [&](std::uint32_t group) { return first[group]; };
   GroupAges ages;
+  ages.note(MessageId(1), 3);
   EXPECT_TRUE(ages.knows(MessageId(1), 1)) << "nothing is noted yet, all will be looked up";
   EXPECT_EQ(ages.oldest(index, first_of), 1u);
   EXPECT_TRUE(ages.knows(MessageId(5), 1));
