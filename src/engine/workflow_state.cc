@@ -1,4 +1,6 @@
 // What the steps of workflows mean for messages: they are held, released, stopped and dropped.
+#include <algorithm>
+
 #include "engine/state.h"
 
 namespace penstock::engine {
@@ -108,7 +110,7 @@ void State::release_step(std::uint32_t slot, Time at, std::uint32_t delay_ms) {
 void State::end_workflow(std::uint32_t number, Time at) {
   auto& workflow = workflows.workflow(number);
   if (workflow.ended_at != Time{}) return;
-  workflow.ended_at = at;
+  workflow.ended_at = std::max(at, time_from_micros(1));  // zero says that it has not ended
   if (workflow.state == WorkflowState::running)
     workflow.state = workflows.node(workflow.root).state == NodeState::succeeded
                          ? WorkflowState::succeeded

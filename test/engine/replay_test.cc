@@ -141,5 +141,13 @@ TEST_F(ReplayTest, AStepThatIsToldToEndTwiceCountsOnce) {
   EXPECT_EQ(state.workflows.workflow(state.workflows.find(MessageId(3))).done, 1u);
 }
 
+TEST_F(ReplayTest, AWorkflowThatEndedAtTheBeginningOfTimeHasEnded) {
+  publish(1, true);
+  workflow_of(2, {1});
+  finish(1, Time{});
+  EXPECT_EQ(end(), "");
+  state.check();
+}
+
 }  // namespace
 }  // namespace penstock::engine
