@@ -1,6 +1,7 @@
 """What the tables say of figures. Needs no peer."""
 
 import unittest
+from pathlib import Path
 
 from .table import BEGIN, END, Row, figure, markdown, replace_section
 
@@ -28,6 +29,10 @@ class Table(unittest.TestCase):
         self.assertEqual(replace_section(page, "new"), f"above\n{BEGIN}\n\nnew\n\n{END}\nbelow\n")
         with self.assertRaises(ValueError):
             replace_section("no markers", "new")
+
+    def test_the_page_of_the_project_can_be_written(self):
+        page = Path(__file__).parents[2] / "docs/benchmarks.md"
+        self.assertIn("new figures", replace_section(page.read_text(), "new figures"))
 
 
 if __name__ == "__main__":
