@@ -49,6 +49,10 @@ class Bulk(Tasks):
         _, errors = self.penstock("run", "t", "1", "--lines", code=2)
         self.assertIn("--lines", errors)
 
+    def test_lines_are_not_waited_for_so_they_take_no_timeout(self):
+        _, errors = self.penstock("run", "t", "--lines", "--timeout", "1s", input=b"", code=2)
+        self.assertIn("--lines excludes --timeout", errors)
+
 
 class Logs(Tasks):
     def follow(self, task):

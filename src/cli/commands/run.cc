@@ -184,10 +184,12 @@ Action set_up_run(CLI::App& app) {
   app.add_option("name", options->name, "the task's name")->required();
   auto* arguments = app.add_option("arguments", options->arguments,
                                    "its arguments: JSON where they are JSON, else strings");
-  app.add_flag("-n,--lines", options->lines,
-               "a task for every line of the input: a JSON array of arguments, or the only one; "
-               "prints the ids")
-      ->excludes(arguments);
+  auto* lines =
+      app.add_flag(
+             "-n,--lines", options->lines,
+             "a task for every line of the input: a JSON array of arguments, or the only one; "
+             "prints the ids and waits for none")
+          ->excludes(arguments);
   app.add_option("-a,--arg", options->named, "a named argument; may be given again")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
@@ -202,7 +204,8 @@ Action set_up_run(CLI::App& app) {
       ->type_name("DURATION");
   add_duration_option(app, "-t,--timeout", options->timeout,
                       "how long to wait for its end; the task goes on")
-      ->default_str("for ever");
+      ->default_str("for ever")
+      ->excludes(lines);
   app.add_flag("!--no-wait", options->wait, "print its id and do not wait");
   add_send_options(app, options->send);
   add_connect_option(app, options->url);
