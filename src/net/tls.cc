@@ -50,7 +50,10 @@ class ServerStream final : public TlsStream, private StreamWatcher {
   // ---- Stream
   Transfer read(std::span<std::byte> into) override {
     if (state_ == State::handshaking) return {Transfer::State::would_block, 0};
-    if (state_ == State::failed) return wire_->read(into);
+    if (state_ == State::failed) {
+      read_again_ = false;
+      return wire_->read(into);
+    }
     const auto moved = session().read(into);
     read_needs_write_ = moved.needs_write;
     read_again_ = moved.more;
@@ -96,7 +99,7 @@ class ServerStream final : public TlsStream, private StreamWatcher {
         break;
     }
     if (ending_) end_when_sent();
-    notify_reader();
+    tell_reader();
   }
 
  private:
@@ -143,6 +146,13 @@ class ServerStream final : public TlsStream, private StreamWatcher {
       session().input.append(as_text(ByteView(buffer).first(got.count)));
       return step();
     }
+    tell_reader();
+  }
+
+  // Whoever reads is to look: for how the handshake ended, and for what came with its end. Nothing
+  // more need come from the wire for that; so who asks only later must not wait for the wire.
+  void tell_reader() {
+    read_again_ = true;
     notify_reader();
   }
 
@@ -185,7 +195,7 @@ class ServerStream final : public TlsStream, private StreamWatcher {
   bool writing_wanted_ = false;
   bool read_armed_ = false;  // of the wire
   bool write_armed_ = false;
-  bool read_again_ = false;  // what the wire gave is not all read yet
+  bool read_again_ = false;  // there is news, or what the wire gave is not all read yet
   bool read_needs_write_ = false;
   bool ending_ = false;
   bool ended_ = false;
