@@ -4,6 +4,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <thread>
 
@@ -15,14 +16,18 @@
 namespace penstock::client {
 namespace {
 
+using Callback = std::move_only_function<void(Arrived)>;
+
 Failure closed(std::string message) {
   return {{ErrorCode::closed, std::move(message)}};
 }
 
 }  // namespace
 
-// The outbox is filled by any thread and emptied by the client's own, which is woken once for all
-// that gathered meanwhile.
+// Who waits for its answer anyway sends its command itself, and wakes nobody; unless somebody is
+// sending: then it goes to the outbox, as everything does that nobody waits for. The outbox is
+// filled by any thread and emptied by the client's own, which is woken once for all that gathered
+// meanwhile.
 class Client::Impl {
  public:
   Impl(Endpoint endpoint, const Options& options)
@@ -39,23 +44,26 @@ class Client::Impl {
       if (connection_) connection_->close({ErrorCode::closed, "the client is closed"});
       work_.reset();
     });
-    for (auto& lane : idle_lanes_) lane->close();
     thread_.join();
   }
 
   Result<void> first_connection();
-  Started begin(const std::string& command, Callback callback, bool wait_for_room,
-                Duration timeout);
+  // Whether the caller is to wait for room, and to send the command itself.
+  enum class Manner : std::uint8_t { at_once, waiting };
+  Started begin(const std::string& command, Callback callback, Manner manner, Duration timeout);
   Received exchange(const std::string& command, Duration timeout);
   Received exchange_waiting(const std::string& command, Duration timeout, std::stop_token stop);
-  std::shared_ptr<Lane::Impl> make_lane() {
-    return std::make_shared<Lane::Impl>(context_, endpoint_, options_);
+  std::unique_ptr<Lane::Impl> make_lane() {
+    return std::make_unique<Lane::Impl>(endpoint_, options_, [this] {
+      const std::lock_guard lock(mutex_);
+      return address_;
+    });
   }
   bool wait_until_connected(Duration timeout, std::stop_token stop);
 
   [[nodiscard]] bool connected() const {
     const std::lock_guard lock(mutex_);
-    return connected_;
+    return ready_ != nullptr;
   }
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] const Endpoint& endpoint() const { return endpoint_; }
@@ -65,13 +73,23 @@ class Client::Impl {
   void open_connection();
   void on_ready();
   void on_closed(const Error& why);
+  bool on_reply(Reply& reply);
   void flush_outbox();
-  void answer(Callback& callback, Arrived arrived, std::size_t command_bytes);
+  // ---- on the caller's
+  void send_now(const std::shared_ptr<Connection>& connection, std::string_view command);
 
   [[nodiscard]] bool has_room(std::size_t bytes) const {
-    return outstanding_ < options_.max_in_flight &&
-           (outstanding_ == 0 || outstanding_bytes_ + bytes <= options_.max_unsent_bytes);
+    return calls_.size() < options_.max_in_flight &&
+           (calls_.empty() || calls_bytes_ + bytes <= options_.max_unsent_bytes);
   }
+
+  // A command that was not answered yet.
+  struct Call {
+    Callback callback;
+    std::size_t bytes;
+  };
+  // Whose turn it is to give the connection what is in the outbox, and all that comes behind it.
+  enum class Sender : std::uint8_t { nobody, a_caller, the_client };
 
   const Options options_;
   const Endpoint endpoint_;
@@ -86,20 +104,19 @@ class Client::Impl {
   std::uint32_t failures_ = 0;  // in a row
   bool ending_ = false;
   std::string sending_;
-  std::vector<Callback> sending_callbacks_;
 
   // Of all threads.
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;  // room, a connection, a lane
-  bool connected_ = false;
-  std::optional<Error> last_error_;  // of the last attempt to connect
+  std::shared_ptr<Connection> ready_;    // null while there is none
+  Connection::Address address_;          // of the last that was
+  std::optional<Error> last_error_;      // of the last attempt to connect
+  std::deque<Call> calls_;               // in the order of their commands
+  std::size_t calls_bytes_ = 0;
   std::string outbox_;
-  std::vector<Callback> outbox_callbacks_;
-  bool flush_posted_ = false;
-  std::size_t outstanding_ = 0;        // calls not answered
-  std::size_t outstanding_bytes_ = 0;  // of their commands
+  Sender sender_ = Sender::nobody;
   std::size_t waiting_for_room_ = 0;
-  std::vector<std::shared_ptr<Lane::Impl>> idle_lanes_;
+  std::vector<std::unique_ptr<Lane::Impl>> idle_lanes_;
   std::size_t lanes_ = 0;  // made, at most max_waiting
 
   std::thread thread_;  // last: everything else is there when it starts
@@ -110,11 +127,11 @@ class Client::Impl {
 Result<void> Client::Impl::first_connection() {
   boost::asio::post(context_, [this] { open_connection(); });
   std::unique_lock lock(mutex_);
-  const auto settled = [this] { return connected_ || last_error_.has_value(); };
+  const auto settled = [this] { return ready_ != nullptr || last_error_.has_value(); };
   // The connection gives up by itself, with a better reason; this is for a machine out of breath.
   if (!changed_.wait_for(lock, options_.connect_timeout + std::chrono::seconds(5), settled))
     return fail(ErrorCode::timeout, "no connection by the deadline");
-  if (!connected_) return fail(std::move(*last_error_).at("connect to " + endpoint_.address()));
+  if (!ready_) return fail(std::move(*last_error_).at("connect to " + endpoint_.address()));
   return {};
 }
 
@@ -124,29 +141,35 @@ void Client::Impl::open_connection() {
       context_, endpoint_, options_,
       Connection::Events{.on_ready = [this] { on_ready(); },
                          .on_closed = [this](const Error& why) { on_closed(why); },
-                         .on_sent = {}});
+                         .on_sent = [this] { flush_outbox(); },
+                         .on_reply = [this](Reply& reply) { return on_reply(reply); }});
   connection_->open();
 }
 
 void Client::Impl::on_ready() {
   failures_ = 0;
   const std::lock_guard lock(mutex_);
-  connected_ = true;
+  ready_ = connection_;
+  address_ = connection_->address();
   last_error_.reset();
   changed_.notify_all();
 }
 
 void Client::Impl::on_closed(const Error& why) {
-  std::vector<Callback> unsent;
+  connection_.reset();
+  // First the news, then the answers: who is told that a call failed may rely on connected().
+  std::deque<Call> unanswered;
   {
     const std::lock_guard lock(mutex_);
-    connected_ = false;
+    ready_.reset();
     last_error_ = why;
+    unanswered.swap(calls_);
+    calls_bytes_ = 0;
     outbox_.clear();
-    unsent.swap(outbox_callbacks_);
+    if (sender_ == Sender::the_client) sender_ = Sender::nobody;
     changed_.notify_all();
   }
-  for (auto& callback : unsent) callback(std::unexpected(Failure{why}));
+  for (auto& call : unanswered) call.callback(std::unexpected(Failure{why}));
   if (ending_) return;
   ++failures_;
   reconnect_timer_.expires_after(flow::delay_after(options_.reconnect, failures_, random_->next()));
@@ -157,64 +180,92 @@ void Client::Impl::on_closed(const Error& why) {
 
 bool Client::Impl::wait_until_connected(Duration timeout, std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::move(stop), timeout, [this] { return connected_; });
+  return changed_.wait_for(lock, std::move(stop), timeout, [this] { return ready_ != nullptr; });
 }
 
 // ---- calls
 
-Started Client::Impl::begin(const std::string& command, Callback callback, bool wait_for_room,
+Started Client::Impl::begin(const std::string& command, Callback callback, Manner manner,
                             Duration timeout) {
   const auto bytes = command.size();
   std::unique_lock lock(mutex_);
-  if (!connected_) return Started::closed;
+  if (!ready_) return Started::closed;
   if (!has_room(bytes)) {
-    if (!wait_for_room) return Started::back_pressured;
+    if (manner == Manner::at_once) return Started::back_pressured;
     ++waiting_for_room_;
-    const bool room =
-        changed_.wait_for(lock, timeout, [&] { return !connected_ || has_room(bytes); });
+    const bool room = changed_.wait_for(lock, timeout, [&] { return !ready_ || has_room(bytes); });
     --waiting_for_room_;
-    if (!connected_) return Started::closed;
+    if (!ready_) return Started::closed;
     if (!room) return Started::back_pressured;
   }
-  ++outstanding_;
-  outstanding_bytes_ += bytes;
-  outbox_.append(command);
-  outbox_callbacks_.push_back(
-      [this, bytes, callback = std::move(callback)](Arrived arrived) mutable {
-        answer(callback, std::move(arrived), bytes);
-      });
-  if (!std::exchange(flush_posted_, true)) {
+  calls_.push_back({std::move(callback), bytes});
+  calls_bytes_ += bytes;
+  const bool sends = sender_ == Sender::nobody && manner == Manner::waiting;
+  if (sends) {
+    sender_ = Sender::a_caller;
+    const auto connection = ready_;
+    lock.unlock();
+    send_now(connection, command);
+  } else {
+    outbox_.append(command);
+    if (sender_ != Sender::nobody) return Started::taken;
+    sender_ = Sender::the_client;
     lock.unlock();
     boost::asio::post(context_, [this] { flush_outbox(); });
   }
   return Started::taken;
 }
 
-void Client::Impl::answer(Callback& callback, Arrived arrived, std::size_t command_bytes) {
+void Client::Impl::send_now(const std::shared_ptr<Connection>& connection,
+                            std::string_view command) {
+  const auto sent = connection->send_now(command);
   {
     const std::lock_guard lock(mutex_);
-    --outstanding_;
-    outstanding_bytes_ -= command_bytes;
-    if (waiting_for_room_ > 0) changed_.notify_all();
+    // Of a connection that broke meanwhile all calls are answered.
+    if (connection == ready_) outbox_.insert(0, command.substr(sent));
+    if (outbox_.empty()) {
+      sender_ = Sender::nobody;
+      return;
+    }
+    sender_ = Sender::the_client;
   }
-  callback(std::move(arrived));
+  boost::asio::post(context_, [this] { flush_outbox(); });
 }
 
+// Called again when what it gave the connection is sent.
 void Client::Impl::flush_outbox() {
+  if (!connection_ || connection_->sending()) return;
   {
     const std::lock_guard lock(mutex_);
-    flush_posted_ = false;
+    if (sender_ != Sender::the_client) return;  // that was for a connection that broke
+    if (outbox_.empty()) {
+      sender_ = Sender::nobody;
+      return;
+    }
     sending_.swap(outbox_);
-    sending_callbacks_.swap(outbox_callbacks_);
   }
-  // Empty when the connection broke meanwhile: on_closed() has answered them.
-  if (!sending_callbacks_.empty()) connection_->call_all(sending_, sending_callbacks_);
+  connection_->send(sending_);
+}
+
+bool Client::Impl::on_reply(Reply& reply) {
+  Callback callback;
+  {
+    const std::lock_guard lock(mutex_);
+    if (calls_.empty()) return false;
+    callback = std::move(calls_.front().callback);
+    calls_bytes_ -= calls_.front().bytes;
+    calls_.pop_front();
+    if (waiting_for_room_ > 0) changed_.notify_all();
+  }
+  callback(&reply);
+  return true;
 }
 
 Received Client::Impl::exchange(const std::string& command, Duration timeout) {
   auto waiter = std::make_shared<Waiter>();
   const auto started = begin(
-      command, [waiter](Arrived arrived) { waiter->set(std::move(arrived)); }, true, timeout);
+      command, [waiter](Arrived arrived) { waiter->set(std::move(arrived)); }, Manner::waiting,
+      timeout);
   switch (started) {
     case Started::taken:
       return waiter->wait(timeout);
@@ -230,7 +281,7 @@ Received Client::Impl::exchange(const std::string& command, Duration timeout) {
 
 Received Client::Impl::exchange_waiting(const std::string& command, Duration timeout,
                                         std::stop_token stop) {
-  std::shared_ptr<Lane::Impl> lane;
+  std::unique_ptr<Lane::Impl> lane;
   {
     std::unique_lock lock(mutex_);
     const auto free = [this] { return !idle_lanes_.empty() || lanes_ < options_.max_waiting; };
@@ -286,7 +337,7 @@ std::string Client::peer() const {
 }
 
 Started Client::begin(const std::string& command, Callback callback) {
-  return impl_->begin(command, std::move(callback), false, Duration(0));
+  return impl_->begin(command, std::move(callback), Impl::Manner::at_once, Duration(0));
 }
 Received Client::exchange(const std::string& command, Duration timeout) {
   return impl_->exchange(command, timeout);

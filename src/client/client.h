@@ -98,8 +98,8 @@ class Lane {
   [[nodiscard]] Received exchange(const std::string& command, Duration timeout,
                                   std::stop_token stop);
   class Impl;
-  explicit Lane(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;  // shared with what is queued for the client's thread
+  explicit Lane(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 class Client {

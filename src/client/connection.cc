@@ -40,48 +40,50 @@ Connection::Connection(asio::io_context& context, Endpoint endpoint, const Optio
       timer_(context) {}
 
 void Connection::open() {
-  state_ = State::connecting;
-  arm(options_.connect_timeout,
-      {ErrorCode::timeout, "no connection after " + format_duration(options_.connect_timeout)});
+  begin_connecting();
   resolver_.async_resolve(
       endpoint_.host, std::to_string(endpoint_.port),
       [self = shared_from_this()](const Code& code, const tcp::resolver::results_type& results) {
         if (self->closed()) return;
         if (code) return self->close(self->broken("find the host", code));
-        self->on_resolved(results);
+        asio::async_connect(self->socket_, results, [self](const Code& failed, const Address&) {
+          self->on_connected(failed);
+        });
       });
 }
 
-void Connection::on_resolved(const tcp::resolver::results_type& results) {
-  asio::async_connect(socket_, results,
-                      [self = shared_from_this()](const Code& code, const tcp::endpoint&) {
-                        if (self->closed()) return;
-                        if (code) return self->close(self->broken("connect", code));
-                        self->greet();
-                      });
+void Connection::open(const Address& address) {
+  begin_connecting();
+  socket_.async_connect(
+      address, [self = shared_from_this()](const Code& code) { self->on_connected(code); });
+}
+
+void Connection::begin_connecting() {
+  state_ = State::connecting;
+  arm(options_.connect_timeout,
+      {ErrorCode::timeout, "no connection after " + format_duration(options_.connect_timeout)});
+}
+
+void Connection::on_connected(const Code& code) {
+  if (closed()) return;
+  if (code) return close(broken("connect", code));
+  greet();
 }
 
 void Connection::greet() {
   Code ignored;  // a socket that cannot be tuned still works
   socket_.set_option(tcp::no_delay(true), ignored);
   socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+  socket_.non_blocking(true, ignored);  // for send_now()
+  address_ = socket_.remote_endpoint(ignored);
   state_ = State::greeting;
-  in_flight_.push_front([this](Arrived arrived) {
-    if (arrived) on_greeting(**arrived);
-  });
   // HELLO goes first; commands that were given before follow once it is answered.
   writing_ = hello_command(endpoint_, options_.name);
-  asio::async_write(socket_, asio::buffer(writing_),
-                    [self = shared_from_this()](const Code& code, std::size_t) {
-                      if (self->closed()) return;
-                      if (code) return self->close(self->broken("write", code));
-                      self->writing_.clear();
-                      if (self->ready()) self->write();
-                    });
+  write_on();
   read();
 }
 
-void Connection::on_greeting(Reply& reply) {
+void Connection::on_greeting(const Reply& reply) {
   const auto& items = reply.value.items;
   bool penstock = false;
   for (std::size_t n = 0; n + 1 < items.size(); n += 2) {
@@ -104,19 +106,7 @@ void Connection::on_greeting(Reply& reply) {
   if (writing_.empty()) write();
 }
 
-void Connection::call(std::string_view command, Callback callback) {
-  if (closed()) {
-    callback(std::unexpected(Failure{{ErrorCode::closed, "the connection is closed"}}));
-    return;
-  }
-  in_flight_.push_back(std::move(callback));
-  outgoing_.append(command);
-  if (ready() && writing_.empty()) write();
-}
-
-void Connection::call_all(std::string& commands, std::vector<Callback>& callbacks) {
-  for (auto& callback : callbacks) in_flight_.push_back(std::move(callback));
-  callbacks.clear();
+void Connection::send(std::string& commands) {
   if (outgoing_.empty()) {
     outgoing_.swap(commands);
   } else {
@@ -126,17 +116,31 @@ void Connection::call_all(std::string& commands, std::vector<Callback>& callback
   if (ready() && writing_.empty()) write();
 }
 
+std::size_t Connection::send_now(std::string_view commands) {
+  Code left;
+  return socket_.write_some(asio::buffer(commands), left);
+}
+
 void Connection::write() {
   if (outgoing_.empty()) return;
   writing_.swap(outgoing_);
+  write_on();
+}
+
+void Connection::write_on() {
   asio::async_write(socket_, asio::buffer(writing_),
-                    [self = shared_from_this()](const Code& code, std::size_t count) {
+                    [self = shared_from_this()](const Code& code, std::size_t) {
                       if (self->closed()) return;
                       if (code) return self->close(self->broken("write", code));
-                      self->writing_.clear();
-                      if (self->events_.on_sent) self->events_.on_sent(count);
-                      self->write();
+                      self->on_written();
                     });
+}
+
+void Connection::on_written() {
+  writing_.clear();
+  if (!ready()) return;
+  write();
+  if (!sending() && events_.on_sent) events_.on_sent();
 }
 
 void Connection::read() {
@@ -165,13 +169,14 @@ void Connection::on_read(std::size_t count) {
     begin_ += outcome.consumed;
     if (outcome.status == Status::need_more) break;
     if (reader_.reply().type == wire::resp::ReplyType::push) continue;  // answers no command
-    if (in_flight_.empty())
-      return close({ErrorCode::closed, "the server answered what was not asked"});
-    Callback callback = std::move(in_flight_.front());
-    in_flight_.pop_front();
-    ++replies_;
     Reply reply{std::move(reader_.reply())};
-    callback(&reply);
+    if (state_ == State::greeting) {
+      on_greeting(reply);
+      continue;
+    }
+    ++replies_;
+    if (!events_.on_reply(reply))
+      return close({ErrorCode::closed, "the server answered what was not asked"});
   }
   if (!closed()) read();
 }
@@ -193,17 +198,21 @@ void Connection::close_unless_answered(Duration within) {
 
 void Connection::close(Error why) {
   if (closed()) return;
+  const bool was_ready = ready();
   state_ = State::closed;
-  const auto self = shared_from_this();  // a callback may let go of the last other owner
+  const auto self = shared_from_this();  // the owner may let go of it
   Code ignored;
   timer_.cancel();
   resolver_.cancel();
-  socket_.close(ignored);
-  // First the news, then the answers: who is told that a call failed may rely on connected().
-  std::deque<Callback> unanswered;
-  unanswered.swap(in_flight_);
+  if (was_ready) {
+    // Not closed before the destructor: somebody may be in send_now(), and the number of the socket
+    // must not become another's meanwhile.
+    socket_.shutdown(tcp::socket::shutdown_both, ignored);
+    socket_.cancel(ignored);
+  } else {
+    socket_.close(ignored);
+  }
   if (events_.on_closed) events_.on_closed(why);
-  for (auto& callback : unanswered) callback(std::unexpected(Failure{why}));
 }
 
 Error Connection::broken(std::string_view doing, const Code& code) const {

@@ -2,7 +2,6 @@
 
 #include <boost/asio/post.hpp>
 
-#include "client/waiter.h"
 #include "wire/resp/reply_writer.h"
 
 namespace penstock::client {
@@ -18,62 +17,73 @@ std::string unblock_command(std::int64_t id) {
 
 }  // namespace
 
+Lane::Impl::~Impl() {
+  if (connection_) connection_->close({ErrorCode::closed, "the lane is closed"});
+}
+
 Received Lane::Impl::exchange(const std::string& command, Duration timeout, std::stop_token stop) {
   if (stop.stop_requested())
     return std::unexpected(Failure{{ErrorCode::closed, "stopped before it was sent"}});
-  auto waiter = std::make_shared<Waiter>();
-  const auto self = shared_from_this();
-  boost::asio::post(context_, [self, command, waiter] {
-    self->send(command, [waiter](Arrived arrived) { waiter->set(std::move(arrived)); });
-  });
-  const std::stop_callback on_stop(
-      std::move(stop), [self] { boost::asio::post(self->context_, [self] { self->end_wait(); }); });
-  auto received = waiter->wait(timeout);
-  // A reply that comes after its caller left must not pass for the next call's.
-  if (!received && received.error().error.code == ErrorCode::timeout)
-    boost::asio::post(context_,
-                      [self, why = received.error().error] { self->drop_connection(why); });
-  return received;
+  context_.poll();  // whether the connection broke since the call before
+  received_.reset();
+  limit(timeout);
+  need_connection();
+  send(command, Expected::answer);
+  const std::stop_callback on_stop(std::move(stop),
+                                   [this] { boost::asio::post(context_, [this] { end_wait(); }); });
+  while (!received_) context_.run_one();
+  limit_.cancel();
+  return std::move(*received_);
 }
 
-void Lane::Impl::send(const std::string& command, Callback callback) {
-  if (over_) {
-    callback(std::unexpected(Failure{{ErrorCode::closed, "the client is closed"}}));
-    return;
-  }
-  if (!connection_ || connection_->closed()) {
-    connection_ = std::make_shared<Connection>(context_, endpoint_, options_, Connection::Events{});
-    connection_->open();
-  }
-  connection_->call(command, std::move(callback));
+void Lane::Impl::need_connection() {
+  if (connection_ && !connection_->closed()) return;
+  expected_.clear();
+  connection_ = std::make_shared<Connection>(
+      context_, endpoint_, options_,
+      Connection::Events{.on_ready = {},
+                         .on_closed = [this](const Error& why) { on_closed(why); },
+                         .on_sent = {},
+                         .on_reply = [this](Reply& reply) { return on_reply(reply); }});
+  connection_->open(address_());
+}
+
+void Lane::Impl::send(std::string command, Expected reply) {
+  expected_.push_back(reply);
+  connection_->send(command);
+}
+
+bool Lane::Impl::on_reply(Reply& reply) {
+  if (expected_.empty()) return false;
+  if (expected_.front() == Expected::answer)
+    received_.emplace(std::make_shared<Reply>(std::move(reply)));
+  expected_.pop_front();
+  return true;
+}
+
+void Lane::Impl::on_closed(const Error& why) {
+  if (!received_) received_.emplace(std::unexpected(Failure{why}));
+}
+
+// A reply that comes after its caller left must not pass for the next call's.
+void Lane::Impl::limit(Duration timeout) {
+  limit_.expires_after(timeout);
+  limit_.async_wait([this](const boost::system::error_code& code) {
+    if (!code && !received_) connection_->close({ErrorCode::timeout, "no answer by the deadline"});
+  });
 }
 
 void Lane::Impl::end_wait() {
-  if (!connection_ || connection_->closed() || connection_->in_flight() == 0) return;
+  if (received_) return;
   if (!connection_->ready())
-    return drop_connection({ErrorCode::closed, "stopped before it was sent"});
+    return connection_->close({ErrorCode::closed, "stopped before it was sent"});
   // Goes on the same connection, behind the call that waits, and is carried out at once.
-  connection_->call(unblock_command(connection_->id()), [](Arrived) {});
+  send(unblock_command(connection_->id()), Expected::end_of_wait);
   connection_->close_unless_answered(options_.end_of_wait_max);
 }
 
-void Lane::Impl::drop_connection(Error why) {
-  if (connection_) connection_->close(std::move(why));
-  connection_.reset();
-}
-
-void Lane::Impl::close() {
-  boost::asio::post(context_, [self = shared_from_this()] {
-    self->over_ = true;
-    self->drop_connection({ErrorCode::closed, "the client is closed"});
-  });
-}
-
-Lane::Lane(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-Lane::~Lane() {
-  impl_->close();
-}
+Lane::Lane(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Lane::~Lane() = default;
 
 Received Lane::exchange(const std::string& command, Duration timeout, std::stop_token stop) {
   return impl_->exchange(command, timeout, std::move(stop));

@@ -1,33 +1,53 @@
 // What a Lane is inside: one connection, made when it is first needed.
 #pragma once
 
-#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
 
 #include "client/connection.h"
 
 namespace penstock::client {
 
-// Threads: exchange() by one caller at a time; all else on the client's thread.
-class Lane::Impl : public std::enable_shared_from_this<Lane::Impl> {
+// The caller's own thread does it all: it writes, waits and reads, so that nobody has to wake it
+// when the answer comes. Between two calls nobody listens, and nobody needs to: a server says
+// nothing unasked.
+// Threads: one caller at a time.
+class Lane::Impl {
  public:
-  Impl(boost::asio::io_context& context, Endpoint endpoint, const Options& options)
-      : context_(context), endpoint_(std::move(endpoint)), options_(options) {}
+  // `address` gives where the server was last; a lane looks up no names. What it uses, and
+  // `options`, outlive the lane.
+  Impl(Endpoint endpoint, const Options& options, std::function<Connection::Address()> address)
+      : endpoint_(std::move(endpoint)), options_(options), address_(std::move(address)) {}
+  ~Impl();
 
   [[nodiscard]] Received exchange(const std::string& command, Duration timeout,
                                   std::stop_token stop);
-  // From any thread; what is in flight answers Error::closed.
-  void close();
 
  private:
-  void send(const std::string& command, Callback callback);
-  void end_wait();
-  void drop_connection(Error why);
+  enum class Expected : std::uint8_t { answer, end_of_wait };
 
-  boost::asio::io_context& context_;
+  void need_connection();
+  void send(std::string command, Expected reply);
+  bool on_reply(Reply& reply);
+  void on_closed(const Error& why);
+  void limit(Duration timeout);
+  void end_wait();
+
+  boost::asio::io_context context_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{
+      context_.get_executor()};
+  boost::asio::steady_timer limit_{context_};
   const Endpoint endpoint_;
   const Options& options_;
+  const std::function<Connection::Address()> address_;
   std::shared_ptr<Connection> connection_;
-  bool over_ = false;
+  std::deque<Expected> expected_;     // of this call, and of the end of the one before
+  std::optional<Received> received_;  // empty while a call is under way
 };
 
 }  // namespace penstock::client

@@ -8,18 +8,22 @@
 #include <optional>
 
 #include "client/client.h"
-#include "client/connection.h"
+#include "client/reply.h"
 
 namespace penstock::client {
+
+using Arrived = std::expected<Reply*, Failure>;
 
 class Waiter {
  public:
   void set(Arrived arrived) {
     Received received = arrived ? Received(std::make_shared<Reply>(std::move(**arrived)))
                                 : Received(std::unexpected(std::move(arrived.error())));
-    const std::lock_guard lock(mutex_);
-    received_.emplace(std::move(received));
-    arrived_.notify_one();
+    {
+      const std::lock_guard lock(mutex_);
+      received_.emplace(std::move(received));
+    }
+    arrived_.notify_one();  // behind the lock, or who is woken meets it
   }
   // Error::timeout when it took too long.
   [[nodiscard]] Received wait(Duration timeout) {
