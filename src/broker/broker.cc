@@ -21,8 +21,9 @@ Result<void> Broker::Impl::open(Directory& directory) {
   if (!opened) return fail(std::move(opened.error()));
   if (auto done = engine_.state().replay_done(); !done) return fail(std::move(done.error()));
   journal_ = std::move(*opened);
-  storage_ = std::make_unique<JournalStorage>(*journal_);
+  storage_ = std::make_unique<JournalStorage>(*journal_, replay.settings());
   engine_.start(*storage_, clock_.now(), journal_->report().created);
+  expect_checkpoint();
   return {};
 }
 
@@ -279,6 +280,7 @@ Time Broker::next_timer() const {
 }
 journal::Batch* Broker::seal() {
   // Not left to maintain(): a busy drain of a full disk would outrun it.
+  impl_->expect_checkpoint();
   impl_->keep_room();
   auto* batch = impl_->journal_->seal();
   if (batch != nullptr) impl_->in_flight_ = true;
@@ -356,6 +358,9 @@ Broker::Statistics Broker::statistics() const {
 
 void Broker::check() const {
   impl_->engine_.check_all();
+  Bytes checkpoint;
+  impl_->engine_.state().encode_checkpoint(checkpoint);
+  CHECK(checkpoint.size() <= impl_->most_checkpoint_bytes());
 }
 const journal::OpenReport& Broker::open_report() const {
   return impl_->journal_->report();

@@ -108,6 +108,8 @@ class Broker::Impl {
   [[nodiscard]] bool must_make_room() const;
   void keep_room();
   [[nodiscard]] bool checkpoint_due() const;
+  [[nodiscard]] std::uint64_t most_checkpoint_bytes() const;
+  void expect_checkpoint() { journal_->expect_checkpoint(most_checkpoint_bytes()); }
   void write_checkpoint();
   [[nodiscard]] std::optional<std::uint64_t> worth_cleaning() const;
   void clean();

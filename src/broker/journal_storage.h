@@ -2,16 +2,19 @@
 #pragma once
 
 #include "engine/engine.h"
+#include "engine/settings_size.h"
 #include "journal/journal.h"
 
 namespace penstock::broker {
 
 class JournalStorage final : public engine::Storage {
  public:
-  explicit JournalStorage(journal::Journal& journal) : journal_(journal) {}
+  JournalStorage(journal::Journal& journal, engine::SettingsSize settings)
+      : journal_(journal), settings_(settings) {}
 
   LogPosition append(std::uint8_t kind, ByteView head, ByteView body) override {
     ++records_;
+    settings_.count(engine::EventKind{kind}, head);
     return journal_.append(kind, head, body);
   }
   // Positions of bodies in memory are beyond any that a log can have.
@@ -43,6 +46,7 @@ class JournalStorage final : public engine::Storage {
     kept_.give_back(slot_of(position));
   }
 
+  [[nodiscard]] engine::SettingsSize& settings() { return settings_; }
   [[nodiscard]] std::uint64_t records() const { return records_; }
   [[nodiscard]] std::uint64_t damaged_reads() const { return damaged_reads_; }
   [[nodiscard]] std::uint64_t kept_bytes() const { return kept_bytes_; }
@@ -58,6 +62,7 @@ class JournalStorage final : public engine::Storage {
   }
 
   journal::Journal& journal_;
+  engine::SettingsSize settings_;
   engine::Slab<Bytes, 8> kept_;
   std::uint64_t records_ = 0, damaged_reads_ = 0, kept_bytes_ = 0;
 };
@@ -67,6 +72,7 @@ class StateReplay final : public journal::Replay {
   explicit StateReplay(engine::State& state) : state_(state) {}
 
   Result<void> checkpoint(ByteView bytes, LogPosition) override {
+    settings_.reset(bytes.size());  // no less than all of it
     return state_.restore_checkpoint(bytes);
   }
   Result<void> live_record(const journal::RecordHead& record) override {
@@ -78,11 +84,15 @@ class StateReplay final : public journal::Replay {
   }
   Result<void> live_done() override { return state_.restore_done(); }
   Result<void> record(const journal::RecordHead& record) override {
+    settings_.count(engine::EventKind{record.kind}, record.head);
     return state_.replay(record.kind, record.head, record.position, record.body_bytes);
   }
 
+  [[nodiscard]] const engine::SettingsSize& settings() const { return settings_; }
+
  private:
   engine::State& state_;
+  engine::SettingsSize settings_;
   engine::IdList ids_;
 };
 

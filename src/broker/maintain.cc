@@ -71,10 +71,14 @@ bool Broker::Impl::checkpoint_due() const {
          storage_->records() - records_at_checkpoint_ > std::max(kCheckpointRecords, live);
 }
 
+std::uint64_t Broker::Impl::most_checkpoint_bytes() const {
+  return storage_->settings().bytes() + engine_.state().most_entry_bytes();
+}
+
 void Broker::Impl::write_checkpoint() {
   Bytes bytes;
   auto& state = engine_.state();
-  state.encode_checkpoint(bytes);
+  const auto settings = state.encode_checkpoint(bytes);
   std::map<std::uint64_t, std::vector<std::uint32_t>> live;
   for (std::uint32_t slot = 1; slot < state.messages.end(); ++slot) {
     const auto& message = state.messages[slot];
@@ -100,6 +104,7 @@ void Broker::Impl::write_checkpoint() {
     fatal("write checkpoint", written.error().message, written.error().hint);
   }
   retry_checkpoint_at_ = 0;
+  storage_->settings().reset(settings);
 }
 
 // On a full disk a copy must not begin a segment: what is left in this one is traded for a whole

@@ -19,6 +19,14 @@ constexpr std::uint64_t kVersion = 2;
 constexpr std::uint64_t kVersionBeforeExchanges = 1;
 constexpr std::size_t kMaxPolicies = 1u << 16;  // a message names its by 16 bits
 
+// What one takes at most, as long as a time is one of eight bytes and an id one of five. Of a
+// message also what names its record and counts what it failed of; a key as often as it weighs.
+constexpr std::uint64_t kHeadBytes = 128;  // counters, the secret, how many there are of each
+constexpr std::uint64_t kMessageBytes = 64;
+constexpr std::uint64_t kResultBytes = 56;
+constexpr std::uint64_t kKeyBytes = 48;
+constexpr std::uint64_t kNodeBytes = 32;
+
 void put(Encoder& out, Time time) {
   out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
 }
@@ -36,7 +44,13 @@ bool as_published(const Message& message, const Extra* extra) {
 
 }  // namespace
 
-void State::encode_checkpoint(Bytes& bytes) const {
+std::uint64_t State::most_entry_bytes() const {
+  return kHeadBytes + messages.size() * kMessageBytes + results.size() * kResultBytes +
+         key_weight * kKeyBytes + workflows.nodes() * kNodeBytes;
+}
+
+std::uint64_t State::encode_checkpoint(Bytes& bytes) const {
+  const auto begin = bytes.size();
   Encoder out(bytes);
   out.varint(kVersion).varint(next_message).varint(next_queue);
   for (const auto word : secret) out.integer(word);
@@ -50,6 +64,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
     out.varint(queue->id.value).text(queue->name);
     encode_options(out, queue->options);
   }
+  const auto entries_at = bytes.size();
   encode_keys(out);
   encode_results(out);
   std::uint64_t changed = 0;
@@ -65,6 +80,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
     if (!changed_message(message)) continue;
     encode_changed(out, message);
   }
+  const auto entries = bytes.size() - entries_at;
   encode_topology(out);
   access.encode(out);
   encode_workflows(out);
@@ -72,6 +88,7 @@ void State::encode_checkpoint(Bytes& bytes) const {
   encode_causes(out);
   encode_limits(out);
   worker_orders.encode(out);
+  return bytes.size() - begin - entries;
 }
 
 // Of messages that are told of above: they were delivered.

@@ -90,7 +90,7 @@ bool State::restore_limit(Cursor& in) {
   const auto slot = add_key(key, id, *queue, told.until);
   keys[slot].rule = told.rule;
   keys[slot].pace = std::move(told.pace);
-  queue->dedup_keys += keys[slot].weight() - 1;
+  count_keys(queue, std::int64_t{keys[slot].weight()} - 1);
   return true;
 }
 

@@ -166,7 +166,10 @@ class State {
   [[nodiscard]] bool is_durable(const Binding& binding) const;
 
   // ---- checkpoint (checkpoint.cc)
-  void encode_checkpoint(Bytes& out) const;
+  // Answers how many of its bytes tell of what was set: of queues, users, schedules and the like.
+  std::uint64_t encode_checkpoint(Bytes& out) const;
+  // The most that the rest takes in a checkpoint now: messages, keys, results, steps of workflows.
+  [[nodiscard]] std::uint64_t most_entry_bytes() const;
   [[nodiscard]] Result<void> restore_checkpoint(ByteView bytes);
   [[nodiscard]] Result<void> restore_live(const PublishEvent&, LogPosition position,
                                           std::uint32_t body_bytes);
@@ -189,6 +192,7 @@ class State {
   IdIndex result_index;
   List results_by_age;
   Slab<DedupEntry, 8> keys;
+  std::uint64_t key_weight = 0;                // of all of them
   std::vector<std::unique_ptr<Queue>> queues;  // by slot; slot 0 is never used
   std::vector<Policy> policies{1};             // by number; 0 is the empty one
   Topology topology;
@@ -268,6 +272,7 @@ class State {
   void join_group(std::uint32_t slot, std::string_view name);
   void set_history(std::uint32_t slot, LogPosition position, std::uint32_t bytes);
   std::uint32_t add_key(const KeyHash& key, MessageId id, Queue& queue, Time until);
+  void count_keys(Queue* queue, std::int64_t by);
   void take_key(const KeyHold& hold, std::uint32_t message);
   void release_key(std::uint32_t message);
   static void note_pace(DedupEntry::Pace& pace, const KeyHold& hold);

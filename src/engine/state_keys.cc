@@ -23,8 +23,13 @@ std::uint32_t State::add_key(const KeyHash& key, MessageId id, Queue& queue, Tim
   entry.until = until;
   if (until != Time{}) entry.timer = wheel.set(until, TimerKind::dedup_expires, slot);
   key_index_[key] = slot;
-  ++queue.dedup_keys;
+  count_keys(&queue, 1);
   return slot;
+}
+
+void State::count_keys(Queue* queue, std::int64_t by) {
+  if (queue != nullptr) queue->dedup_keys += static_cast<std::uint32_t>(by);
+  key_weight += static_cast<std::uint64_t>(by);
 }
 
 void State::take_key(const KeyHold& hold, std::uint32_t message) {
@@ -35,7 +40,7 @@ void State::take_key(const KeyHold& hold, std::uint32_t message) {
   if (hold.rule == KeyRule::debounce || hold.rule == KeyRule::throttle) {
     const auto known = find_key(hold.key);
     if (known != 0 && keys[known].rule == hold.rule && keys[known].queue == queue.id) {
-      queue.dedup_keys -= keys[known].weight() - 1;
+      count_keys(&queue, 1 - std::int64_t{keys[known].weight()});  // its moments move
       until = std::max(until, hold.rule == KeyRule::throttle ? keys[known].until : Time{});
       pace = std::move(keys[known].pace);
     }
@@ -46,7 +51,7 @@ void State::take_key(const KeyHold& hold, std::uint32_t message) {
   DedupEntry& entry = keys[slot];
   entry.rule = hold.rule;
   entry.pace = std::move(pace);
-  queue.dedup_keys += entry.weight() - 1;
+  count_keys(&queue, std::int64_t{entry.weight()} - 1);
   if (entry.is_held()) extra_of(message).key = slot;
 }
 
@@ -64,7 +69,7 @@ void State::note_pace(DedupEntry::Pace& pace, const KeyHold& hold) {
 
 void State::forget_key(std::uint32_t slot) {
   DedupEntry& entry = keys[slot];
-  if (Queue* queue = find_queue(entry.queue)) queue->dedup_keys -= entry.weight();
+  count_keys(find_queue(entry.queue), -std::int64_t{entry.weight()});
   if (entry.timer != 0) wheel.cancel(entry.timer);
   if (entry.is_held())
     if (const auto message = index.find(entry.id); message != 0) extra_of(message).key = 0;
@@ -96,6 +101,7 @@ bool State::link_keys() {
 void State::check_keys() const {
   CHECK(key_index_.size() == keys.size());
   std::vector<std::uint64_t> weights(queues.size());
+  std::uint64_t all = 0;
   for (std::uint32_t slot = 1; slot < keys.end(); ++slot) {
     const DedupEntry& entry = keys[slot];
     if (!entry.key) continue;
@@ -103,6 +109,7 @@ void State::check_keys() const {
     CHECK(entry.is_held() || entry.timer != 0);
     CHECK((entry.pace != nullptr) ==
           (entry.rule == KeyRule::debounce || entry.rule == KeyRule::throttle));
+    all += entry.weight();
     if (const auto queue = queue_slot(entry.queue); queue != 0) weights[queue] += entry.weight();
     if (!entry.is_held()) continue;
     const auto message = index.find(entry.id);
@@ -111,6 +118,7 @@ void State::check_keys() const {
   }
   for (std::size_t slot = 0; slot < queues.size(); ++slot)
     CHECK(!queues[slot] || queues[slot]->dedup_keys == weights[slot]);
+  CHECK(key_weight == all);
 }
 
 }  // namespace penstock::engine

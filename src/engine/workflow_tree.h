@@ -84,6 +84,7 @@ class WorkflowTree {
   [[nodiscard]] const Node& node(std::uint32_t number) const { return nodes_[number]; }
   [[nodiscard]] std::uint32_t size() const { return workflows_.size(); }
   [[nodiscard]] std::uint32_t steps() const { return steps_; }
+  [[nodiscard]] std::uint32_t nodes() const { return nodes_.size(); }
   [[nodiscard]] std::uint32_t workflows_end() const { return workflows_.end(); }
   // The node after this one in the order of the tree, below `root`; 0 at its end.
   [[nodiscard]] std::uint32_t after(std::uint32_t node, std::uint32_t root) const;

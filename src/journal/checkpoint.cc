@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x3150'4b43'4e45'5026;  // "&PENCKP1"
 constexpr std::size_t kFixedBytes = 8 + 4 + 4 + 16 + 8 * 6 + 8;
-constexpr std::size_t kCoveredAt = 16;  // the checksum covers from here to the end
+constexpr std::size_t kSegmentBytes = 16;  // its number's distance and how many are live in it
+constexpr std::size_t kCoveredAt = 16;     // the checksum covers from here to the end
 
 Bytes encode_live(const std::vector<LiveSegment>& live) {
   Bytes out;
@@ -58,6 +59,10 @@ Result<void> write_pieces(Directory& directory, ByteView fixed, ByteView state, 
 }
 
 }  // namespace
+
+std::uint64_t checkpoint_file_bytes(std::uint64_t state_bytes, std::uint64_t segments) {
+  return kFixedBytes + state_bytes + segments * kSegmentBytes;
+}
 
 Result<void> write_checkpoint_file(Directory& directory, const Checkpoint& header, ByteView state,
                                    const std::vector<LiveSegment>& live) {

@@ -24,6 +24,9 @@ struct Checkpoint {
 };
 
 // Writes it beside the log, syncs, renames. Error::full leaves nothing behind.
+// What a file with `state_bytes`, and records in that many segments, takes at most.
+[[nodiscard]] std::uint64_t checkpoint_file_bytes(std::uint64_t state_bytes,
+                                                  std::uint64_t segments);
 [[nodiscard]] Result<void> write_checkpoint_file(Directory& directory, const Checkpoint& header,
                                                  ByteView state,
                                                  const std::vector<LiveSegment>& live);

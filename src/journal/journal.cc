@@ -52,6 +52,7 @@ class Journal::Impl {
   [[nodiscard]] Result<RecordView> read(LogPosition position);
   void add_live(LogPosition position, std::int64_t bytes);
   [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
+  [[nodiscard]] std::uint64_t segment_count() const { return segments_.size(); }
   [[nodiscard]] std::optional<std::uint64_t> cleaning_candidate(double ratio) const;
   [[nodiscard]] Result<void> for_each_record(std::uint64_t number,
                                              const std::function<void(const RecordHead&)>& visit);
@@ -426,7 +427,7 @@ void Journal::Impl::trim() {
 Journal::Statistics Journal::Impl::statistics() const {
   auto result = statistics_;
   result.segments = segments_.size();
-  result.spare_segments = space_.spare_count();
+  space_.count_into(result);
   result.disk_bytes = (result.segments + result.spare_segments) * layout_.segment_bytes();
   result.appended_bytes = appended_bytes_;
   result.disk_reads = reader_.disk_reads();
@@ -544,6 +545,9 @@ void Journal::release(LogPosition position, std::uint64_t bytes) {
 }
 Result<void> Journal::write_checkpoint(ByteView state, const std::vector<LiveSegment>& live) {
   return impl_->write_checkpoint(state, live);
+}
+void Journal::expect_checkpoint(std::uint64_t bytes) {
+  impl_->space().expect_checkpoint(checkpoint_file_bytes(bytes, impl_->segment_count()));
 }
 std::uint64_t Journal::since_checkpoint() const {
   return impl_->since_checkpoint();

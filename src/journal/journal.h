@@ -34,7 +34,8 @@ struct Options {
   std::uint64_t tail_cache_bytes = 8ull << 20;  // batches kept in memory for reading bodies back
   std::uint32_t spare_segments = 2;             // kept written ahead by prepare()
   // Disk kept from publishes, so that settles and checkpoints go on when it is full: this much for
-  // a checkpoint, and one whole segment. 0 keeps neither.
+  // a checkpoint, or a multiple of it that the next one fits in, and one whole segment. 0 keeps
+  // neither.
   std::uint64_t reserve_bytes = 16ull << 20;
   bool parity = true;  // made for sealed segments, by tend()
   // Every segment is read over this often, by tend(); 0 never.
@@ -157,6 +158,9 @@ class Journal {
   // answer while a batch is being written. Segments without live records, by `live` and by
   // retain/release, that lie wholly before durable() are recycled. Heavy: call it rarely.
   [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
+  // The next one's state, with four bytes for each live record, may be so long. As much disk is
+  // kept for it as soon as there is; until there is, room_for() answers disk_full.
+  void expect_checkpoint(std::uint64_t bytes);
   // The length of the log since the last checkpoint, in bytes of disk: what a start reads again.
   [[nodiscard]] std::uint64_t since_checkpoint() const;
   // The disk was full when it was last looked at: what is appended now lives off the reserves,
@@ -199,6 +203,7 @@ class Journal {
 
   struct Statistics {
     std::uint64_t segments = 0, spare_segments = 0, disk_bytes = 0, live_bytes = 0;
+    std::uint64_t reserve_bytes = 0;  // kept for when the disk is full, beside disk_bytes
     std::uint64_t batches = 0, records = 0, appended_bytes = 0, written_bytes = 0;
     std::uint64_t disk_reads = 0, cache_reads = 0, checkpoints = 0;
     std::uint64_t sync_micros_last = 0, sync_micros_max = 0, sync_micros_total = 0;

@@ -12,6 +12,7 @@ namespace {
 // before the disk was seen to be full. With the reserve the other makes two segments for settles:
 // while one fills, a checkpoint frees the one before.
 constexpr std::uint32_t kSparesKept = 2;
+constexpr std::uint64_t kExcess = 4;
 
 }  // namespace
 
@@ -20,25 +21,29 @@ Space::Space(Directory& directory, std::uint64_t segment_bytes, std::uint32_t sp
     : directory_(directory),
       segment_bytes_(segment_bytes),
       spares_wanted_(reserve_bytes > 0 ? std::max(spares, kSparesKept) : spares),
-      reserve_bytes_(CANARY(drop_reservation) ? 0 : reserve_bytes) {}
+      reserve_bytes_(CANARY(drop_reservation) ? 0 : reserve_bytes),
+      checkpoint_wanted_(reserve_bytes_) {}
 
-Result<void> Space::adopt_reserve(const char* name, std::uint64_t bytes, bool& have) {
+Result<std::uint64_t> Space::adopt_reserve(const char* name, std::uint64_t bytes) {
   auto file = directory_.open(name);
   if (!file) return fail(std::move(file).error());
   const auto size = (*file)->size();
   if (!size) return fail(size.error());
-  have = reserve_bytes_ > 0 && *size >= bytes;
-  return have ? Result<void>{} : directory_.remove(name);
+  if (reserve_bytes_ > 0 && *size >= bytes) return *size;
+  if (auto done = directory_.remove(name); !done) return fail(std::move(done).error());
+  return std::uint64_t{0};
 }
 
 Result<void> Space::adopt(const std::vector<std::string>& names) {
   for (const auto& name : names) {
     if (name == kReserveSegment) {
-      if (auto done = adopt_reserve(kReserveSegment, segment_bytes_, have_segment_); !done)
-        return done;
+      const auto have = adopt_reserve(kReserveSegment, segment_bytes_);
+      if (!have) return fail(have.error());
+      have_segment_ = *have > 0;
     } else if (name == kReserveCheckpoint) {
-      if (auto done = adopt_reserve(kReserveCheckpoint, reserve_bytes_, have_checkpoint_); !done)
-        return done;
+      const auto have = adopt_reserve(kReserveCheckpoint, reserve_bytes_);
+      if (!have) return fail(have.error());
+      checkpoint_have_ = *have;
     } else if (const auto number = spare_number(name)) {
       next_name_ = std::max(next_name_, *number + 1);
       auto file = directory_.open(name);
@@ -64,6 +69,24 @@ std::string Space::fresh_name() {
 std::uint64_t Space::spare_count() const {
   const std::scoped_lock guard(mutex_);
   return spares_.size();
+}
+
+void Space::count_into(Journal::Statistics& statistics) const {
+  const std::scoped_lock guard(mutex_);
+  statistics.spare_segments = spares_.size();
+  statistics.reserve_bytes = checkpoint_have_ + (have_segment_ ? segment_bytes_ : 0);
+}
+
+void Space::expect_checkpoint(std::uint64_t bytes) {
+  if (reserve_bytes_ == 0) return;
+  const auto steps = std::max<std::uint64_t>((bytes + reserve_bytes_ - 1) / reserve_bytes_, 1);
+  bool more = false;
+  {
+    const std::scoped_lock guard(mutex_);
+    more = steps * reserve_bytes_ > checkpoint_wanted_;
+    checkpoint_wanted_ = steps * reserve_bytes_;
+  }
+  if (more) refresh();
 }
 
 Result<std::string> Space::take_segment() {
@@ -124,8 +147,8 @@ Result<bool> Space::lend(bool segments) {
   {
     const std::scoped_lock guard(mutex_);
     lent_ = true;
-    if (have_checkpoint_) {
-      have_checkpoint_ = false;
+    if (checkpoint_have_ > 0) {
+      checkpoint_have_ = 0;
       name = kReserveCheckpoint;
     } else if (segments && !spares_.empty()) {
       name = std::move(spares_.back());
@@ -139,8 +162,11 @@ Result<bool> Space::lend(bool segments) {
 }
 
 void Space::reclaim() {
-  const std::scoped_lock guard(mutex_);
-  lent_ = false;
+  {
+    const std::scoped_lock guard(mutex_);
+    lent_ = false;
+  }
+  refresh();
 }
 
 bool Space::has_reserve() const {
@@ -152,39 +178,81 @@ bool Space::has_reserve() const {
 Space::Missing Space::missing() const {
   const std::scoped_lock guard(mutex_);
   if (lent_) return Missing::none;
-  if (reserve_bytes_ > 0 && !have_checkpoint_) return Missing::reserve_checkpoint;
+  if (checkpoint_have_ < checkpoint_wanted_ || is_excessive()) return Missing::reserve_checkpoint;
   if (reserve_bytes_ > 0 && !have_segment_) return Missing::reserve_segment;
   if (spares_.size() < spares_wanted_) return Missing::spare;
   return Missing::none;
 }
 
+bool Space::is_excessive() const {
+  return checkpoint_have_ / kExcess > checkpoint_wanted_;
+}
+
 Result<bool> Space::prepare() {
   const auto what = missing();
-  if (what == Missing::none) {
-    refresh();
-    return false;
+  const auto made = what == Missing::none ? Result<void>{} : make(what);
+  refresh();
+  if (!made && made.error().code == ErrorCode::full) return false;
+  if (!made) return fail(Error(made.error()).at("prepare a spare segment"));
+  return what != Missing::none && missing() != Missing::none;
+}
+
+Result<void> Space::make(Missing what) {
+  const bool checkpoint = what == Missing::reserve_checkpoint;
+  auto bytes = segment_bytes_;
+  if (checkpoint) {
+    auto have = let_go_of_excess();
+    if (!have) return fail(std::move(have).error());
+    {
+      const std::scoped_lock guard(mutex_);
+      bytes = checkpoint_wanted_;
+    }
+    if (*have > 0) return grow_reserve(*have, bytes);
   }
   const auto name = fresh_name();
-  const bool checkpoint = what == Missing::reserve_checkpoint;
-  auto made = make_file(name, checkpoint ? reserve_bytes_ : segment_bytes_, what == Missing::spare);
-  if (!made) {
-    refresh();
-    if (made.error().code == ErrorCode::full) return false;
-    return fail(std::move(made).error().at("prepare a spare segment"));
-  }
+  if (auto done = make_file(name, bytes, what == Missing::spare); !done) return done;
   if (what != Missing::spare) {
     const auto* to = checkpoint ? kReserveCheckpoint : kReserveSegment;
-    if (auto done = directory_.rename(name, to); !done) return fail(std::move(done).error());
+    if (auto done = directory_.rename(name, to); !done) return done;
   }
-  if (auto done = directory_.sync(); !done) return fail(std::move(done).error());
+  if (auto done = directory_.sync(); !done) return done;
+  const std::scoped_lock guard(mutex_);
+  if (what == Missing::spare) spares_.push_back(name);
+  if (what == Missing::reserve_segment) have_segment_ = true;
+  if (checkpoint) checkpoint_have_ = bytes;
+  return {};
+}
+
+Result<std::uint64_t> Space::let_go_of_excess() {
   {
     const std::scoped_lock guard(mutex_);
-    if (what == Missing::spare) spares_.push_back(name);
-    if (what == Missing::reserve_segment) have_segment_ = true;
-    if (checkpoint) have_checkpoint_ = true;
+    if (!is_excessive()) return checkpoint_have_;
+    checkpoint_have_ = 0;
   }
-  refresh();
-  return missing() != Missing::none;
+  if (auto done = directory_.remove(kReserveCheckpoint); !done)
+    return fail(std::move(done).error());
+  return std::uint64_t{0};
+}
+
+Result<void> Space::grow_reserve(std::uint64_t from, std::uint64_t to) {
+  auto file = directory_.open(kReserveCheckpoint);
+  if (!file) {
+    // Lent in the meantime; then it is made anew.
+    if (file.error().code == ErrorCode::not_found) return {};
+    return fail(std::move(file).error());
+  }
+  auto grown = (*file)->allocate(to);
+  if (grown) grown = (*file)->sync();
+  note_denial(grown);
+  if (!grown) return grown;
+  const std::scoped_lock guard(mutex_);
+  if (checkpoint_have_ == from) checkpoint_have_ = to;
+  return {};
+}
+
+void Space::note_denial(const Result<void>& filled) {
+  const bool full = !filled && filled.error().code == ErrorCode::full;
+  if (filled || full) denied_.store(full, std::memory_order_relaxed);
 }
 
 Result<void> Space::make_file(const std::string& name, std::uint64_t bytes, bool written) {
@@ -202,8 +270,7 @@ Result<void> Space::make_file(const std::string& name, std::uint64_t bytes, bool
     return (*file)->sync();
   };
   auto filled = fill();
-  const bool full = !filled && filled.error().code == ErrorCode::full;
-  if (filled || full) denied_.store(full, std::memory_order_relaxed);
+  note_denial(filled);
   // The first error is what counts; a file that is cut short is removed at the next start too.
   if (!filled) static_cast<void>(directory_.remove(name));
   return filled;
@@ -213,7 +280,7 @@ std::uint64_t Space::wanted_bytes() const {
   const std::scoped_lock guard(mutex_);
   std::uint64_t wanted = 0;
   if (reserve_bytes_ > 0 && !have_segment_) wanted += segment_bytes_;
-  if (reserve_bytes_ > 0 && !have_checkpoint_) wanted += reserve_bytes_;
+  if (checkpoint_have_ < checkpoint_wanted_) wanted += checkpoint_wanted_ - checkpoint_have_;
   if (spares_.size() < kSparesKept) wanted += (kSparesKept - spares_.size()) * segment_bytes_;
   return wanted;
 }

@@ -173,7 +173,7 @@ constexpr SettingRow kRows[] = {
     {"checkpoint_every", "BYTES", "journal written between two checkpoints, at least", false,
      [](Settings& s, Values v) { return bytes(s.broker.checkpoint_bytes, v[0]); },
      [](const Settings& s) { return format_bytes(s.broker.checkpoint_bytes); }},
-    {"disk_reserve", "BYTES", "disk kept from publishes, so that settling goes on", false,
+    {"disk_reserve", "BYTES", "disk kept for a checkpoint when it is full; grows with it", false,
      [](Settings& s, Values v) { return bytes(s.broker.journal.reserve_bytes, v[0]); },
      [](const Settings& s) { return format_bytes(s.broker.journal.reserve_bytes); }},
     {"parity", "ON|OFF", "whether full journal files get parity, to repair damage with", false,

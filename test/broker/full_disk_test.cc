@@ -184,6 +184,73 @@ TEST_F(FullDiskTest, TheReservesSurviveAPowerCut) {
     EXPECT_EQ(directory.contents(name).size(), 64u << 10) << name;
 }
 
+// Keys outlive what they came with, so the checkpoint grew beyond the reserve; on a full disk none
+// could be written, so that nothing was given back, until the server ended.
+TEST_F(FullDiskTest, ACheckpointThatHasOutgrownTheReserveIsStillWritten) {
+  declare("q", {{"dedup_window", "2h"}});
+  for (int n = 0; n < 20'000; n += 50) {
+    std::vector<Input> inputs(50, input("x"));
+    std::vector<std::string> keys;
+    for (int k = 0; k < 50; ++k) keys.push_back("order-" + std::to_string(n + k));
+    for (std::size_t k = 0; k < 50; ++k) inputs[k].key = keys[k];
+    ASSERT_EQ(send("q", inputs).kind, "published");
+    for (const auto& message : take("q", 100).messages)
+      ASSERT_EQ(settle({message.lease}).count, 1u);
+    prepare();
+  }
+  constexpr int kCount = 300;
+  for (int n = 0; n < kCount; ++n) ASSERT_EQ(send("q", std::string(3000, 'x')).kind, "published");
+  restart();
+  prepare();
+  directory.set_capacity(1 << 30);
+  directory.set_capacity((1 << 30) - directory.free_bytes().value());
+  for (int n = 0; n < kCount; ++n) {
+    const auto got = take("q");
+    ASSERT_EQ(got.messages.size(), 1u) << n;
+    ASSERT_EQ(settle({got.messages[0].lease}).count, 1u) << n;
+  }
+  EXPECT_GT(broker->statistics().journal.checkpoints, 0u);
+  EXPECT_EQ(statistics("q").ready, 0u);
+}
+
+// Somebody else takes the rest of the disk from one moment to the next.
+TEST_F(FullDiskTest, TheReserveGrowsWithTheCheckpointAndIsGivenUpWhenItIsFarTooLarge) {
+  const auto reserved = [this] { return directory.contents("reserve.ckp").size(); };
+  ASSERT_EQ(reserved(), 64u << 10);
+  EXPECT_EQ(broker->statistics().journal.reserve_bytes, 2u * (64 << 10));
+  for (int n = 0; n < 120; ++n)
+    ASSERT_EQ(send("q", std::vector<Input>(50, input("x"))).kind, "published");
+  prepare();
+  const auto grown = reserved();
+  EXPECT_GE(grown, 6000u * 16);
+  EXPECT_EQ(grown % (64 << 10), 0u);
+  EXPECT_EQ(broker->statistics().journal.reserve_bytes, grown + (64 << 10));
+  restart();
+  prepare();
+  EXPECT_EQ(reserved(), grown) << "over a start";
+  while (true) {
+    const auto got = take("q", 100);
+    if (got.messages.empty()) break;
+    for (const auto& message : got.messages) ASSERT_EQ(settle({message.lease}).count, 1u);
+  }
+  prepare();
+  EXPECT_EQ(reserved(), 64u << 10);
+}
+
+TEST_F(FullDiskTest, PublishesAreRefusedBeforeTheReserveCanNoMoreGrow) {
+  directory.set_capacity(6 << 20);
+  int count = 0;
+  for (;; ++count) {
+    const auto got = send("q", std::vector<Input>(50, input("x")));
+    if (got.kind == "refused") break;
+    prepare();
+  }
+  EXPECT_GE(directory.contents("reserve.ckp").size() + directory.free_bytes().value(),
+            static_cast<std::size_t>(count) * 50 * 16);
+  const auto reserved = directory.contents("reserve.ckp").size();
+  EXPECT_GE(reserved, 2u * (64 << 10));
+}
+
 TEST_F(FullDiskTest, ARepeatOfAKeyIsAnsweredWithTheFirstIdAlthoughThereIsNoRoom) {
   declare("q", {{"dedup_window", "1h"}});
   auto keyed = input("a");

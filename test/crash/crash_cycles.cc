@@ -81,13 +81,13 @@ class Run {
   }
 
  private:
-  // Small segments and many checkpoints, so that every life comes by all that there is. The reserve
-  // is for a checkpoint, which grows to some MiB with the keys of two hours.
+  // Small segments and many checkpoints, so that every life comes by all that there is. A small
+  // reserve, so that it has to grow: the keys of two hours make checkpoints of some MiB.
   [[nodiscard]] std::unique_ptr<ServerProcess> spawn(const Death& death) const {
     return std::make_unique<ServerProcess>(
         data_, fmt::format("127.0.0.1:{}", stage_.port),
         std::vector<std::string>{"--segment", std::to_string(kSegmentBytes), "--max-message",
-                                 "256KiB", "--checkpoint-every", "1MiB", "--disk-reserve", "16MiB",
+                                 "256KiB", "--checkpoint-every", "1MiB", "--disk-reserve", "1MiB",
                                  "--max-results", "1500"},
         true, control_ ? control_->environment(death.plan) : std::vector<std::string>{});
   }

@@ -311,6 +311,60 @@ TEST(JournalSpace,
   EXPECT_TRUE(next) << next.error.message;
 }
 
+std::uint64_t used_bytes(const MemoryDirectory& disk) {
+  std::uint64_t used = 0;
+  for (const auto& [name, bytes] : disk.snapshot()) used += bytes.size();
+  return used;
+}
+
+TEST(JournalSpace, the_reserve_grows_with_the_checkpoint_by_what_is_missing) {
+  MemoryDirectory disk;
+  Life life(disk, reserving());
+  prepare_all(life);
+  const auto reserved = [&] { return disk.contents(kReserveCheckpoint).size() >> 10; };
+  life->expect_checkpoint(20 << 10);
+  prepare_all(life);
+  EXPECT_EQ(reserved(), 32u) << "it fits";
+  disk.set_capacity(used_bytes(disk) + (64 << 10));
+  life->expect_checkpoint(90 << 10);
+  EXPECT_EQ(life->room_for(10), Journal::Room::yes) << "the disk has the rest of it";
+  prepare_all(life);
+  EXPECT_EQ(reserved(), 96u);
+  EXPECT_EQ(disk.free_bytes().value(), 0u);
+  // More than the disk has, until it has more.
+  life->expect_checkpoint(150 << 10);
+  EXPECT_EQ(life->room_for(10), Journal::Room::disk_full);
+  prepare_all(life);
+  EXPECT_EQ(reserved(), 96u);
+  disk.set_capacity(used_bytes(disk) + (64 << 10));
+  prepare_all(life);
+  EXPECT_EQ(reserved(), 160u);
+  EXPECT_EQ(life->room_for(10), Journal::Room::yes);
+  ASSERT_TRUE(life->write_checkpoint(as_bytes(pattern(1, 150 << 10)), {}));
+  EXPECT_FALSE(disk.exists(kReserveCheckpoint)) << "lent";
+  EXPECT_EQ(life->room_for(10), Journal::Room::disk_full);
+}
+
+TEST(JournalSpace, a_reserve_is_kept_over_a_start_and_given_up_when_it_is_four_times_too_large) {
+  MemoryDirectory disk;
+  {
+    Life life(disk, reserving());
+    life->expect_checkpoint(150 << 10);
+    prepare_all(life);
+    life->close();
+  }
+  Life life(disk, reserving());
+  const auto reserved = [&] { return disk.contents(kReserveCheckpoint).size() >> 10; };
+  EXPECT_EQ(reserved(), 160u);
+  life->expect_checkpoint(40 << 10);
+  prepare_all(life);
+  EXPECT_EQ(reserved(), 160u) << "growing again costs more";
+  life->expect_checkpoint(0);
+  prepare_all(life);
+  EXPECT_EQ(reserved(), 32u);
+  EXPECT_EQ(life->statistics().reserve_bytes, (32u + 64) << 10);
+}
+
 TEST(JournalSpace, refusals_notice_by_themselves_that_space_came_back) {
   MemoryDirectory disk(66 << 10);
   Life life(disk, reserving());

@@ -143,6 +143,9 @@ TEST(JournalEdges, reserves_and_spares_that_are_too_small_or_too_many_go_at_the_
   Life life(disk);
   EXPECT_FALSE(disk.exists(kReserveSegment) || disk.exists(kReserveCheckpoint))
       << "without a reserve there is none";
+  life->expect_checkpoint(1 << 20);
+  while (life->prepare().value()) continue;
+  EXPECT_EQ(life->statistics().reserve_bytes, 0u) << "nor does one come";
 }
 
 // ---- what recovery and verify say of logs of which the most is gone

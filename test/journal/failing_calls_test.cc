@@ -152,6 +152,10 @@ TEST_F(JournalFailingCalls, whatever_fails_in_a_life_nothing_that_was_confirmed_
         if (!done && first) first = fail(std::move(done).error());
       };
       for (int n = 0; n < 5; ++n) note(life->prepare());
+      for (const std::uint64_t expected : {10 * kSegment, 1ul}) {
+        life->expect_checkpoint(expected);
+        note(life->prepare());
+      }
       append(life, confirmed_, 40);
       tend(life);
       note(checkpoint(life, confirmed_, 4));

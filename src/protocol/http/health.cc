@@ -17,6 +17,7 @@ void write_journal(JsonText& json, const journal::Journal::Statistics& journal) 
   json.key("segments").integer(journal.segments);
   json.key("spare_segments").integer(journal.spare_segments);
   json.key("disk_bytes").integer(journal.disk_bytes);
+  json.key("reserve_bytes").integer(journal.reserve_bytes);
   json.key("live_bytes").integer(journal.live_bytes);
   json.key("batches").integer(journal.batches);
   json.key("records").integer(journal.records);

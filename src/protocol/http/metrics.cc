@@ -90,6 +90,8 @@ constexpr ServerMetric kServerMetrics[] = {
      [](const Server& s) { return count(s.replies_put_off); }},
     {{"penstock_journal_disk_bytes", "gauge", "size of the journal's files"},
      [](const Server& s) { return count(s.journal.disk_bytes); }},
+    {{"penstock_journal_reserve_bytes", "gauge", "kept for settles and checkpoints on a full disk"},
+     [](const Server& s) { return count(s.journal.reserve_bytes); }},
     {{"penstock_journal_live_bytes", "gauge", "bytes of it that are still needed"},
      [](const Server& s) { return count(s.journal.live_bytes); }},
     {{"penstock_journal_segments", "gauge", "segments in use"},
