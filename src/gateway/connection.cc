@@ -54,7 +54,7 @@ void Connection::on_readable() {
   } else {
     read_some();
   }
-  wake();
+  if (!ReadyHook::is_linked()) hall_.heard.push_back(*this);
 }
 
 void Connection::on_writable() {

@@ -48,6 +48,7 @@ struct Hall {
   InputBudget budget;
   Deadlines deadlines{};
   List<ReadyHook> ready{};      // to be served this turn
+  List<ReadyHook> heard{};      // after them: what they sent was read, and that is all so far
   List<StarvedHook> starved{};  // wait for the budget, in the order of asking
   List<HoldingHook> holding{};  // hold part of a message, the oldest first
   Time next_eviction{};

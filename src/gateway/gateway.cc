@@ -36,9 +36,11 @@ class Gateway::Impl {
   bool serve_ready() {
     hall_.worked = false;
     // Those that become ready meanwhile wait for the next round, or one could keep all others
-    // waiting.
+    // waiting. Whoever waited before this turn comes before those whose commands made it: a task's
+    // result goes to the client before the worker is told that it was taken.
     Hall::List<ReadyHook> round;
     round.swap(hall_.ready);
+    round.splice(round.end(), hall_.heard);
     while (!round.empty()) {
       Connection& connection = round.front();
       round.pop_front();
@@ -115,7 +117,7 @@ bool Gateway::serve_ready() {
 }
 
 bool Gateway::has_ready() const {
-  return !impl_->hall().ready.empty();
+  return !impl_->hall().ready.empty() || !impl_->hall().heard.empty();
 }
 
 Time Gateway::next_deadline() const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "protocol/conversation.h"
 
@@ -18,6 +19,7 @@ struct EchoRoom {
   Duration reminder{0};       // says "tick" after so long, once
   bool keeps_halves = false;  // takes half lines in, as a parser of its own would
   std::set<Echo*> here;
+  std::vector<Echo*> sent_by;  // what they said went out in this order
 };
 
 class Echo final : public protocol::Conversation {
@@ -46,6 +48,7 @@ class Echo final : public protocol::Conversation {
   }
   ByteView output() const override { return as_bytes(output_).subspan(sent_); }
   void sent(std::size_t count) override {
+    room_.sent_by.push_back(this);
     sent_ += count;
     if (sent_ == output_.size()) {
       output_.clear();
@@ -68,6 +71,7 @@ class Echo final : public protocol::Conversation {
     for (; waiting_ > 0; --waiting_) output_ += "released\n";
     host_.wake();
   }
+  [[nodiscard]] bool waits() const { return waiting_ > 0; }
   protocol::Host& host() { return host_; }
 
  private:

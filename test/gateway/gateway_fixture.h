@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <memory>
 #include <optional>
@@ -36,6 +37,7 @@ class GatewayTest : public ::testing::Test {
     thread_ = std::thread([this] {
       loop_.run([this] {
         gateway_->fire(clock_.now());
+        if (turn_) turn_();
         while (gateway_->serve_ready()) {
         }
         if (gateway_->has_ready()) loop_.post([] {});
@@ -76,6 +78,7 @@ class GatewayTest : public ::testing::Test {
   }
 
   EchoRoom room_;
+  std::function<void()> turn_;  // where a server's broker has its turn; set it on the loop's thread
   SetClock clock_;
   net::Loop loop_;
   net::TlsServer tls_{loop_};  // without a certificate, until a test loads one

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -172,6 +173,29 @@ TEST_F(GatewayTest, WakesAConversationThatHasSomethingToSayLater) {
     return 0;
   });
   EXPECT_EQ(client.read_until("\n"), "released\n");
+}
+
+TEST_F(GatewayTest, TellsThoseWhoWaitedBeforeTheOneWhoseCommandWasTheCause) {
+  open();
+  SocketClient waiting(address_), asking(address_);
+  waiting.send("LINE\nwait\n");
+  EXPECT_EQ(waiting.read_until("\n"), "LINE\n");
+  Echo* first = ask([this] {
+    turn_ = [this] {
+      if (std::ranges::count_if(room_.here, &Echo::waits) < 2) return;
+      for (auto* echo : room_.here) echo->release();
+    };
+    room_.sent_by.clear();
+    return *room_.here.begin();
+  });
+  asking.send("wait\n");
+  EXPECT_EQ(asking.read_until("\n"), "released\n");
+  EXPECT_EQ(waiting.read_until("\n"), "released\n");
+  ask([&] {
+    EXPECT_EQ(room_.sent_by.size(), 2u);
+    EXPECT_EQ(room_.sent_by.front(), first);
+    return 0;
+  });
 }
 
 TEST_F(GatewayTest, CallsAConversationWhenItsTimeHasCome) {
