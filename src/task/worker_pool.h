@@ -2,7 +2,9 @@
 //
 //   fetcher  takes tasks from the queues, as many as will soon be started
 //   workers  min..max threads that run them; each claims one task at a time from the batch in front
-//   settler  settles what ended, many at a time: while one settle becomes durable, the next gathers
+//   settler  settles what ended, many at a time: while one settle becomes durable, the next
+//   gathers;
+//            a worker without more to do spares its wake-up, and settles by itself
 //   keeper   extends the leases of what runs, sends progress, learns of cancels, sees time-outs
 //   governor sizes the pool by Little's law (flow/sizing.h), when min < max
 //   reporter tells the server of the pool, once a second, and does what workers are ordered to do
@@ -125,6 +127,10 @@ class WorkerPool final : public AttemptHost {
 
   void measure(Duration busy, std::uint64_t ran);
   void settle_all();
+  void settle_soon();
+  [[nodiscard]] bool another_is_idle() const;
+  // The two that follow under settling_mutex_.
+  bool settle_ended();
   [[nodiscard]] std::vector<Finished> collect();
   void settle(const std::vector<Finished>& finished);
   void tell_last_words(const std::vector<Finished>& finished);
@@ -197,6 +203,7 @@ class WorkerPool final : public AttemptHost {
 
   std::atomic<std::uint32_t> finished_{0};  // a change wakes the settler
   std::atomic<bool> settler_ends_{false};
+  std::mutex settling_mutex_;  // held by whoever settles
   std::mutex given_back_mutex_;
   std::vector<Finished> given_back_;
 

@@ -101,8 +101,7 @@ void WorkerPool::hand_over(Worker& worker, Finished finished, Duration busy) {
     }
     worker.finished.push_back(std::move(finished));
   }
-  finished_.fetch_add(1);
-  finished_.notify_one();
+  settle_soon();
 }
 
 }  // namespace penstock::detail

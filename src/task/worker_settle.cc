@@ -21,6 +21,7 @@ constexpr std::uint32_t kTriesMax = 12;
 constexpr std::uint32_t kTriesWhileStopping = 4;
 // A slow round trip counts at once; faster ones after it count for a sixteenth each.
 constexpr double kRoundTripMemory = 16;
+constexpr double kShortRoundTripUs = 2000;
 
 }  // namespace
 
@@ -30,14 +31,37 @@ void WorkerPool::settle_all() {
   while (true) {
     const std::uint32_t seen = finished_;
     const bool last_round = settler_ends_;
-    const std::vector<Finished> finished = collect();
-    if (!finished.empty()) {
-      settle(finished);
-      continue;
+    {
+      const std::lock_guard turn(settling_mutex_);
+      if (settle_ended()) continue;
     }
     if (last_round) return;
     finished_.wait(seen);
   }
+}
+
+// Whether there was anything.
+bool WorkerPool::settle_ended() {
+  const std::vector<Finished> finished = collect();
+  if (!finished.empty()) settle(finished);
+  return !finished.empty();
+}
+
+// By a worker whose task has ended. To wake the settler takes as long as much of what it does; so
+// the only task that is held here is settled by its worker, if that will not take long and another
+// waits for what may come meanwhile.
+void WorkerPool::settle_soon() {
+  finished_.fetch_add(1);
+  if (held_ == 1 && round_trip_us_ < kShortRoundTripUs && another_is_idle()) {
+    const std::unique_lock turn(settling_mutex_, std::try_to_lock);
+    if (turn && settle_ended()) return;
+  }
+  finished_.notify_one();
+}
+
+bool WorkerPool::another_is_idle() const {
+  const std::lock_guard lock(mutex_);
+  return idle_ > 0 && !stopping_;
 }
 
 std::vector<WorkerPool::Finished> WorkerPool::collect() {
