@@ -16,6 +16,9 @@
 namespace penstock::client {
 namespace {
 
+// Whoever makes no more calls than these is better off without another connection.
+constexpr std::uint32_t kCallsBeforeALane = 8;
+
 using Callback = std::move_only_function<void(Arrived)>;
 
 Failure closed(std::string message) {
@@ -52,6 +55,7 @@ class Client::Impl {
   enum class Manner : std::uint8_t { at_once, waiting };
   Started begin(const std::string& command, Callback callback, Manner manner, Duration timeout);
   Received exchange(const std::string& command, Duration timeout);
+  Received exchange_anyhow(const std::string& command, Duration timeout);
   Received exchange_waiting(const std::string& command, Duration timeout, std::stop_token stop);
   std::unique_ptr<Lane::Impl> make_lane() {
     return std::make_unique<Lane::Impl>(endpoint_, options_, [this] {
@@ -76,6 +80,12 @@ class Client::Impl {
   bool on_reply(Reply& reply);
   void flush_outbox();
   // ---- on the caller's
+  // The three under mutex_.
+  [[nodiscard]] bool may_take_lane() const {
+    return !idle_lanes_.empty() || lanes_ < options_.max_waiting;
+  }
+  [[nodiscard]] std::unique_ptr<Lane::Impl> take_lane();
+  void put_back(std::unique_ptr<Lane::Impl> lane);
   void send_now(const std::shared_ptr<Connection>& connection, std::string_view command);
 
   [[nodiscard]] bool has_room(std::size_t bytes) const {
@@ -117,7 +127,9 @@ class Client::Impl {
   Sender sender_ = Sender::nobody;
   std::size_t waiting_for_room_ = 0;
   std::vector<std::unique_ptr<Lane::Impl>> idle_lanes_;
-  std::size_t lanes_ = 0;  // made, at most max_waiting
+  std::size_t lanes_ = 0;           // made, at most max_waiting
+  std::uint32_t calls_anyhow_ = 0;  // at most kCallsBeforeALane
+  bool has_lone_caller_ = false;
 
   std::thread thread_;  // last: everything else is there when it starts
 };
@@ -279,30 +291,57 @@ Received Client::Impl::exchange(const std::string& command, Duration timeout) {
   return std::unexpected(last_error_ ? Failure{*last_error_} : closed("not connected"));
 }
 
+// Over the connection of all, commands of several go and are answered together; so only one at a
+// time has a lane instead, and he is the only one there is.
+Received Client::Impl::exchange_anyhow(const std::string& command, Duration timeout) {
+  std::unique_ptr<Lane::Impl> lane;
+  {
+    const std::lock_guard lock(mutex_);
+    if (calls_anyhow_ < kCallsBeforeALane)
+      ++calls_anyhow_;
+    else if (ready_ && calls_.empty() && !has_lone_caller_ && may_take_lane())
+      lane = take_lane();
+    has_lone_caller_ = has_lone_caller_ || lane;
+  }
+  if (!lane) return exchange(command, timeout);
+  auto received = lane->exchange(command, timeout, {});
+  const std::lock_guard lock(mutex_);
+  has_lone_caller_ = false;
+  put_back(std::move(lane));
+  return received;
+}
+
 Received Client::Impl::exchange_waiting(const std::string& command, Duration timeout,
                                         std::stop_token stop) {
   std::unique_ptr<Lane::Impl> lane;
   {
     std::unique_lock lock(mutex_);
-    const auto free = [this] { return !idle_lanes_.empty() || lanes_ < options_.max_waiting; };
-    if (!changed_.wait_for(lock, stop, timeout, free))
+    if (!changed_.wait_for(lock, stop, timeout, [this] { return may_take_lane(); }))
       return std::unexpected(
           stop.stop_requested()
               ? closed("stopped before it was sent")
               : Failure{{ErrorCode::timeout, "all waiting calls' lanes are in use"}});
-    if (idle_lanes_.empty()) {
-      lane = make_lane();
-      ++lanes_;
-    } else {
-      lane = std::move(idle_lanes_.back());
-      idle_lanes_.pop_back();
-    }
+    lane = take_lane();
   }
   auto received = lane->exchange(command, timeout, std::move(stop));
   const std::lock_guard lock(mutex_);
+  put_back(std::move(lane));
+  return received;
+}
+
+std::unique_ptr<Lane::Impl> Client::Impl::take_lane() {
+  if (idle_lanes_.empty()) {
+    ++lanes_;
+    return make_lane();
+  }
+  auto lane = std::move(idle_lanes_.back());
+  idle_lanes_.pop_back();
+  return lane;
+}
+
+void Client::Impl::put_back(std::unique_ptr<Lane::Impl> lane) {
   idle_lanes_.push_back(std::move(lane));
   changed_.notify_all();
-  return received;
 }
 
 // ---- the face
@@ -341,6 +380,9 @@ Started Client::begin(const std::string& command, Callback callback) {
 }
 Received Client::exchange(const std::string& command, Duration timeout) {
   return impl_->exchange(command, timeout);
+}
+Received Client::exchange_anyhow(const std::string& command, Duration timeout) {
+  return impl_->exchange_anyhow(command, timeout);
 }
 Received Client::exchange_waiting(const std::string& command, Duration timeout,
                                   std::stop_token stop) {

@@ -82,7 +82,7 @@ class Remote final : public Backend {
   template <class T>
   client::Answer<T> call(const client::Request<T>& request) {
     return request.wait > Duration(0) ? client_->call_waiting(request, closing_.get_token())
-                                      : client_->call(request);
+                                      : client_->call_anyhow(request);
   }
 
   const client::Options options_;

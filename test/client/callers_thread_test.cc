@@ -128,6 +128,25 @@ TEST(CallersThread, MixesNoCommandsOfSeveral) {
   EXPECT_EQ(whole, kThreads * kRounds);
 }
 
+TEST(CallersThread, HasALaneForTheCallsOfALoneCallerAfterTheFirstFew) {
+  constexpr int kFirstFew = 8;
+  std::promise<void> in_the_lane, beside_it;
+  FakeServer server(2, [&](int n, auto& socket) {
+    FakeServer::hello(socket);
+    for (int call = 0; FakeServer::read_until(socket, "PING"); ++call) {
+      if (n == 0 && call == kFirstFew) beside_it.set_value();
+      if (n == 1) in_the_lane.set_value(), beside_it.get_future().wait();
+      FakeServer::write(socket, n == 0 ? "+SHARED\r\n" : "+LANE\r\n");
+    }
+  });
+  const auto client = connect_to(server);
+  for (int n = 0; n < kFirstFew; ++n) EXPECT_EQ(client->call_anyhow(ping()).value(), "SHARED");
+  auto alone = std::async(std::launch::async, [&] { return client->call_anyhow(ping()); });
+  in_the_lane.get_future().wait();
+  EXPECT_EQ(client->call_anyhow(ping()).value(), "SHARED");
+  EXPECT_EQ(alone.get().value(), "LANE");
+}
+
 TEST(CallersThread, FindsThatTheServerHungUpSinceItsLanesLastCall) {
   FakeServer server(3, [&](int, auto& socket) {
     FakeServer::hello(socket);
