@@ -32,15 +32,27 @@ void WorkerPool::fetch() {
       std::unique_lock lock(mutex_);
       fetch_more_.wait(lock, [&] { return stopping_ || (want = wanted()) > 0; });
       if (stopping_) return;
+      taking_ = true;
     }
     auto taken = consumer_->take(options_.queues, want, kTakeWait, Duration(0));
-    if (!taken) {
-      if (!pause_after_error(taken.error(), ++errors)) return;
-      continue;
-    }
-    errors = 0;
-    if (!taken->messages.empty()) accept(std::move(*taken));
+    if (taken && !taken->messages.empty()) accept(std::move(*taken));
+    end_take();
+    if (taken)
+      errors = 0;
+    else if (!pause_after_error(taken.error(), ++errors))
+      return;
   }
+}
+
+// Who was told to be quiet is so only now: what came until then was taken.
+void WorkerPool::end_take() {
+  bool became_quiet = false;
+  {
+    const std::lock_guard lock(mutex_);
+    taking_ = false;
+    became_quiet = quiet_;
+  }
+  if (became_quiet) report_soon();
 }
 
 std::uint32_t WorkerPool::wanted() {

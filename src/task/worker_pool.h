@@ -109,6 +109,7 @@ class WorkerPool final : public AttemptHost {
                         std::string payload) override;
 
   void fetch();
+  void end_take();
   [[nodiscard]] std::uint32_t wanted();  // under mutex_
   void accept(Deliveries deliveries);
   [[nodiscard]] bool pause_after_error(const Error& error, std::uint32_t errors);
@@ -187,6 +188,7 @@ class WorkerPool final : public AttemptHost {
   double mean_bytes_ = 0;  // of the last batch's bodies
   Threads limits_;         // as it was told last
   bool quiet_ = false;     // takes nothing, until it is told otherwise
+  bool taking_ = false;    // a take is under way, although it may have been told to end
   bool stopping_ = false;
   bool work_came_ = false;
   std::string last_error_;

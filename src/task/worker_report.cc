@@ -101,9 +101,10 @@ engine::WorkerBeat WorkerPool::pulse() const {
   }
   const std::lock_guard lock(mutex_);
   beat.slots = limits_.max;
-  beat.state = stopping_ ? engine::WorkerState::stopping
-               : quiet_  ? engine::WorkerState::quiet
-                         : engine::WorkerState::working;
+  const bool is_quiet = quiet_ && !taking_;
+  beat.state = stopping_  ? engine::WorkerState::stopping
+               : is_quiet ? engine::WorkerState::quiet
+                          : engine::WorkerState::working;
   return beat;
 }
 
