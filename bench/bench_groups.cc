@@ -5,7 +5,8 @@
 // else the machine does counts for little. First the engine alone, which is where the keys are,
 // also with a full queue that drops its oldest; then the broker on a real disk; then a queue full
 // of tasks that a worker runs, broker and worker in one process, which is what somebody who uses
-// keys sees.
+// keys sees; and, given the URL of a server, the same with broker and worker in two processes, by
+// the clock on the wall.
 #include <atomic>
 #include <ctime>
 #include <map>
@@ -44,6 +45,10 @@ std::vector<Way> ways() {
           {"10,000 keys, one at a time", 10'000, {{"group_limit", "1"}}},
           {"10,000 keys, with weights", 10'000, {{"group_limit", "0"}}, true},
           {"10,000 keys, with a rate", 10'000, {{"group_limit", "0"}, {"group_rate", "100000"}}}};
+}
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 double processor_seconds() {
@@ -233,33 +238,40 @@ class OnDisk final : public broker::ReplySink {
 
 // ---- tasks and a worker
 
+// Of an application that has the broker in it, in processor time; of one that has it elsewhere, by
+// the clock on the wall.
 class Tasks {
  public:
   explicit Tasks(const Way& way)
       : way_(way),
-        folder_(fmt::format("group-tasks-{}", ++made_)),
-        app_(App::embedded(folder_.path())) {
+        queue_(fmt::format("group-tasks-{}", ++made_)),
+        folder_(queue_),
+        app_(server.empty() ? App::embedded(folder_.path()) : App::connect(server)) {
     QueueOptions options;
     for (const auto& [name, value] : way.options) {
       if (name == "group_limit") options.group_limit = std::stoul(std::string(value));
       if (name == "group_rate") options.group_rate = std::stod(std::string(value));
     }
-    app_.declare("q", options);
+    app_.declare(queue_, options);
     if (way.weights)
-      for (std::size_t n = 0; n < way.keys; n += 2) app_.set_group("q", way.key(n), {.weight = 3});
+      for (std::size_t n = 0; n < way.keys; n += 2)
+        app_.set_group(queue_, way.key(n), {.weight = 3});
     app_.add(nothing_);
-    workers_ = app_.work({.queues = {"q"}, .threads = {1, 1}});
+    workers_ = app_.work({.queues = {queue_}, .threads = {1, 1}});
   }
   // Of a worker that finds so many waiting; tasks per second.
   double run(std::size_t count) {
-    app_.pause("q");
+    const auto now = [] { return server.empty() ? processor_seconds() : wall_seconds(); };
+    app_.pause(queue_);
     fill(count);
-    const double start = processor_seconds();
+    const double start = now();
     left_ = count;
-    app_.resume("q");
+    app_.resume(queue_);
     while (const auto left = left_.load()) left_.wait(left);
-    return static_cast<double>(count) / (processor_seconds() - start);
+    return static_cast<double>(count) / (now() - start);
   }
+
+  inline static std::string server;  // its URL; empty: in this process
 
  private:
   static constexpr std::size_t kProducers = 32;
@@ -270,7 +282,7 @@ class Tasks {
     for (std::size_t first = 0; first < kProducers; ++first)
       producers.emplace_back([this, first, count] {
         for (auto n = first; n < count; n += kProducers) {
-          EnqueueOptions options{.queue = "q"};
+          EnqueueOptions options{.queue = queue_};
           if (way_.keys > 0) options.group = way_.key(n % way_.keys);
           app_.enqueue(nothing_.with(options), 1);
         }
@@ -279,6 +291,7 @@ class Tasks {
 
   inline static int made_ = 0;
   const Way way_;
+  const std::string queue_;
   TemporaryFolder folder_;
   App app_;
   std::atomic<std::size_t> left_ = 0;
@@ -313,7 +326,8 @@ void compare(const std::string& what, std::size_t count) {
 }  // namespace
 }  // namespace penstock::bench
 
-// With an argument: only those of the four whose name has it in it.
+// With an argument: only those of the four whose name has it in it. With a server's URL as the
+// second: that one's tasks too.
 int main(int argc, char** argv) {
   const auto wanted = [&](std::string_view name) { return argc < 2 || name.contains(argv[1]); };
   using namespace penstock::bench;
@@ -321,4 +335,7 @@ int main(int argc, char** argv) {
   if (wanted("full queue")) compare<FullQueue>("full queue, drops its oldest", 20 * 1024);
   if (wanted("broker on a disk")) compare<OnDisk>("broker on a disk", 40 * 1024);
   if (wanted("tasks and a worker")) compare<Tasks>("tasks and a worker", 40 * 1024);
+  if (argc < 3) return 0;
+  Tasks::server = argv[2];
+  compare<Tasks>("tasks of a server and a worker", 100 * 1024);
 }

@@ -227,9 +227,13 @@ void State::fetch_groups(const Queue& queue, std::span<const MessageInput> input
 }
 
 void State::fetch(std::span<const LeaseToken> tokens) const {
+  if (groups.size() < kFetched) return;  // what goes together lies together
   for (const auto& token : tokens) messages.fetch(find(token.id));
-  if (groups.size() < kFetched) return;
-  for (const auto& token : tokens) groups.fetch(messages[find(token.id)].group);
+  for (const auto& token : tokens) {
+    const Message& message = messages[find(token.id)];
+    leases.fetch(message.link);
+    groups.fetch(message.group);
+  }
 }
 
 void State::fetch_next(const Queue& queue) const {

@@ -154,6 +154,23 @@ TEST_F(RespDialogue, TasksArePackedOnRequestAndSettledTheSameWay) {
   EXPECT_EQ(say({"TASK.DONEPACKED", as_text(ends)}).integer, 0) << "they have ended";
 }
 
+// Those with the same result are settled together; each still has its own, and counts for itself.
+TEST_F(RespDialogue, TasksThatEndAlikeEndEachOnItsOwn) {
+  const auto ids =
+      say({"TASK.SUBMITMANY", "add", "QUEUE", "sums", "ARGS", "4", "[1]", "[2]", "[3]", "[4]"});
+  const auto taken = say({"TASK.TAKE", "sums", "MAX", "4"});
+  ASSERT_EQ(taken.items.size(), 4u);
+  const auto lease = [&](std::size_t n) { return at(taken.items[n], "lease").text; };
+  EXPECT_EQ(say({"TASK.DONE", lease(1), "1"}).integer, 1);
+  EXPECT_EQ(say({"TASK.DONEMANY", lease(0), "1", lease(1), "1", lease(0), "1", lease(3), "1",
+                 lease(2), "2"})
+                .integer,
+            3);
+  const std::vector<std::string> results{"1", "1", "2", "1"};
+  for (std::size_t n = 0; n < 4; ++n)
+    EXPECT_EQ(at(say({"TASK.GET", ids.items[n].text}), "result").text, results[n]) << n;
+}
+
 TEST_F(RespDialogue, PackedMessagesShowNoHiddenHeaders) {
   HeaderWriter headers;
   headers.add(kDeathsHeader, "secret").add("colour", "red");

@@ -1,4 +1,6 @@
 // TASK.*: messages with a name and arguments, whose end stores a result.
+#include <algorithm>
+
 #include "base/text.h"
 #include "protocol/resp/command_table.h"
 #include "protocol/resp/encode.h"
@@ -155,13 +157,22 @@ std::string_view or_null(std::string_view result) {
   return result.empty() ? "null" : result;
 }
 
-// Each lease with the result of its place; one answer, which counts those settled.
+// Each lease with the result of its place; one answer, which counts those settled. Those that stand
+// together with the same result, most often none, are settled together.
 void settle_results(Session& session, std::span<const engine::LeaseToken> leases,
                     std::span<const std::string_view> results) {
-  const auto tag = session.ask(encode_settled_many, static_cast<std::uint32_t>(leases.size()));
-  for (std::size_t n = 0; n < leases.size(); ++n) {
+  const auto run_at = [&](std::size_t n) {
+    const auto same = [&](std::string_view result) { return result == results[n]; };
+    return static_cast<std::size_t>(std::ranges::find_if_not(results.subspan(n), same) -
+                                    results.begin());
+  };
+  std::uint32_t runs = 0;
+  for (std::size_t n = 0; n < leases.size(); n = run_at(n)) ++runs;
+  const auto tag = session.ask(encode_settled_many, runs);
+  for (std::size_t n = 0, end = 0; n < leases.size(); n = end) {
+    end = run_at(n);
     engine::Settle settle;
-    settle.leases = leases.subspan(n, 1);
+    settle.leases = leases.subspan(n, end - n);
     settle.result = as_bytes(results[n]);
     session.broker().settle(session.id(), tag, settle);
   }
