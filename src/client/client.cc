@@ -16,7 +16,7 @@
 namespace penstock::client {
 namespace {
 
-// Whoever makes no more calls than these is better off without another connection.
+// In a row, with nobody beside them: whoever makes fewer is better off without another connection.
 constexpr std::uint32_t kCallsBeforeALane = 8;
 
 using Callback = std::move_only_function<void(Arrived)>;
@@ -27,10 +27,9 @@ Failure closed(std::string message) {
 
 }  // namespace
 
-// Who waits for its answer anyway sends its command itself, and wakes nobody; unless somebody is
-// sending: then it goes to the outbox, as everything does that nobody waits for. The outbox is
-// filled by any thread and emptied by the client's own, which is woken once for all that gathered
-// meanwhile.
+// Who is alone and waits for the answer sends the command himself, and wakes nobody. Else it goes
+// to the outbox, which is filled by any thread and emptied by the client's own, which is woken once
+// for all that gathered meanwhile.
 class Client::Impl {
  public:
   Impl(Endpoint endpoint, const Options& options)
@@ -127,8 +126,8 @@ class Client::Impl {
   Sender sender_ = Sender::nobody;
   std::size_t waiting_for_room_ = 0;
   std::vector<std::unique_ptr<Lane::Impl>> idle_lanes_;
-  std::size_t lanes_ = 0;           // made, at most max_waiting
-  std::uint32_t calls_anyhow_ = 0;  // at most kCallsBeforeALane
+  std::size_t lanes_ = 0;          // made, at most max_waiting
+  std::uint32_t calls_alone_ = 0;  // in a row, of those anyhow; at most kCallsBeforeALane
   bool has_lone_caller_ = false;
 
   std::thread thread_;  // last: everything else is there when it starts
@@ -210,9 +209,9 @@ Started Client::Impl::begin(const std::string& command, Callback callback, Manne
     if (!ready_) return Started::closed;
     if (!room) return Started::back_pressured;
   }
+  const bool sends = calls_.empty() && sender_ == Sender::nobody && manner == Manner::waiting;
   calls_.push_back({std::move(callback), bytes});
   calls_bytes_ += bytes;
-  const bool sends = sender_ == Sender::nobody && manner == Manner::waiting;
   if (sends) {
     sender_ = Sender::a_caller;
     const auto connection = ready_;
@@ -291,15 +290,18 @@ Received Client::Impl::exchange(const std::string& command, Duration timeout) {
   return std::unexpected(last_error_ ? Failure{*last_error_} : closed("not connected"));
 }
 
-// Over the connection of all, commands of several go and are answered together; so only one at a
-// time has a lane instead, and he is the only one there is.
+// Over the connection of all, commands of several go and are answered together; so only who is
+// alone has a lane instead.
 Received Client::Impl::exchange_anyhow(const std::string& command, Duration timeout) {
   std::unique_ptr<Lane::Impl> lane;
   {
     const std::lock_guard lock(mutex_);
-    if (calls_anyhow_ < kCallsBeforeALane)
-      ++calls_anyhow_;
-    else if (ready_ && calls_.empty() && !has_lone_caller_ && may_take_lane())
+    const bool is_alone = calls_.empty() && !has_lone_caller_;
+    if (!is_alone)
+      calls_alone_ = 0;
+    else if (calls_alone_ < kCallsBeforeALane)
+      ++calls_alone_;
+    else if (ready_ && may_take_lane())
       lane = take_lane();
     has_lone_caller_ = has_lone_caller_ || lane;
   }

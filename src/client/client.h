@@ -121,8 +121,8 @@ class Client {
   }
 
   // As call(), for what means the same over any connection; nothing that is leased or announced. A
-  // caller who is alone has a lane to himself, which is quicker: nobody wakes him. The first few
-  // calls need no connection of their own.
+  // caller who has been alone for some calls has a lane to himself, which is quicker: nobody needs
+  // to wake him.
   template <class T>
   [[nodiscard]] Answer<T> call_anyhow(const Request<T>& request) {
     return read_received(request, exchange_anyhow(request.command, options().call_timeout));
