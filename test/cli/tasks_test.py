@@ -52,6 +52,8 @@ class Bulk(Tasks):
     def test_lines_are_not_waited_for_so_they_take_no_timeout(self):
         _, errors = self.penstock("run", "t", "--lines", "--timeout", "1s", input=b"", code=2)
         self.assertIn("--lines excludes --timeout", errors)
+        _, errors = self.penstock("run", "t", "--no-wait", "--timeout", "1s", code=2)
+        self.assertIn("--timeout excludes --no-wait", errors)
 
 
 class Logs(Tasks):

@@ -206,7 +206,7 @@ Action set_up_run(CLI::App& app) {
                       "how long to wait for its end; the task goes on")
       ->default_str("for ever")
       ->excludes(lines);
-  app.add_flag("!--no-wait", options->wait, "print its id and do not wait");
+  app.add_flag("!--no-wait", options->wait, "print its id and do not wait")->excludes("--timeout");
   add_send_options(app, options->send);
   add_connect_option(app, options->url);
   add_json_option(app, options->json);
