@@ -175,8 +175,7 @@ class Run {
   // A while of work, an end, a new start. The end comes at the planned point, or at any time.
   bool cycle() {
     // Now and then on a full disk: then publishes are refused, and the reserves are used.
-    const bool full = control_ && (random_() % 8 == 0 || death_.plan.starts_with("reserve-use") ||
-                                   death_.plan.starts_with("reserve-remove"));
+    const bool full = control_ && (random_() % 8 == 0 || death_.plan.starts_with("reserve-remove"));
     if (full && has_reserves()) {
       control_->recording().freed_bytes = 0;
       control_->recording().disk_full = 1;
@@ -198,7 +197,8 @@ class Run {
     // Whatever a start tells of what the last life left unsynced must be durable by then.
     if (uncut_ && !last && random_() % 2 == 0) death = deaths_->choose_before_first_sync();
     if (death.plan.starts_with("reserve-allocate") || death.plan.starts_with("reserve-rename"))
-      forget_reserves();
+      forget({"reserve.seg", "reserve.ckp"});
+    if (death.plan.starts_with("reserve-use")) leave_the_last_reserve();
     return start(death);
   }
   // Settling on a full disk is promised by space that was set aside while there was some.
@@ -209,9 +209,21 @@ class Run {
     return spare && std::filesystem::exists(data_ + "/reserve.seg") &&
            std::filesystem::exists(data_ + "/reserve.ckp");
   }
-  // They are made once in the life of a directory; what is missing is made again.
-  void forget_reserves() {
-    for (const auto* name : {"reserve.seg", "reserve.ckp"}) {
+  // On a full disk no checkpoint can be written then and no segment freed, so the next one has to
+  // be begun in the reserve.
+  void leave_the_last_reserve() {
+    std::vector<std::string> names{"reserve.ckp"};
+    for (const auto& entry : std::filesystem::directory_iterator(data_))
+      if (auto name = entry.path().filename().string(); name.starts_with("spare-"))
+        names.push_back(std::move(name));
+    forget(names);
+    control_->recording().freed_bytes = 0;
+    control_->recording().disk_full = 1;
+    ++full_lives_;
+  }
+  // Reserves are made once in the life of a directory; what is missing is made again.
+  void forget(const std::vector<std::string>& names) {
+    for (const auto& name : names) {
       if (!image_)
         std::filesystem::remove(data_ + "/" + name);
       else if (image_->pending() == 0)
