@@ -212,6 +212,7 @@ class Run {
   // On a full disk no checkpoint can be written then and no segment freed, so the next one has to
   // be begun in the reserve.
   void leave_the_last_reserve() {
+    if (!has_reserves() || (image_ && image_->pending() > 0)) return;
     std::vector<std::string> names{"reserve.ckp"};
     for (const auto& entry : std::filesystem::directory_iterator(data_))
       if (auto name = entry.path().filename().string(); name.starts_with("spare-"))
