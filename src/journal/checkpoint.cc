@@ -106,13 +106,17 @@ Result<Checkpoint> read_checkpoint_file(Directory& directory, std::uint64_t numb
   if (bytes.size() < kFixedBytes) return damaged("too short");
   Cursor cursor(bytes);
   if (cursor.integer<std::uint64_t>() != kMagic) return damaged("not a checkpoint");
-  if (const auto version = cursor.integer<std::uint32_t>(); version > kFormatVersion)
+  const auto version = cursor.integer<std::uint32_t>();
+  const auto crc = cursor.integer<std::uint32_t>();
+  const bool holds = crc32c(ByteView(bytes).subspan(kCoveredAt)) == crc;
+  // What holds as this version is one of it, whatever damage says in its place.
+  if (holds && version != kFormatVersion) return damaged("its format version is damaged");
+  if (version > kFormatVersion)
     return fail(ErrorCode::unsupported,
                 name + " has format version " + std::to_string(version) + ", this program knows " +
                     std::to_string(kFormatVersion),
                 "open it with the newer penstock that wrote it");
-  const auto crc = cursor.integer<std::uint32_t>();
-  if (crc32c(ByteView(bytes).subspan(kCoveredAt)) != crc) return damaged("checksum does not hold");
+  if (!holds) return damaged("checksum does not hold");
   Checkpoint checkpoint;
   std::ranges::copy(cursor.bytes(checkpoint.log_id.size()), checkpoint.log_id.begin());
   checkpoint.number = cursor.integer<std::uint64_t>();

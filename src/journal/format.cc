@@ -47,6 +47,15 @@ std::optional<ByteView> unframe(std::uint64_t magic, std::uint32_t seed, std::si
 
 constexpr std::size_t kSegmentHeaderRest = 4 + 16 + 4 * 8 + 4;
 constexpr std::size_t kTrailerRest = 4 * 8 + 4 * 4 + 4;
+constexpr std::size_t kVersionAt = 12;
+
+// Whether a segment's header is one of this version, of which only the version is damaged: a newer
+// one is sealed with the version that it says, so it does not hold with this one in that place.
+bool is_whole_but_for_its_version(ByteView block) {
+  Bytes copy(block.begin(), block.begin() + kVersionAt + kSegmentHeaderRest);
+  put_u32(copy.data() + kVersionAt, kFormatVersion);
+  return unframe(kSegmentMagic, 0, kSegmentHeaderRest, copy).has_value();
+}
 
 }  // namespace
 
@@ -89,7 +98,8 @@ SegmentHeaderRead decode_segment_header(ByteView block) {
   const auto version = start.integer<std::uint32_t>();
   const auto rest = unframe(kSegmentMagic, 0, kSegmentHeaderRest, block);
   // A newer version may cover other bytes with its checksum; magic and version stay where they are.
-  if (!rest && start.ok() && magic == kSegmentMagic && version > kFormatVersion && version < 1000)
+  if (!rest && start.ok() && magic == kSegmentMagic && version > kFormatVersion && version < 1000 &&
+      block.size() >= kVersionAt + kSegmentHeaderRest && !is_whole_but_for_its_version(block))
     return {std::nullopt, version};
   if (!rest) return {};
   if (version > kFormatVersion) return {std::nullopt, version};

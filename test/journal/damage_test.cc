@@ -253,9 +253,19 @@ TEST(JournalDamage, a_segment_of_a_newer_format_is_unsupported_and_not_corrupt) 
   write_batches(disk, 1);
   auto bytes = disk.contents(kFirst);
   bytes[12] = std::byte{2};
+  bytes[8] ^= std::byte{0xff};  // its checksum covers something else, or is seeded otherwise
   disk.set_contents(kFirst, bytes);
   Life life(disk);
   EXPECT_EQ(life.error.code, ErrorCode::unsupported) << life.error.message;
+}
+
+TEST(JournalDamage, a_flipped_bit_of_a_format_version_is_damage_and_named) {
+  MemoryDirectory disk;
+  write_batches(disk, 1);
+  auto bytes = disk.contents(kFirst);
+  bytes[12] ^= std::byte{16};
+  disk.set_contents(kFirst, bytes);
+  expect_refused(disk, "the segment's header is damaged");
 }
 
 TEST(JournalDamage, stale_records_of_a_recycled_segment_are_never_taken_for_new_ones) {

@@ -65,15 +65,26 @@ TEST(JournalFormat, a_newer_version_is_told_whether_its_checksum_holds_here_or_n
   for (const bool sealed : {false, true}) {
     auto block = encode(SegmentHeader{some_id(), 1, kSize, 1, 0, 0});
     put(block, 12, kFormatVersion + 1);
-    if (sealed) put(block, 8, crc32c(ByteView(block).subspan(12, kCovered)));
+    put(block, 8, sealed ? crc32c(ByteView(block).subspan(12, kCovered)) : 1);
     const auto read = decode_segment_header(block);
     EXPECT_FALSE(read.header) << sealed;
     EXPECT_EQ(read.newer_version, kFormatVersion + 1) << sealed;
   }
-  // Flipped bits make no version.
+  // Noise makes no version.
   auto block = encode(SegmentHeader{some_id(), 1, kSize, 1, 0, 0});
   put(block, 12, 1u << 30);
+  put(block, 8, 1);
   EXPECT_EQ(decode_segment_header(block).newer_version, 0u);
+}
+
+TEST(JournalFormat, flipped_bits_of_the_version_make_no_newer_one) {
+  for (int bit = 0; bit < 32; ++bit) {
+    auto block = encode(SegmentHeader{some_id(), 1, kSize, 1, 0, 0});
+    put(block, 12, kFormatVersion ^ 1u << bit);
+    const auto read = decode_segment_header(block);
+    EXPECT_FALSE(read.header) << bit;
+    EXPECT_EQ(read.newer_version, 0u) << bit;
+  }
 }
 
 // ---- batches and records
