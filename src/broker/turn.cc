@@ -175,32 +175,44 @@ std::uint64_t Broker::Impl::hand_over(Pending& pending) {
   return bytes;
 }
 
-std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {
-  // All bodies must be there at once, so they are gathered; views into the arena are made when it
-  // is done.
+// Keys in turn lie anywhere in the log: their bodies are read in its order, where what is near each
+// other is one read, whatever the order they go out in.
+void Broker::Impl::gather_bodies(const engine::TakeAnswer& answer) {
   arena_.clear();
-  deliveries_.clear();
-  std::vector<std::size_t> ends;
+  places_.clear();
+  bodies_.assign(answer.messages.size(), {});
   for (const auto& leased : answer.messages) engine_.state().messages.fetch(leased.slot);
-  for (const auto& leased : answer.messages) {
+  for (std::uint32_t n = 0; n < answer.messages.size(); ++n) {
+    const auto& leased = answer.messages[n];
     // Cleaning may have moved it since it was leased, and its old segment may be gone.
     const auto slot = engine_.state().find(leased.id, leased.slot);
     // One in memory that is gone, as its queue is, has left its place to others.
     if (slot == 0 && leased.id.value >= engine::kTransientMessage) continue;
-    const auto position = slot != 0 ? engine_.state().messages[slot].position : leased.position;
-    auto body = storage_->read_body(position);
-    if (!body) {
-      // Its lease will run out, and its attempts; then it lies in the dead letters, and is not
-      // lost.
-      continue;
-    }
+    places_.push_back({slot != 0 ? engine_.state().messages[slot].position : leased.position, n});
+  }
+  std::ranges::sort(places_, {}, &Place::position);
+  for (const auto& [position, n] : places_) {
+    // The lease of one that cannot be read will run out, and its attempts; then it lies in the dead
+    // letters, and is not lost.
+    const auto body = storage_->read_body(position);
+    if (!body) continue;
     const auto begin = arena_.size();
     append(arena_, *body);
-    if (leased.task && !give_input(leased, begin)) {
+    if (answer.messages[n].task && !give_input(answer.messages[n], begin))
       arena_.resize(begin);
-      continue;
-    }
-    ends.push_back(arena_.size());
+    else
+      bodies_[n] = {begin, arena_.size()};
+  }
+}
+
+std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {
+  gather_bodies(answer);
+  deliveries_.clear();
+  for (std::size_t n = 0; n < answer.messages.size(); ++n) {
+    const auto& leased = answer.messages[n];
+    const auto [begin, end] = bodies_[n];
+    if (end == 0) continue;
+    Cursor in(ByteView(arena_).subspan(begin, end - begin));
     auto& delivery = deliveries_.emplace_back();
     delivery.id = leased.id;
     delivery.lease = leased.lease;
@@ -215,13 +227,8 @@ std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::Take
     delivery.expires_at = leased.expires_at;
     delivery.group = leased.group;
     delivery.offset = leased.offset;
-  }
-  std::size_t begin = 0;
-  for (std::size_t n = 0; n < ends.size(); ++n) {
-    Cursor in(ByteView(arena_).subspan(begin, ends[n] - begin));
-    deliveries_[n].headers = in.prefixed();
-    deliveries_[n].body = in.rest();
-    begin = ends[n];
+    delivery.headers = in.prefixed();
+    delivery.body = in.rest();
   }
   const std::uint64_t bytes = arena_.size();
   sink.on_reply(tag, Delivered{deliveries_, answer.left});

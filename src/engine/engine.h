@@ -420,6 +420,7 @@ class Engine {
   void write_gone_exchanges();
   // settle.cc
   [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token) const;
+  [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token, std::uint32_t slot) const;
   [[nodiscard]] std::uint64_t seal_of(MessageId id, std::uint32_t delivery) const;
   void acknowledge(Time now, const Settle& settle, const IdList& ids);
   void end_deliveries(Time now, const Settle& settle, IdList& ids);
@@ -527,7 +528,8 @@ class Engine {
   std::string route_key_;
   std::vector<std::string_view> targets_;
   std::vector<std::uint32_t> touched_;
-  std::vector<Plan> plans_;  // what a publish would add to each queue
+  std::vector<std::uint32_t> slots_;  // of what is being settled
+  std::vector<Plan> plans_;           // what a publish would add to each queue
   // Of the publish that is being decided: verdicts in the order of its messages, the keys that they
   // take, and what ending those takes that are replaced.
   std::vector<Verdict> verdicts_;

@@ -29,7 +29,10 @@ std::uint64_t Engine::seal_of(MessageId id, std::uint32_t delivery) const {
 }
 
 std::uint32_t Engine::leased_slot(const LeaseToken& token) const {
-  const auto slot = state_.find(token.id);
+  return leased_slot(token, state_.find(token.id));
+}
+
+std::uint32_t Engine::leased_slot(const LeaseToken& token, std::uint32_t slot) const {
   if (slot == 0 || state_.messages[slot].state != MessageState::leased) return 0;
   if (state_.messages[slot].deliveries != token.delivery && !CANARY(double_settle)) return 0;
   return token.seal == seal_of(token.id, token.delivery) ? slot : 0;
@@ -43,9 +46,12 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
                  "store it elsewhere and return a reference"};
   SettleAnswer answer;
   IdList ids;
-  if (settle.leases.size() > 1) state_.fetch(settle.leases);
-  for (const auto& token : settle.leases) {
-    if (leased_slot(token) != 0)
+  slots_.clear();
+  for (const auto& token : settle.leases) slots_.push_back(state_.find(token.id));
+  if (slots_.size() > 1) state_.fetch(slots_);
+  for (std::size_t n = 0; n < slots_.size(); ++n) {
+    const auto& token = settle.leases[n];
+    if (leased_slot(token, slots_[n]) != 0)
       ids.push_back(token.id);
     else
       ++answer.lost;

@@ -114,9 +114,10 @@ class State {
   static constexpr std::size_t kFetched = 16;
   void fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const;
   void fetch_next(const Queue& queue) const;
+  // What the end of these messages touches.
+  void fetch(std::span<const std::uint32_t> slots) const;
   // The oldest of its ready messages, 0 when there is none.
   [[nodiscard]] std::uint32_t oldest_ready(Queue& queue);
-  void fetch(std::span<const LeaseToken> tokens) const;
   void forget_result(std::uint32_t slot);
   void forget_key(std::uint32_t slot);
   // After a limit or rate of all groups changed: which of them may deliver.

@@ -69,8 +69,9 @@ void State::hold_group(std::uint32_t slot, bool hold) {
   Message& message = messages[slot];
   if (message.group == 0 || message.holds_group == hold) return;
   message.holds_group = hold;
-  groups[message.group].held += hold ? 1u : ~0u;
-  review_group(queue_at(message.queue), message.group);
+  Group& group = groups[message.group];
+  group.held += hold ? 1u : ~0u;
+  if (group.limit > 0) review_group(queue_at(message.queue), message.group);
 }
 
 bool State::may_deliver(const Group& group) {
@@ -226,13 +227,12 @@ void State::fetch_groups(const Queue& queue, std::span<const MessageInput> input
     messages.fetch(groups[queue.groups.guess(input.group)].waiting.tail);
 }
 
-void State::fetch(std::span<const LeaseToken> tokens) const {
+void State::fetch(std::span<const std::uint32_t> slots) const {
   if (groups.size() < kFetched) return;  // what goes together lies together
-  for (const auto& token : tokens) messages.fetch(find(token.id));
-  for (const auto& token : tokens) {
-    const Message& message = messages[find(token.id)];
-    leases.fetch(message.link);
-    groups.fetch(message.group);
+  for (const auto slot : slots) messages.fetch(slot);
+  for (const auto slot : slots) {
+    leases.fetch(messages[slot].link);
+    groups.fetch(messages[slot].group);
   }
 }
 

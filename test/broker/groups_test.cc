@@ -52,6 +52,37 @@ TEST_F(GroupsTest, EachGroupGoesAsFastAsItsRateSays) {
   EXPECT_EQ(order(9), "a") << "none is saved up while nothing waits";
 }
 
+// One key after the other came in; they go out in turn.
+TEST_F(GroupsTest, BodiesThatLieTogetherAreReadTogetherWhenKeysTakeTurns) {
+  constexpr std::size_t kKeys = 64, kOfEach = 32, kBatch = 256;
+  options.journal.tail_cache_bytes = 0;
+  restart();
+  declare("q", {{"group_limit", "0"}});
+  const std::string padding(1000, '.');
+  for (std::size_t key = 0; key < kKeys; ++key) {
+    const auto group = std::to_string(key);
+    std::vector<std::string> texts;
+    for (std::size_t n = 0; n < kOfEach; ++n)
+      texts.push_back(group + " " + std::to_string(n) + padding);
+    std::vector<Input> messages;
+    for (const auto& text : texts) messages.push_back(input(text)), messages.back().group = group;
+    ASSERT_EQ(send("q", messages).kind, "published");
+  }
+  const auto before = broker->statistics().journal.disk_reads;
+  for (std::size_t n = 0; n < kKeys * kOfEach;) {
+    const auto got = take("q", kBatch);
+    ASSERT_EQ(got.messages.size(), kBatch);
+    for (const auto& message : got.messages) {
+      EXPECT_EQ(message.body,
+                std::to_string(n % kKeys) + " " + std::to_string(n / kKeys) + padding);
+      ++n;
+    }
+  }
+  const auto reads = broker->statistics().journal.disk_reads - before;
+  // Four of each key in a batch, and each key's are a read.
+  EXPECT_LE(reads, kKeys * kOfEach / 2);
+}
+
 TEST_F(GroupsTest, WhoWaitsIsServedWhenATokenComesBack) {
   declare("q", {{"group_rate", "2"}});
   send_to("a", 2);
