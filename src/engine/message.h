@@ -1,6 +1,7 @@
 // What is kept in memory of a message, a lease, a group and a result. Bodies stay in the journal.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -80,11 +81,11 @@ struct List {
   std::uint32_t head = 0, tail = 0, count = 0;
 };
 
-// What every delivery and every message of a group touches comes first, in one cache line.
+// What the end of each message of a group touches comes first, in one cache line; who comes or goes
+// out needs the name, too.
 struct alignas(64) Group {
   static constexpr std::uint8_t kNoRing = 255;
 
-  std::string name;
   List waiting;                 // ready messages, in order
   std::uint32_t members = 0;    // messages in any state; none: kept for its rate's sake
   std::uint32_t held = 0;       // of those, leased or kept in their place for a retry
@@ -100,7 +101,10 @@ struct alignas(64) Group {
   std::uint32_t queue = 0;  // queue slot
   std::uint32_t timer = 0;  // of its rate
   Time full_at{};           // all tokens of its rate are back
+
+  std::string name;
 };
+static_assert(offsetof(Group, name) == 64);
 
 // Where each group stands in its queue's ring of those that may deliver, or among those without
 // messages: apart from the groups, so that one can walk ahead in a ring without touching them.

@@ -51,6 +51,10 @@ class Slab {
     __builtin_prefetch(bytes);
     __builtin_prefetch(bytes + sizeof(T) - 1);
   }
+  // Only its first cache line will be.
+  void fetch_head(std::uint32_t index) const {
+    if (index < next_) __builtin_prefetch(&(*this)[index]);
+  }
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] std::uint32_t end() const { return next_; }  // one past the highest index given out
   [[nodiscard]] std::uint64_t bytes() const {

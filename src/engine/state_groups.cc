@@ -232,7 +232,7 @@ void State::fetch(std::span<const std::uint32_t> slots) const {
   for (const auto slot : slots) messages.fetch(slot);
   for (const auto slot : slots) {
     leases.fetch(messages[slot].link);
-    groups.fetch(messages[slot].group);
+    groups.fetch_head(messages[slot].group);
   }
 }
 
