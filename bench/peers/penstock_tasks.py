@@ -17,9 +17,7 @@ class PenstockTasks(TaskPeer):
         return self.queue.version()
 
     def start_broker(self, folder, port):
-        server = self.queue.start(folder, port)
-        self.queue.make_queue(server, "default")
-        return server
+        return self.queue.start(folder, port)
 
     def start_workers(self, broker, processes):
         address = f"penstock://127.0.0.1:{broker.port}"

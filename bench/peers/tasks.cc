@@ -117,6 +117,11 @@ void say_lateness(penstock::App& app, std::size_t count) {
 }
 
 int round(penstock::App app, double seconds) {
+  // The others have no bound by default; ours would refuse a million and one.
+  penstock::QueueOptions unbounded;
+  unbounded.max_length = 100'000'000;
+  unbounded.max_bytes = std::uint64_t{100} << 30;
+  app.declare("default", unbounded);
   const auto first = app.enqueue(kClock);
   const auto one = enqueue_for(seconds, 1, [&] { (void)app.enqueue(kNothing, 1); });
   const std::vector<std::tuple<int>> batch(kBatch, std::tuple(1));
