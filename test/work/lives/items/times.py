@@ -2,6 +2,7 @@
 from ..item import Given, Item
 
 GRAIN = 1  # ms: the server's stamps are whole ones
+WAY = 50  # ms: a child is told how long it has, and the way to a busy server comes on top
 
 
 class Delayed(Item):
@@ -66,7 +67,7 @@ class Expiry(Item):
             yield from self.never_after(one.id, status, until, ran)
             if one.begets and status["state"] == "done":
                 child = int(status["result"])
-                yield from self.never_after(child, self.world.status(child), until, ran)
+                yield from self.never_after(child, self.world.status(child), until + WAY, ran)
 
     def never_after(self, identity, status, until, ran):
         if status["state"] not in self.ends:
