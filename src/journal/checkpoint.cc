@@ -129,6 +129,7 @@ Result<Checkpoint> read_checkpoint_file(Directory& directory, std::uint64_t numb
   const auto state = cursor.bytes(state_bytes);
   Cursor live(cursor.bytes(live_bytes));
   if (!cursor.finished() || checkpoint.number != number) return damaged("lengths do not add up");
+  if (checkpoint.covers.value % kBlock != 0) return damaged("no batch ends where it says");
   if (!decode_live(live, live_segments, checkpoint.segment_bytes, checkpoint.live))
     return damaged("the live set does not read");
   checkpoint.state.assign(state.begin(), state.end());

@@ -114,7 +114,8 @@ SegmentHeaderRead decode_segment_header(ByteView block) {
   header.previous_crc = cursor.integer<std::uint32_t>();
   const bool sane = header.segment_bytes >= kMinSegmentBytes &&
                     header.segment_bytes <= kMaxSegmentBytes &&
-                    std::has_single_bit(header.segment_bytes) && header.number > 0;
+                    std::has_single_bit(header.segment_bytes) && header.number > 0 &&
+                    header.previous_end % kBlock == 0;
   if (!sane) return {};
   return {header, 0};
 }

@@ -1,5 +1,7 @@
 // Checkpoints, live sets, recycling, cleaning.
+#include "base/crc32c.h"
 #include "journal/journal.h"
+#include "journal/verify.h"
 #include "test/journal/fixture.h"
 
 namespace penstock::journal {
@@ -164,6 +166,26 @@ TEST(JournalCheckpoint, of_a_newer_version_is_unsupported_and_flipped_bits_make_
   Life life(disk);
   ASSERT_FALSE(life);
   EXPECT_EQ(life.error.code, ErrorCode::unsupported) << life.error.message;
+}
+
+// Under a checksum that holds: nobody of ours wrote it.
+TEST(JournalCheckpoint, that_covers_a_part_of_a_block_is_damaged) {
+  MemoryDirectory disk;
+  {
+    Life life(disk);
+    ASSERT_TRUE(life->write_checkpoint(as_bytes("the state"), {}));
+  }
+  const auto name = checkpoint_name(1);
+  auto bytes = disk.contents(name);
+  bytes[48] ^= std::byte{8};
+  const auto crc = crc32c(ByteView(bytes).subspan(16));
+  std::memcpy(bytes.data() + 12, &crc, sizeof crc);
+  disk.set_contents(name, bytes);
+  Life life(disk);
+  ASSERT_FALSE(life);
+  EXPECT_EQ(life.error.code, ErrorCode::corrupt) << life.error.message;
+  const auto report = verify(disk, true);
+  EXPECT_TRUE(report) << report.error().message;
 }
 
 TEST(JournalCheckpoint, an_older_one_is_used_when_the_newest_is_damaged_and_nothing_is_missing) {

@@ -35,8 +35,9 @@ TEST(JournalFormat, a_segment_header_that_no_log_has_is_none) {
   ASSERT_TRUE(decode_segment_header(encode(good)).header);
   const struct {
     const char* what;
-    std::uint64_t number, segment_bytes;
+    std::uint64_t number, segment_bytes, previous_end = 0;
   } forged[] = {{"number 0", 0, kSize},
+                {"one before that ends within a block", 2, kSize, kBlock + 8},
                 {"too small", 1, kMinSegmentBytes / 2},
                 {"too large", 1, kMaxSegmentBytes * 2},
                 {"no power of two", 1, kMinSegmentBytes + kBlock}};
@@ -44,6 +45,7 @@ TEST(JournalFormat, a_segment_header_that_no_log_has_is_none) {
     auto header = good;
     header.number = one.number;
     header.segment_bytes = one.segment_bytes;
+    header.previous_end = one.previous_end;
     const auto read = decode_segment_header(encode(header));
     EXPECT_FALSE(read.header) << one.what;
     EXPECT_EQ(read.newer_version, 0u) << one.what;
