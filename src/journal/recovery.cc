@@ -98,8 +98,8 @@ class Recovery {
   auto mending(std::uint64_t number, const Step& step) -> decltype(step()) {
     auto done = step();
     if (done) return done;
-    // A flipped bit of the version looks like a newer program's segment; that one has no parity
-    // that this program reads.
+    // A version that is damaged with more of its header looks like a newer program's segment; that
+    // one has no parity that this program reads.
     const auto code = done.error().code;
     const bool damaged =
         code == ErrorCode::corrupt || code == ErrorCode::io || code == ErrorCode::unsupported;
