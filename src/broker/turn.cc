@@ -1,5 +1,6 @@
 // The turn: timers, deliveries, and the one door to the outside.
 #include <algorithm>
+#include <boost/sort/pdqsort/pdqsort.hpp>
 
 #include "base/canary.h"
 #include "broker/broker_impl.h"
@@ -181,16 +182,24 @@ void Broker::Impl::gather_bodies(const engine::TakeAnswer& answer) {
   arena_.clear();
   places_.clear();
   bodies_.assign(answer.messages.size(), {});
-  for (const auto& leased : answer.messages) engine_.state().messages.fetch(leased.slot);
+  const auto& state = engine_.state();
+  // Cleaning may have moved some since they were leased, and their old segment may be gone.
+  const bool moved = answer.relocations != state.relocations;
   for (std::uint32_t n = 0; n < answer.messages.size(); ++n) {
     const auto& leased = answer.messages[n];
-    // Cleaning may have moved it since it was leased, and its old segment may be gone.
-    const auto slot = engine_.state().find(leased.id, leased.slot);
-    // One in memory that is gone, as its queue is, has left its place to others.
-    if (slot == 0 && leased.id.value >= engine::kTransientMessage) continue;
-    places_.push_back({slot != 0 ? engine_.state().messages[slot].position : leased.position, n});
+    auto position = leased.position;
+    const bool transient = leased.id.value >= engine::kTransientMessage;
+    if (moved || transient) {
+      const auto slot = state.find(leased.id, leased.slot);
+      // One in memory that is gone, as its queue is, has left its place to others.
+      if (slot == 0 && transient) continue;
+      if (slot != 0) position = state.messages[slot].position;
+    }
+    places_.push_back({position, n});
   }
-  std::ranges::sort(places_, {}, &Place::position);
+  boost::sort::pdqsort_branchless(places_.begin(), places_.end(), [](auto& a, auto& b) {
+    return a.position.value < b.position.value;
+  });
   for (const auto& [position, n] : places_) {
     // The lease of one that cannot be read will run out, and its attempts; then it lies in the dead
     // letters, and is not lost.

@@ -173,8 +173,7 @@ bool Engine::serve_consumer(Time now, Queue& queue) {
   const auto bytes = collect(now, queue, take, got);
   if (got.empty()) return false;
   consumer.use(static_cast<std::int64_t>(got.size()), static_cast<std::int64_t>(bytes));
-  effects_.emplace_back(
-      TakeAnswer{consumer.session, consumer.tag, std::move(got), queue.ready_count});
+  answer_take(consumer.session, consumer.tag, std::move(got), queue.ready_count);
   return true;
 }
 

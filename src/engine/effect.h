@@ -44,7 +44,8 @@ struct TakeAnswer {
   SessionId session;
   std::uint64_t tag = 0;
   std::vector<Leased> messages;
-  std::uint64_t left = 0;  // ready in the queue behind them
+  std::uint64_t left = 0;         // ready in the queue behind them
+  std::uint64_t relocations = 0;  // the state's, when their positions were right
 };
 
 // A consumer's queue is gone, and the consumer with it.

@@ -357,6 +357,8 @@ class Engine {
   // How many bytes it gathered.
   std::uint64_t collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);
   [[nodiscard]] bool rate_allows(Time now, Queue& queue);
+  void answer_take(SessionId session, std::uint64_t tag, std::vector<Leased> messages,
+                   std::uint64_t left);
   void end_take(std::uint32_t slot, std::vector<Leased> messages);
   void leave(Time now, SessionId session);
   void serve(Time now, Queue& queue);
@@ -422,9 +424,12 @@ class Engine {
   [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token) const;
   [[nodiscard]] std::uint32_t leased_slot(const LeaseToken& token, std::uint32_t slot) const;
   [[nodiscard]] std::uint64_t seal_of(MessageId id, std::uint32_t delivery) const;
-  void acknowledge(Time now, const Settle& settle, const IdList& ids);
-  void end_deliveries(Time now, const Settle& settle, IdList& ids);
-  [[nodiscard]] SettleOutcome replace(Time now, const Settle& settle, const IdList& ids);
+  void look_up(std::span<const LeaseToken> tokens);  // into leased_
+  void acknowledge(Time now, const Settle& settle);
+  void end_deliveries(Time now, const Settle& settle);
+  [[nodiscard]] SettleOutcome replace(Time now, const Settle& settle);
+  [[nodiscard]] bool leaves_result(const Message& message) const;
+  [[nodiscard]] Duration result_ttl(const Message& message) const;
   // `history`: of a message that stays in the dead letters; else the one that it has is kept.
   void finish_task(Time now, std::uint32_t slot, TaskState state, ByteView result,
                    std::string_view error, bool keeps_message, ByteView history = {});
@@ -528,8 +533,13 @@ class Engine {
   std::string route_key_;
   std::vector<std::string_view> targets_;
   std::vector<std::uint32_t> touched_;
-  std::vector<std::uint32_t> slots_;  // of what is being settled
-  std::vector<Plan> plans_;           // what a publish would add to each queue
+  struct Found {
+    IdList ids;
+    std::vector<std::uint32_t> slots;
+  };
+  Found leased_;  // what is being settled
+  std::uint64_t settles_ = 0;
+  std::vector<Plan> plans_;  // what a publish would add to each queue
   // Of the publish that is being decided: verdicts in the order of its messages, the keys that they
   // take, and what ending those takes that are replaced.
   std::vector<Verdict> verdicts_;

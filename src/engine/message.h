@@ -73,10 +73,13 @@ struct Lease {
   std::uint32_t message = 0;
   std::uint32_t timer = 0;
   std::uint32_t next = 0, prev = 0;  // the owner's leases
-  bool connection_bound = false;
+  std::uint64_t connection_bound : 1 = 0;
+  std::uint64_t named : 63 = 0;  // by which settle it was named last
 };
+static_assert(sizeof(Lease) == 48);
 
-// A run of slots, linked through their `next` and `prev`.
+// A run of slots, linked through their `next` and `prev`. The first one's `prev` says nothing: so
+// the first of a list goes without a look at the second, which lies anywhere in memory.
 struct List {
   std::uint32_t head = 0, tail = 0, count = 0;
 };
@@ -174,19 +177,25 @@ void push_back(Slab& slab, List& list, std::uint32_t slot) {
 template <class Slab>
 void insert_before(Slab& slab, List& list, std::uint32_t slot, std::uint32_t before) {
   if (before == 0) return push_back(slab, list, slot);
-  const auto prev = slab[before].prev;
+  const bool first = list.head == before;
+  const auto prev = first ? 0 : slab[before].prev;
   slab[slot].prev = prev;
   slab[slot].next = before;
   slab[before].prev = slot;
-  (prev != 0 ? slab[prev].next : list.head) = slot;
+  (first ? list.head : slab[prev].next) = slot;
   ++list.count;
 }
 template <class Slab>
 void unlink(Slab& slab, List& list, std::uint32_t slot) {
   const auto next = slab[slot].next;
-  const auto prev = slab[slot].prev;
-  (prev != 0 ? slab[prev].next : list.head) = next;
-  (next != 0 ? slab[next].prev : list.tail) = prev;
+  if (list.head == slot) {
+    list.head = next;
+    if (next == 0) list.tail = 0;
+  } else {
+    const auto prev = slab[slot].prev;
+    slab[prev].next = next;
+    (next != 0 ? slab[next].prev : list.tail) = prev;
+  }
   slab[slot].next = slab[slot].prev = 0;
   --list.count;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/canary.h"
 #include "base/headers.h"
@@ -44,30 +45,14 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
                  fmt::format("the result has {} bytes, at most {} are taken", settle.result.size(),
                              options_.max_message_bytes),
                  "store it elsewhere and return a reference"};
+  look_up(settle.leases);
   SettleAnswer answer;
-  IdList ids;
-  slots_.clear();
-  for (const auto& token : settle.leases) slots_.push_back(state_.find(token.id));
-  if (slots_.size() > 1) state_.fetch(slots_);
-  for (std::size_t n = 0; n < slots_.size(); ++n) {
-    const auto& token = settle.leases[n];
-    if (leased_slot(token, slots_[n]) != 0)
-      ids.push_back(token.id);
-    else
-      ++answer.lost;
-  }
-  // A lease named twice is settled once.
-  if (ids.size() > 1) {
-    std::ranges::sort(ids);
-    const auto repeated = std::ranges::unique(ids);
-    answer.lost += static_cast<std::uint32_t>(repeated.size());
-    ids.erase(repeated.begin(), repeated.end());
-  }
-  answer.settled = static_cast<std::uint32_t>(ids.size());
+  answer.settled = static_cast<std::uint32_t>(leased_.ids.size());
+  answer.lost = static_cast<std::uint32_t>(settle.leases.size()) - answer.settled;
   if (settle.replacement != nullptr) {
     if (auto error = invalid(*settle.replacement)) return std::move(*error);
-    if (ids.empty()) return answer;
-    return replace(now, settle, ids);
+    if (leased_.ids.empty()) return answer;
+    return replace(now, settle);
   }
   if (!settle.sends.empty() && answer.lost == 0) {
     IdList sent;
@@ -78,18 +63,40 @@ Engine::SettleOutcome Engine::settle(Time now, const Settle& settle) {
     return SettleAnswer{0, static_cast<std::uint32_t>(settle.leases.size())};
   }
   if (settle.outcome == Outcome::ack) {
-    acknowledge(now, settle, ids);
+    acknowledge(now, settle);
     return answer;
   }
-  end_deliveries(now, settle, ids);
+  end_deliveries(now, settle);
   return answer;
 }
 
+// Those that hold, in their order; one that is named twice holds once.
+void Engine::look_up(std::span<const LeaseToken> tokens) {
+  leased_.ids.clear();
+  leased_.slots.clear();
+  ++settles_;
+  std::array<std::uint32_t, State::kFetched> slots;
+  for (std::size_t at = 0; at < tokens.size(); at += slots.size()) {
+    const auto some = tokens.subspan(at, std::min(slots.size(), tokens.size() - at));
+    for (std::size_t n = 0; n < some.size(); ++n) slots[n] = state_.find(some[n].id);
+    if (some.size() > 1) state_.fetch(std::span(slots).first(some.size()));
+    for (std::size_t n = 0; n < some.size(); ++n) {
+      const auto slot = leased_slot(some[n], slots[n]);
+      if (slot == 0) continue;
+      Lease& lease = state_.leases[state_.messages[slot].link];
+      if (lease.named == settles_) continue;
+      lease.named = settles_ & (~0ull >> 1);
+      leased_.ids.push_back(some[n].id);
+      leased_.slots.push_back(slot);
+    }
+  }
+}
+
 // All that is not done, from the youngest back: each goes before the one put back last.
-void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
+void Engine::end_deliveries(Time now, const Settle& settle) {
   const Failure failure{settle.error, settle.cause == Cause::none ? Cause::raised : settle.cause};
-  std::ranges::sort(ids, std::greater<>{});
-  for (const auto id : ids) {
+  std::ranges::sort(leased_.ids, std::greater<>{});
+  for (const auto id : leased_.ids) {
     const auto slot = state_.find(id);
     Queue& queue = state_.queue_at(state_.messages[slot].queue);
     switch (settle.outcome) {
@@ -131,9 +138,9 @@ void Engine::end_deliveries(Time now, const Settle& settle, IdList& ids) {
   }
 }
 
-Engine::SettleOutcome Engine::replace(Time now, const Settle& settle, const IdList& ids) {
-  const auto slot = state_.find(ids.front());
-  if (settle.outcome != Outcome::ack || ids.size() != 1 || !state_.messages[slot].task ||
+Engine::SettleOutcome Engine::replace(Time now, const Settle& settle) {
+  const auto slot = leased_.slots.front();
+  if (settle.outcome != Outcome::ack || leased_.slots.size() != 1 || !state_.messages[slot].task ||
       !settle.sends.empty())
     return Error{ErrorCode::invalid, "a workflow takes the place of one task that is done", {}};
   if (!settle.replacement->key.empty())
@@ -151,29 +158,45 @@ Engine::SettleOutcome Engine::replace(Time now, const Settle& settle, const IdLi
   return SettleAnswer{1, 0};
 }
 
-void Engine::acknowledge(Time now, const Settle& settle, const IdList& ids) {
-  IdList plain, transient;
-  for (const auto id : ids) {
-    const auto slot = state_.find(id);
+void Engine::acknowledge(Time now, const Settle& settle) {
+  Found plain, transient;
+  for (std::size_t n = 0; n < leased_.ids.size(); ++n) {
+    const auto id = leased_.ids[n];
+    const auto slot = state_.find(id, leased_.slots[n]);
     const Message& message = state_.messages[slot];
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.acked;
     note_settled(now, queue, message, 1);
-    if (message.task)
+    if (message.task && leaves_result(message)) {
       finish_task(now, slot, TaskState::done, settle.result, {}, false);
-    else
-      (queue.transient() ? transient : plain).push_back(id);
+    } else {
+      Found& found = queue.transient() ? transient : plain;
+      found.ids.push_back(id);
+      found.slots.push_back(slot);
+    }
     if (touched_.empty() || touched_.back() != queue.slot) touched_.push_back(queue.slot);
   }
-  for (std::size_t at = 0; at < plain.size(); at += kMostIdsInEvent) {
-    const std::span some(plain.data() + at, std::min(kMostIdsInEvent, plain.size() - at));
-    const SettleEvent event{SettleReason::acked, now, some};
+  for (std::size_t at = 0; at < plain.ids.size(); at += kMostIdsInEvent) {
+    const auto count = std::min(kMostIdsInEvent, plain.ids.size() - at);
+    const SettleEvent event{SettleReason::acked, now, std::span(plain.ids).subspan(at, count)};
     write(event);
-    state_.apply(event);
+    state_.apply(event, std::span(plain.slots).subspan(at, count));
   }
-  if (!transient.empty()) state_.apply(SettleEvent{SettleReason::acked, now, transient});
+  if (!transient.ids.empty())
+    state_.apply(SettleEvent{SettleReason::acked, now, transient.ids}, transient.slots);
+  if (!watches_by_id_.empty())
+    for (const auto id : plain.ids) wake_watchers(id);
   for (const auto queue : touched_) changed(now, state_.queue_at(queue));
   touched_.clear();
+}
+
+// Somebody may ask for it later, or a workflow goes on with it.
+bool Engine::leaves_result(const Message& message) const {
+  return result_ttl(message).count() > 0 || state_.workflows.find_step(message.id) != 0;
+}
+
+Duration Engine::result_ttl(const Message& message) const {
+  return state_.policies[message.policy].result_ttl.value_or(options_.default_result_ttl);
 }
 
 void Engine::note_settled(Time now, Queue& queue, const Message& message, std::uint64_t count) {
@@ -196,7 +219,7 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
   event.attempts = state_.attempts_of(message);
   event.keeps_message = keeps_message;
   if (message.state == MessageState::leased) event.started_at = state_.leases[message.link].since;
-  auto ttl = state_.policies[message.policy].result_ttl.value_or(options_.default_result_ttl);
+  auto ttl = result_ttl(message);
   // A step's result stays as long as its workflow.
   if (state_.workflows.find_step(message.id) != 0) ttl = std::max(ttl, Duration(1));
   body_.clear();
@@ -215,7 +238,7 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
     out.prefixed(history);
   }
   const auto id = message.id;
-  state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()));
+  state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()), slot);
   wake_watchers(id);
   stir(now);
   if (state == TaskState::failed) happened(now, "task_failed", queue, id, error);

@@ -144,6 +144,7 @@ void State::relocate(const PublishEvent& event, LogPosition position, std::uint3
     storage_->retain(position, body_bytes);
   }
   message.position = position;
+  ++relocations;
 }
 
 void State::place(std::uint32_t slot, Time now, Time due, bool original_place) {
@@ -274,13 +275,15 @@ void State::mark(Queue& queue) {
 
 // ---- messages end
 
-void State::apply(const SettleEvent& event) {
-  for (const auto id : event.ids)
-    if (const auto slot = index.find(id); slot != 0) remove(slot);
+void State::apply(const SettleEvent& event, std::span<const std::uint32_t> likely) {
+  for (std::size_t n = 0; n < event.ids.size(); ++n)
+    if (const auto slot = find(event.ids[n], likely.empty() ? 0 : likely[n]); slot != 0)
+      remove(slot);
 }
 
-void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t body_bytes) {
-  const auto slot = index.find(event.id);
+void State::apply(const FinishEvent& event, LogPosition position, std::uint32_t body_bytes,
+                  std::uint32_t likely) {
+  const auto slot = find(event.id, likely);
   const auto step = workflows.find_step(event.id);
   // Cleaning writes a result anew; its step ended when that was first told.
   const bool ends_step = step != 0 && (workflows.may_end(step) || CANARY(end_step_twice));

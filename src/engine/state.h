@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -53,8 +54,10 @@ class State {
   void apply(const LeaseEvent&);
   void apply(const ExtendEvent&);
   void apply(const GiveBackEvent&, LogPosition position, std::uint32_t body_bytes);
-  void apply(const SettleEvent&);
-  void apply(const FinishEvent&, LogPosition position, std::uint32_t body_bytes);
+  // `likely`: where those messages are, as far as that is known.
+  void apply(const SettleEvent&, std::span<const std::uint32_t> likely = {});
+  void apply(const FinishEvent&, LogPosition position, std::uint32_t body_bytes,
+             std::uint32_t likely = 0);
   void apply(const MoveEvent&, LogPosition position, std::uint32_t body_bytes);
   void apply(const PurgeEvent&);
   void apply(const CancelEvent&);
@@ -218,6 +221,7 @@ class State {
   std::uint64_t secret[4]{};
   std::unordered_map<SessionId, List> owners;  // leases by session
   std::vector<std::uint32_t> dirty;            // slots of marked queues
+  std::uint64_t relocations = 0;               // of messages: a position from before may be old
 
  private:
   struct Override;
@@ -237,6 +241,8 @@ class State {
   [[nodiscard]] bool restore_result(Cursor& in);
   [[nodiscard]] bool restore_override(Cursor& in);
   [[nodiscard]] bool has_proper_id(const Message& message) const;
+  [[nodiscard]] std::uint64_t check_list(const Queue& queue, const List& list,
+                                         std::optional<unsigned> priority) const;
   void check_results() const;
   void check_keys() const;
   void check_groups() const;

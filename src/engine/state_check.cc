@@ -63,13 +63,7 @@ void State::check() const {
     CHECK(queue.scheduled_count == tally.scheduled && queue.bytes == tally.bytes);
     std::uint64_t listed = 0;
     for (unsigned priority = 0; priority < kPriorities; ++priority) {
-      std::uint32_t last = 0;
-      for (auto at = queue.ready[priority].head; at != 0; last = at, at = messages[at].next) {
-        ++listed;
-        CHECK(messages[at].prev == last && messages[at].priority == priority);
-        CHECK(messages[at].state == MessageState::ready && messages[at].queue == slot);
-      }
-      CHECK(queue.ready[priority].tail == last);
+      listed += check_list(queue, queue.ready[priority], priority);
       const bool takeable = queue.ready[priority].head != 0 || queue.rings[priority].head != 0;
       CHECK((queue.takeable >> priority & 1) == (takeable ? 1 : 0));
     }
@@ -77,8 +71,8 @@ void State::check() const {
       const Group& group = groups[number];
       CHECK(queue.groups.find(groups, group.name) == number);
       CHECK(group.members == members[number] && group.held == held[number]);
-      for (auto at = group.waiting.head; at != 0; at = messages[at].next)
-        CHECK(group.mixed || messages[at].priority == group.priority), ++listed;
+      listed += check_list(queue, group.waiting,
+                           group.mixed ? std::nullopt : std::optional<unsigned>(group.priority));
     });
     CHECK(listed == queue.ready_count);
   }
@@ -86,6 +80,22 @@ void State::check() const {
   check_workflows();
   check_keys();
   check_groups();
+}
+
+// How many are in it. Nothing as priority: they have different ones.
+std::uint64_t State::check_list(const Queue& queue, const List& list,
+                                std::optional<unsigned> priority) const {
+  std::uint64_t listed = 0;
+  std::uint32_t last = 0;
+  for (auto at = list.head; at != 0; last = at, at = messages[at].next) {
+    ++listed;
+    const Message& message = messages[at];
+    CHECK(last == 0 || message.prev == last);
+    CHECK(!priority || message.priority == *priority);
+    CHECK(message.state == MessageState::ready && message.queue == queue.slot);
+  }
+  CHECK(list.tail == last && list.count == listed);
+  return listed;
 }
 
 void State::check_workflows() const {

@@ -85,7 +85,7 @@ void Engine::serve_stream(Time now, Queue& queue) {
       if (got.empty()) break;
       queue.counters.delivered += got.size();
       consumer.use(static_cast<std::int64_t>(got.size()), bytes);
-      effects_.emplace_back(TakeAnswer{consumer.session, consumer.tag, std::move(got), 0});
+      answer_take(consumer.session, consumer.tag, std::move(got), 0);
     }
   }
   changed(now, queue);

@@ -34,7 +34,7 @@ std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag
     touch(now, *queue);
   }
   if (!got.empty() || take.wait_until <= now) {
-    effects_.emplace_back(TakeAnswer{session, tag, std::move(got), left});
+    answer_take(session, tag, std::move(got), left);
     return std::nullopt;
   }
   const auto slot = takes_.take();
@@ -167,7 +167,12 @@ void Engine::end_take(std::uint32_t slot, std::vector<Leased> messages) {
     session->second.erase(take.tag);
     if (session->second.empty()) session_takes_.erase(session);
   }
-  effects_.emplace_back(TakeAnswer{take.session, take.tag, std::move(messages)});
+  answer_take(take.session, take.tag, std::move(messages), 0);
+}
+
+void Engine::answer_take(SessionId session, std::uint64_t tag, std::vector<Leased> messages,
+                         std::uint64_t left) {
+  effects_.emplace_back(TakeAnswer{session, tag, std::move(messages), left, state_.relocations});
 }
 
 void Engine::cancel_take(SessionId session, std::uint64_t tag) {
