@@ -317,6 +317,53 @@ TEST_F(RetryTest, CleaningKeepsWhatLivesAndTheLogStaysSmall) {
   EXPECT_EQ(bodies(take("keep")), (Strings{"precious"}));
 }
 
+TEST_F(RetryTest, AMessageThatCleaningMovesBeforeItsReaderWantsItIsRead) {
+  options.dead_segments = 1;
+  options.checkpoint_bytes = 256 << 10;
+  restart();
+  send("q", "precious");
+  Sink slow;
+  slow.reads = false;
+  const auto other = broker->open_session(slow);
+  engine::Take take_one;
+  take_one.queues = {"q"};
+  broker->take(other, 1, take_one);
+  broker->settle_down();
+  EXPECT_TRUE(slow.replies.empty());
+  const std::string big(10'000, 'x');
+  for (int round = 0; round < 40; ++round) {
+    send("filler", std::vector<Input>(40, input(big)));
+    std::vector<engine::LeaseToken> leases;
+    for (const auto& m : take("filler", 100).messages) leases.push_back(m.lease);
+    settle(leases);
+    broker->maintain();
+  }
+  slow.reads = true;
+  broker->resume(other);
+  broker->settle_down();
+  ASSERT_TRUE(slow.replies.contains(1));
+  EXPECT_EQ(bodies(slow.replies[1]), (Strings{"precious"}));
+}
+
+// A task that leaves no result ends by a record of its settle, with others.
+TEST_F(RetryTest, WhoWaitsForATaskThatLeavesNoResultIsToldOfItsEnd) {
+  Input one = input("x");
+  one.task = true;
+  one.policy.result_ttl = Duration(0);
+  const auto ids = send("q", {one, one}).ids;
+  ASSERT_EQ(ids.size(), 2u);
+  const auto got = take("q", 2).messages;
+  broker->task(session, ++tag, MessageId(ids[1]), clock.now() + 1h);
+  const auto end = tag;
+  broker->settle_down();
+  EXPECT_FALSE(answered(end));
+  settle({got.at(0).lease, got.at(1).lease});
+  ASSERT_TRUE(answered(end));
+  EXPECT_EQ(wait(end).state, TaskState::unknown) << "it is over, and nothing is kept of it";
+  crash();
+  EXPECT_TRUE(take("q", 2).messages.empty());
+}
+
 TEST_F(RetryTest, AResultThatCleaningWroteAnewIsNoYoungerForThat) {
   options.max_results = 3;
   restart();

@@ -16,6 +16,7 @@ struct Tree {
   std::vector<Tree> on_success{}, on_error{};
   bool takes_input = true;
   Duration delay{0};
+  std::optional<Duration> result_ttl{};
 };
 inline Tree step(std::string name) {
   return {.name = std::move(name)};
@@ -50,6 +51,7 @@ class WorkflowTest : public BrokerTest {
       one.queue = queue;
       one.message.task = true;
       one.message.policy.max_attempts = 1;
+      one.message.policy.result_ttl = tree.result_ttl;
       one.message.body = as_bytes(flat.texts.emplace_back("{\"args\":[\"" + tree.name + "\"]}"));
     }
     for (const auto& child : tree.members) flatten(child, flat, queue);

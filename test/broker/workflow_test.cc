@@ -492,6 +492,16 @@ struct Model {
   }
 };
 
+TEST_F(WorkflowTest, AStepWhoseResultNobodyKeepsGivesItToTheNext) {
+  const auto id = submitted(chain({{.name = "a", .result_ttl = Duration(0)}, step("b")}));
+  done(waiting_steps().at(0), "1");
+  const auto next = waiting_steps();
+  ASSERT_EQ(next.size(), 1u);
+  EXPECT_EQ(arguments(next[0]), R"([1,"b"])");
+  done(next[0], "2");
+  EXPECT_EQ(task(id).state, TaskState::done);
+}
+
 // Cleaning moves what is still needed; nothing of a workflow may be lost by that.
 TEST_F(WorkflowTest, WhatItNeedsSurvivesTheCleaningOfTheLog) {
   options.dead_segments = 1;
