@@ -93,7 +93,7 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
         on_schedule_due(now, payload);
         break;
       case TimerKind::group_rate:
-        on_group_rate(now, payload);
+        on_group_rate(payload);
         break;
     }
   }

@@ -352,7 +352,7 @@ class Engine {
   void end_replaced(Time now, Queue& queue, MessageId id);
   // groups.cc
   void spend_token(Time now, std::uint32_t group);
-  void on_group_rate(Time now, std::uint32_t group);
+  void on_group_rate(std::uint32_t group);
   // take.cc
   // How many bytes it gathered.
   std::uint64_t collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);

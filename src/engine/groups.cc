@@ -76,29 +76,14 @@ void Engine::spend_token(Time now, std::uint32_t number) {
   if (rate <= 0) return;
   const Bucket bucket(rate);
   group.full_at = std::max(group.full_at, now) + bucket.step / (CANARY(overspend_rate) ? 2 : 1);
-  const bool empty = bucket.next(group.full_at) > now;
-  if (empty && group.timer != 0) {
-    state_.wheel.cancel(group.timer);
-    group.timer = 0;
-  }
-  if (group.timer == 0)
-    group.timer = state_.wheel.set(empty ? bucket.next(group.full_at) : group.full_at,
-                                   TimerKind::group_rate, number);
-  if (empty) state_.throttle_group(number, true);
+  if (bucket.next(group.full_at) <= now) return;
+  group.timer = state_.wheel.set(bucket.next(group.full_at), TimerKind::group_rate, number);
+  state_.throttle_group(number, true);
 }
 
-void Engine::on_group_rate(Time now, std::uint32_t number) {
-  Group& group = state_.groups[number];
-  group.timer = 0;
-  const double rate = group.rate;
-  if (rate <= 0) group.full_at = now;
-  // Its rate may be another by now.
-  if (rate > 0 && Bucket(rate).next(group.full_at) > now)
-    group.timer = state_.wheel.set(Bucket(rate).next(group.full_at), TimerKind::group_rate, number);
-  else if (group.full_at > now)
-    group.timer = state_.wheel.set(group.full_at, TimerKind::group_rate, number);
-  if (group.throttled && (rate <= 0 || Bucket(rate).next(group.full_at) <= now))
-    state_.throttle_group(number, false);
+void Engine::on_group_rate(std::uint32_t number) {
+  state_.groups[number].timer = 0;
+  state_.throttle_group(number, false);
 }
 
 }  // namespace penstock::engine

@@ -102,7 +102,7 @@ struct alignas(64) Group {
   std::uint32_t limit = 0;  // 0: none
   double rate = 0;          // 0: none
   std::uint32_t queue = 0;  // queue slot
-  std::uint32_t timer = 0;  // of its rate
+  std::uint32_t timer = 0;  // throttled: when it has a token again
   Time full_at{};           // all tokens of its rate are back
 
   std::string name;

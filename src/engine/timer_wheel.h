@@ -27,7 +27,7 @@ enum class TimerKind : std::uint8_t {
   queue_expires,     // it may have been unused for too long: payload = queue number
   workflow_expires,  // it ended long ago: payload = its number
   schedule_due,      // payload = schedule slot
-  group_rate,        // a group has tokens again, or all of them: payload = group slot
+  group_rate,        // a group has a token again: payload = group slot
 };
 
 class TimerWheel {

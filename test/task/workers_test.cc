@@ -160,7 +160,7 @@ TEST_F(WorkersTest, GiveBackShortTasksHeldReadyWhenALongOneBlocksTheThread) {
                            }
                            ++runs;
                          },
-                         {.lease = 150ms});
+                         {.lease = 600ms});
   app->add(work);
   std::vector<std::tuple<int>> arguments;
   for (int n = 0; n < 1000; ++n) arguments.emplace_back(n);
