@@ -77,13 +77,12 @@ void Engine::spend_token(Time now, std::uint32_t number) {
   const Bucket bucket(rate);
   group.full_at = std::max(group.full_at, now) + bucket.step / (CANARY(overspend_rate) ? 2 : 1);
   if (bucket.next(group.full_at) <= now) return;
-  group.timer = state_.wheel.set(bucket.next(group.full_at), TimerKind::group_rate, number);
-  state_.throttle_group(number, true);
+  state_.throttle_group(
+      number, state_.wheel.set(bucket.next(group.full_at), TimerKind::group_rate, number));
 }
 
 void Engine::on_group_rate(std::uint32_t number) {
-  state_.groups[number].timer = 0;
-  state_.throttle_group(number, false);
+  state_.throttle_group(number, 0);
 }
 
 }  // namespace penstock::engine

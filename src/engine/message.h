@@ -95,14 +95,13 @@ struct alignas(64) Group {
   std::uint8_t ring = kNoRing;  // the priority whose ring it is in
   std::uint8_t priority = 0;    // of all that wait, unless they are mixed
   bool mixed = false;           // not all that wait have the same priority
-  bool throttled = false;       // its rate does not allow another delivery yet
   std::uint32_t served = 0;     // of its weight, since its turn came
   // What was set for it, or else its queue's.
   std::uint32_t weight = 1;
   std::uint32_t limit = 0;  // 0: none
   double rate = 0;          // 0: none
   std::uint32_t queue = 0;  // queue slot
-  std::uint32_t timer = 0;  // throttled: when it has a token again
+  std::uint32_t timer = 0;  // when its rate has a token again; 0: it has one
   Time full_at{};           // all tokens of its rate are back
 
   std::string name;

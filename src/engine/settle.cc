@@ -184,8 +184,8 @@ void Engine::acknowledge(Time now, const Settle& settle) {
   }
   if (!transient.ids.empty())
     state_.apply(SettleEvent{SettleReason::acked, now, transient.ids}, transient.slots);
-  if (!watches_by_id_.empty())
-    for (const auto id : plain.ids) wake_watchers(id);
+  for (const auto* ended : {&plain, &transient})
+    for (const auto id : ended->ids) wake_watchers(id);
   for (const auto queue : touched_) changed(now, state_.queue_at(queue));
   touched_.clear();
 }

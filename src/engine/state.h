@@ -125,8 +125,8 @@ class State {
   void forget_key(std::uint32_t slot);
   // After a limit or rate of all groups changed: which of them may deliver.
   void review_groups(Queue& queue);
-  // Its rate has no token for it, or has one again.
-  void throttle_group(std::uint32_t number, bool throttled);
+  // Its rate has no token for it until `timer` fires; 0: it has one again.
+  void throttle_group(std::uint32_t number, std::uint32_t timer);
   void forget_group(std::uint32_t number);
 
   // Who holds a lease; not journalled: after a restart nobody does, and only the deadline counts.

@@ -127,7 +127,7 @@ std::uint32_t State::check_groups(const Queue& queue) const {
   queue.groups.for_each([&](std::uint32_t number) {
     const Group& group = groups[number];
     CHECK(may_deliver(group) == (group.ring != Group::kNoRing));
-    CHECK(group.queue == queue.slot && group.throttled == (group.timer != 0));
+    CHECK(group.queue == queue.slot);
     const auto setting = queue.group_settings.find(group.name);
     const auto terms = setting == queue.group_settings.end() ? GroupSetting{} : setting->second;
     CHECK(group.limit == terms.limit.value_or(queue.options.group_limit));

@@ -78,7 +78,7 @@ bool State::may_deliver(const Group& group) {
   auto limit = group.limit;
   if (limit > 0 && CANARY(exceed_group_limit)) ++limit;
   if (limit > 1 && CANARY(waste_group_limit)) --limit;
-  return group.waiting.head != 0 && !group.throttled && (limit == 0 || group.held < limit);
+  return group.waiting.head != 0 && group.timer == 0 && (limit == 0 || group.held < limit);
 }
 
 // A group stands in the ring of its first message's priority while it may deliver. One that left it
@@ -116,7 +116,6 @@ void State::begin_anew(Queue& queue, std::uint32_t number) {
   if (group.timer != 0) wheel.cancel(group.timer);
   group.timer = group.served = 0;
   group.full_at = {};
-  group.throttled = false;
   take_terms(queue, group);
   review_group(queue, number);
 }
@@ -129,9 +128,9 @@ void State::take_terms(const Queue& queue, Group& group) {
   group.rate = setting.rate.value_or(queue.options.group_rate);
 }
 
-void State::throttle_group(std::uint32_t number, bool throttled) {
+void State::throttle_group(std::uint32_t number, std::uint32_t timer) {
   Group& group = groups[number];
-  group.throttled = throttled;
+  group.timer = timer;
   review_group(queue_at(group.queue), number);
 }
 

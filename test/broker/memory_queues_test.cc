@@ -34,6 +34,23 @@ TEST_F(MemoryQueuesTest, results_of_tasks_end_with_the_process) {
   broker->check();
 }
 
+TEST_F(MemoryQueuesTest, who_waits_for_a_task_that_leaves_no_result_is_told_of_its_end) {
+  auto one = task_input();
+  one.policy.result_ttl = Duration(0);
+  for (const auto* queue : {"memory", "disk"}) {
+    const auto id = send(queue, {one}).ids.at(0);
+    broker->task(session, ++tag, MessageId(id), clock.now() + 1h);
+    const auto end = tag;
+    const auto lease = take(queue).messages.at(0).lease;
+    EXPECT_FALSE(answered(end)) << queue;
+    settle({lease});
+    ASSERT_TRUE(answered(end)) << queue;
+    EXPECT_EQ(wait(end).state, TaskState::unknown) << "it is over, and nothing is kept of it";
+  }
+  restart();
+  EXPECT_EQ(broker->statistics().messages, 0u);
+}
+
 TEST_F(MemoryQueuesTest, a_stream_in_memory_is_in_no_checkpoint) {
   declare("s", {{"durable", "false"}, {"stream", "true"}});
   declare("kept", {{"stream", "true"}});

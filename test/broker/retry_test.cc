@@ -21,6 +21,17 @@ class RetryTest : public BrokerTest {
     m.policy = policy;
     return send(queue, {m});
   }
+  // So many times 40 messages that come and go.
+  void pass_through(int rounds, bool clean) {
+    const std::string big(10'000, 'x');
+    for (int round = 0; round < rounds; ++round) {
+      EXPECT_EQ(send("passing", std::vector<Input>(40, input(big))).kind, "published");
+      std::vector<engine::LeaseToken> leases;
+      for (const auto& m : take("passing", 100).messages) leases.push_back(m.lease);
+      settle(leases);
+      if (clean) broker->maintain();
+    }
+  }
 };
 
 TEST_F(RetryTest, AfterItsLastAttemptAMessageLiesInTheDeadLettersWithItsHistory) {
@@ -301,16 +312,9 @@ TEST_F(RetryTest, EverythingSurvivesACheckpointAsItWas) {
 
 TEST_F(RetryTest, CleaningKeepsWhatLivesAndTheLogStaysSmall) {
   send("keep", "precious");
-  const std::string big(10'000, 'x');
-  for (int round = 0; round < 40; ++round) {
-    std::vector<Input> many(40, input(big));
-    ASSERT_EQ(send("q", many).kind, "published");
-    auto got = take("q", 100);
-    std::vector<engine::LeaseToken> leases;
-    for (const auto& m : got.messages) leases.push_back(m.lease);
-    settle(leases);
-    broker->maintain();
-    if (round % 10 == 9) restart();
+  for (int life = 0; life < 4; ++life) {
+    pass_through(10, true);
+    restart();
   }
   EXPECT_LT(broker->statistics().journal.disk_bytes, 16u << 20);
   crash();
@@ -330,38 +334,12 @@ TEST_F(RetryTest, AMessageThatCleaningMovesBeforeItsReaderWantsItIsRead) {
   broker->take(other, 1, take_one);
   broker->settle_down();
   EXPECT_TRUE(slow.replies.empty());
-  const std::string big(10'000, 'x');
-  for (int round = 0; round < 40; ++round) {
-    send("filler", std::vector<Input>(40, input(big)));
-    std::vector<engine::LeaseToken> leases;
-    for (const auto& m : take("filler", 100).messages) leases.push_back(m.lease);
-    settle(leases);
-    broker->maintain();
-  }
+  pass_through(40, true);
   slow.reads = true;
   broker->resume(other);
   broker->settle_down();
   ASSERT_TRUE(slow.replies.contains(1));
   EXPECT_EQ(bodies(slow.replies[1]), (Strings{"precious"}));
-}
-
-// A task that leaves no result ends by a record of its settle, with others.
-TEST_F(RetryTest, WhoWaitsForATaskThatLeavesNoResultIsToldOfItsEnd) {
-  Input one = input("x");
-  one.task = true;
-  one.policy.result_ttl = Duration(0);
-  const auto ids = send("q", {one, one}).ids;
-  ASSERT_EQ(ids.size(), 2u);
-  const auto got = take("q", 2).messages;
-  broker->task(session, ++tag, MessageId(ids[1]), clock.now() + 1h);
-  const auto end = tag;
-  broker->settle_down();
-  EXPECT_FALSE(answered(end));
-  settle({got.at(0).lease, got.at(1).lease});
-  ASSERT_TRUE(answered(end));
-  EXPECT_EQ(wait(end).state, TaskState::unknown) << "it is over, and nothing is kept of it";
-  crash();
-  EXPECT_TRUE(take("q", 2).messages.empty());
 }
 
 TEST_F(RetryTest, AResultThatCleaningWroteAnewIsNoYoungerForThat) {
@@ -372,22 +350,12 @@ TEST_F(RetryTest, AResultThatCleaningWroteAnewIsNoYoungerForThat) {
     ids.push_back(submit("t").ids.at(0));
     settle({take("tasks").messages[0].lease}, Outcome::ack, {}, {}, "1");
   };
-  const std::string big(10'000, 'x');
-  const auto pass_through = [&](int rounds, bool clean) {
-    for (int round = 0; round < rounds; ++round) {
-      send("q", std::vector<Input>(40, input(big)));
-      std::vector<engine::LeaseToken> leases;
-      for (const auto& m : take("q", 100).messages) leases.push_back(m.lease);
-      settle(leases);
-      if (clean) broker->maintain();
-    }
-  };
   finish_one();
   pass_through(3, false);
   // In a segment that holds too much to be worth cleaning:
   finish_one();
   finish_one();
-  send("keep", std::vector<Input>(60, input(big)));
+  send("keep", std::vector<Input>(60, input(std::string(10'000, 'x'))));
   pass_through(40, true);
   finish_one();
   const auto expect_the_oldest_gone = [&] {
