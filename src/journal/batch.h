@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "journal/footer.h"
 #include "journal/format.h"
+#include "journal/record.h"
 
 namespace penstock::journal {
 
@@ -69,12 +70,13 @@ class Batch {
  public:
   LogPosition base;
   Buffer buffer;
+  std::uint64_t used = 0;  // of the buffer, by header and records; set when the batch is closed
   std::uint32_t record_count = 0;
+  bool has_bodies = false;
   std::uint32_t flags = 0;
   std::optional<SealOrder> seals;   // the segment before, first
   std::uint64_t opens = 0;          // then this segment, when not 0
   std::vector<FooterChunk> chunks;  // of this batch's segment
-  bool written = false;             // set by complete(): the checksums are there
   std::uint64_t sync_micros = 0;    // set by the writer
   std::uint64_t written_bytes = 0;  // set by the writer
 
@@ -83,17 +85,28 @@ class Batch {
     base = at;
     buffer.clear();
     buffer.extend(kBatchHeaderBytes);
+    used = 0;
     record_count = flags = 0;
+    has_bodies = false;
     seals.reset();
     opens = 0;
     chunks.clear();
-    written = false;
     sync_micros = written_bytes = 0;
   }
   [[nodiscard]] bool empty() const { return record_count == 0; }
   [[nodiscard]] LogPosition end() const { return LogPosition(base.value + buffer.size()); }
   [[nodiscard]] bool holds(LogPosition position) const {
     return position.value >= base.value + kBatchHeaderBytes && position < end();
+  }
+  // One that it holds, whose checksum may not be computed yet; none: there is no record.
+  [[nodiscard]] std::optional<RecordView> record(LogPosition position) const {
+    const auto bytes = buffer.view().subspan(position.value - base.value);
+    if (bytes.size() < kRecordHeaderBytes) return std::nullopt;
+    const auto header = decode_record_header(bytes.data());
+    const auto rest = bytes.subspan(kRecordHeaderBytes);
+    if (std::uint64_t{header.head_bytes} + header.body_bytes > rest.size()) return std::nullopt;
+    return RecordView{position, header.kind, rest.first(header.head_bytes),
+                      rest.subspan(header.head_bytes, header.body_bytes)};
   }
 };
 

@@ -65,6 +65,7 @@ LogPosition Gather::append(std::uint8_t kind, ByteView head, ByteView body) {
   if (!head.empty()) std::memcpy(at + kRecordHeaderBytes, head.data(), head.size());
   if (!body.empty()) std::memcpy(at + kRecordHeaderBytes + head.size(), body.data(), body.size());
   ++current_->record_count;
+  current_->has_bodies |= !body.empty();
   footer_.add(layout_.offset_of(position), kind, head, static_cast<std::uint32_t>(body.size()),
               current_->chunks);
   return position;
@@ -79,6 +80,7 @@ void Gather::make_room(std::uint64_t bytes, std::uint32_t records) {
 // Pads to a whole block. The bytes are zeros, so that nothing of the process's memory is written.
 void Gather::close_current() {
   auto& buffer = current_->buffer;
+  current_->used = buffer.size();
   const auto padding = round_up(buffer.size(), kBlock) - buffer.size();
   if (padding > 0) std::memset(buffer.extend(padding), 0, padding);
   last_end_ = current_->end();

@@ -50,6 +50,10 @@ class Journal::Impl {
   void commit();
   void close();
   [[nodiscard]] Result<RecordView> read(LogPosition position);
+  [[nodiscard]] bool is_in_memory(LogPosition position) const {
+    return position >= durable_ || !cache_.find(position).empty();
+  }
+  void fetch(LogPosition position) const { cache_.fetch(position); }
   void add_live(LogPosition position, std::int64_t bytes);
   [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
   [[nodiscard]] std::uint64_t segment_count() const { return segments_.size(); }
@@ -196,7 +200,6 @@ void Journal::Impl::complete(Batch& batch) {
   statistics_.sync_micros_max = std::max(statistics_.sync_micros_max, batch.sync_micros);
   // Not earlier: a parity file proves that there is a segment behind its own.
   if (batch.opens > 1) guardian_.add(batch.opens - 1);
-  batch.written = true;
   batch.chunks.clear();
   batch.seals.reset();
   if (auto unused = cache_.add(std::move(in_flight_))) gather_.recycle(std::move(unused));
@@ -220,35 +223,27 @@ void Journal::Impl::close() {
 }
 
 Result<RecordView> Journal::Impl::read(LogPosition position) {
+  const auto checked = [&](const std::optional<RecordView>& record) -> Result<RecordView> {
+    ++statistics_.cache_reads;
+    if (record) return *record;
+    return fail(ErrorCode::corrupt, "no record at position " + std::to_string(position.value) +
+                                        " of " + directory_.path() + ", or memory is damaged");
+  };
   const Batch* batch = gather_.find(position);
   if (batch == nullptr && in_flight_ && in_flight_->holds(position)) batch = in_flight_.get();
-  if (batch == nullptr) batch = cache_.find(position);
-  if (batch == nullptr) {
-    const auto found = segments_.find(layout_.segment_of(position));
-    if (found == segments_.end() || position >= durable_)
-      return fail(ErrorCode::not_found, "no record at position " + std::to_string(position.value) +
-                                            " of " + directory_.path());
-    // A segment that gets no more batches knows its end before the last of them is written; what is
-    // read ahead must not reach into those.
-    const bool filling = layout_.segment_of(durable_) == found->first;
-    const auto end = found->second.data_end;
-    return read_from_disk(
-        position, filling ? std::min<std::uint64_t>(end, layout_.offset_of(durable_)) : end);
-  }
-  ++statistics_.cache_reads;
-  const auto bytes = batch->buffer.view().subspan(position.value - batch->base.value);
-  if (batch->written) {
-    if (auto record = decode_record(layout_, position, bytes)) return *record;
-  } else if (bytes.size() >= kRecordHeaderBytes) {
-    // Its checksum is not computed yet; it has never left our memory.
-    const auto header = decode_record_header(bytes.data());
-    const auto rest = bytes.subspan(kRecordHeaderBytes);
-    if (std::uint64_t{header.head_bytes} + header.body_bytes <= rest.size())
-      return RecordView{position, header.kind, rest.first(header.head_bytes),
-                        rest.subspan(header.head_bytes, header.body_bytes)};
-  }
-  return fail(ErrorCode::corrupt, "no record at position " + std::to_string(position.value) +
-                                      " of " + directory_.path() + ", or memory is damaged");
+  if (batch != nullptr) return checked(batch->record(position));  // it has never left our memory
+  if (const auto bytes = cache_.find(position); !bytes.empty())
+    return checked(decode_record(layout_, position, bytes));
+  const auto found = segments_.find(layout_.segment_of(position));
+  if (found == segments_.end() || position >= durable_)
+    return fail(ErrorCode::not_found, "no record at position " + std::to_string(position.value) +
+                                          " of " + directory_.path());
+  // A segment that gets no more batches knows its end before the last of them is written; what is
+  // read ahead must not reach into those.
+  const bool filling = layout_.segment_of(durable_) == found->first;
+  const auto end = found->second.data_end;
+  return read_from_disk(position,
+                        filling ? std::min<std::uint64_t>(end, layout_.offset_of(durable_)) : end);
 }
 
 Result<RecordView> Journal::Impl::read_from_disk(LogPosition position, std::uint64_t limit) {
@@ -533,6 +528,12 @@ void Journal::complete(Batch& batch) {
 }
 void Journal::commit() {
   impl_->commit();
+}
+bool Journal::is_in_memory(LogPosition position) const {
+  return impl_->is_in_memory(position);
+}
+void Journal::fetch(LogPosition position) const {
+  impl_->fetch(position);
 }
 Result<RecordView> Journal::read(LogPosition position) {
   return impl_->read(position);

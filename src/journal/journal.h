@@ -31,8 +31,8 @@ namespace penstock::journal {
 struct Options {
   std::uint64_t segment_bytes = 64ull
                                 << 20;  // power of two, 64 KiB..1 GiB; kept for the log's life
-  std::uint64_t tail_cache_bytes = 8ull << 20;  // batches kept in memory for reading bodies back
-  std::uint32_t spare_segments = 2;             // kept written ahead by prepare()
+  std::uint64_t tail_cache_bytes = 32ull << 20;  // the newest bodies, kept in memory
+  std::uint32_t spare_segments = 2;              // kept written ahead by prepare()
   // Disk kept from publishes, so that settles and checkpoints go on when it is full: this much for
   // a checkpoint, or a multiple of it that the next one fits in, and one whole segment. 0 keeps
   // neither.
@@ -146,6 +146,10 @@ class Journal {
   // The record at `position`, its checksum verified. The view lives until the next call of read(),
   // append(), room_for() or complete(). Error::corrupt names segment and offset.
   [[nodiscard]] Result<RecordView> read(LogPosition position);
+  // Reading it needs no disk.
+  [[nodiscard]] bool is_in_memory(LogPosition position) const;
+  // It will be read soon: what is kept of it in memory is brought near.
+  void fetch(LogPosition position) const;
 
   // ---- keeping small
 

@@ -1,12 +1,13 @@
-// The newest batches, kept in memory after they are durable, so that a record just written is read
-// without the disk.
+// The newest batches with bodies, kept in memory after they are durable, so that a record written
+// not long ago is read without the disk.
+//
+// What fills up a batch's last block is not kept: of the small batches that many clients make, who
+// publish one message at a time, that is most.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <utility>
 
 #include "journal/batch.h"
 
@@ -17,53 +18,57 @@ class TailCache {
  public:
   explicit TailCache(std::uint64_t limit_bytes) : limit_(limit_bytes) {}
 
-  // Keeps the batch's bytes. Gives the batch back when its memory was not needed for that.
-  std::unique_ptr<Batch> add(std::unique_ptr<Batch> batch) {
-    if (batch->buffer.size() > limit_ || batch->empty()) return batch;
-    std::unique_ptr<Batch> unused;
-    if (batch->buffer.size() < batch->buffer.capacity() / 2) {
-      // A small batch in a large buffer: a copy of the right size, and the buffer stays in use.
-      auto copy = std::make_unique<Batch>();
-      copy->base = batch->base;
-      copy->record_count = batch->record_count;
-      copy->written = true;
-      std::memcpy(copy->buffer.extend(batch->buffer.size()), batch->buffer.data(),
-                  batch->buffer.size());
-      unused = std::exchange(batch, std::move(copy));
-    }
-    bytes_ += batch->buffer.capacity();
-    const auto base = batch->base;
-    batches_.push_back({base, std::move(batch)});
-    while (bytes_ > limit_) {
-      auto& oldest = batches_.front().batch;
-      bytes_ -= oldest->buffer.capacity();
-      // The newest to go lends its buffer to the next batch.
-      unused = unused ? std::move(unused) : std::move(oldest);
-      batches_.pop_front();
-    }
-    return unused;
+  // Keeps what the batch's records take. Gives the batch back when its memory was not needed for
+  // that.
+  std::unique_ptr<Batch> add(std::unique_ptr<Batch> batch);
+  // From there to the end of its block's records or its batch's; nothing: it is not kept.
+  [[nodiscard]] ByteView find(LogPosition position) const {
+    const auto at = block_of(position) - first_block_;
+    if (at >= blocks_.size()) return {};
+    const Block& block = blocks_[at];
+    const auto offset = position.value % kBlock;
+    return offset < block.bytes ? ByteView(block.begin + offset, block.bytes - offset) : ByteView();
   }
+  // It will be asked for soon.
+  void fetch(LogPosition position) const {
+    const auto bytes = find(position);
+    if (bytes.empty()) return;
+    __builtin_prefetch(bytes.data());
+    __builtin_prefetch(bytes.data() + 64);
+  }
+  void clear();
 
-  [[nodiscard]] const Batch* find(LogPosition position) const {
-    auto after = std::ranges::upper_bound(batches_, position, {}, &Kept::base);
-    if (after == batches_.begin()) return nullptr;
-    const auto& batch = std::prev(after)->batch;
-    return batch->holds(position) ? batch.get() : nullptr;
-  }
-
-  void clear() {
-    batches_.clear();
-    bytes_ = 0;
-  }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
-  struct Kept {
-    LogPosition base;  // of the batch, so that a search does not touch the others
-    std::unique_ptr<Batch> batch;
+  static constexpr std::uint64_t kSharedBytes = 64 << 10;  // of small batches together
+
+  // Where a block of the log begins in memory, and what is kept from there on. Empty: none of it.
+  struct Block {
+    const std::byte* begin = nullptr;
+    std::uint64_t bytes = 0;
   };
+  struct Kept {
+    LogPosition base;
+    std::uint64_t cost = 0;
+    std::unique_ptr<Batch> batch{};         // whose buffer it lies in, or
+    std::shared_ptr<std::byte[]> memory{};  // its own, or with other small ones
+  };
+
+  [[nodiscard]] static std::uint64_t block_of(LogPosition position) {
+    return position.value / kBlock;
+  }
+  [[nodiscard]] const std::byte* copy(Kept& kept, ByteView bytes);
+  // Gives back its buffer, if it has one.
+  std::unique_ptr<Batch> drop_oldest();
+
   const std::uint64_t limit_;
   std::uint64_t bytes_ = 0;
   std::deque<Kept> batches_;
+  std::deque<Block> blocks_;  // of the log, from the first batch's first to the last one's last
+  std::uint64_t first_block_ = 0;
+  std::shared_ptr<std::byte[]> shared_;  // kSharedBytes, filled from the front
+  std::uint64_t shared_used_ = 0;
 };
 
 }  // namespace penstock::journal
