@@ -85,7 +85,19 @@ class Broker::Impl {
   void release();
   // The bytes of bodies that went out.
   std::uint64_t hand_over(Pending& pending);
+  // Where in the log the body of the nth message of an answer is.
+  struct Place {
+    LogPosition position;
+    std::uint32_t n = 0;
+  };
+  // And from where to where in the arena; nothing: it could not be read.
+  struct Range {
+    std::size_t begin = 0, end = 0;
+  };
   void gather_bodies(const engine::TakeAnswer& answer);
+  [[nodiscard]] std::optional<LogPosition> position_of(const engine::TakeAnswer& answer,
+                                                       const engine::Leased& leased) const;
+  void gather_body(const engine::Leased& leased, LogPosition position, Range& into);
   std::uint64_t deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer);
   void give_back(const engine::TakeAnswer& answer);
 
@@ -187,16 +199,7 @@ class Broker::Impl {
   engine::IdList ids_;
   Bytes arena_, input_;
   std::vector<Delivery> deliveries_;
-  // Where in the log the body of the nth of them is.
-  struct Place {
-    LogPosition position;
-    std::uint32_t n = 0;
-  };
   std::vector<Place> places_;
-  // And from where to where in the arena; nothing: it could not be read.
-  struct Range {
-    std::size_t begin = 0, end = 0;
-  };
   std::vector<Range> bodies_;
   Statistics counters_;
 };

@@ -28,6 +28,12 @@ class JournalStorage final : public engine::Storage {
     const auto need = bytes + std::uint64_t{records} * journal::kRecordOverheadBytes;
     return journal_.room_for(need, records) == journal::Journal::Room::yes;
   }
+  [[nodiscard]] bool is_in_memory(LogPosition position) const {
+    return is_kept(position) || journal_.is_in_memory(position);
+  }
+  void fetch_body(LogPosition position) const {
+    if (!is_kept(position)) journal_.fetch(position);
+  }
   [[nodiscard]] Result<ByteView> read_body(LogPosition position) override {
     if (is_kept(position)) return ByteView(kept_[slot_of(position)]);
     auto record = journal_.read(position);

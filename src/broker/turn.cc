@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint32_t kTimersPerTurn = 10'000;
 // Of bodies handed over in one go: then those who got them send them, or show that they cannot.
 constexpr std::uint64_t kBytesPerRelease = 32ull << 20;
+constexpr std::size_t kFetched = 8;  // bodies, ahead of the one that is read
 
 }  // namespace
 
@@ -176,42 +177,51 @@ std::uint64_t Broker::Impl::hand_over(Pending& pending) {
   return bytes;
 }
 
-// Keys in turn lie anywhere in the log: their bodies are read in its order, where what is near each
-// other is one read, whatever the order they go out in.
+// Keys in turn lie anywhere in the log: those of their bodies that are on the disk are read in its
+// order, where what is near each other is one read, whatever the order they go out in.
 void Broker::Impl::gather_bodies(const engine::TakeAnswer& answer) {
   arena_.clear();
   places_.clear();
   bodies_.assign(answer.messages.size(), {});
-  const auto& state = engine_.state();
-  // Cleaning may have moved some since they were leased, and their old segment may be gone.
-  const bool moved = answer.relocations != state.relocations;
-  for (std::uint32_t n = 0; n < answer.messages.size(); ++n) {
-    const auto& leased = answer.messages[n];
-    auto position = leased.position;
-    const bool transient = leased.id.value >= engine::kTransientMessage;
-    if (moved || transient) {
-      const auto slot = state.find(leased.id, leased.slot);
-      // One in memory that is gone, as its queue is, has left its place to others.
-      if (slot == 0 && transient) continue;
-      if (slot != 0) position = state.messages[slot].position;
-    }
-    places_.push_back({position, n});
+  const auto& messages = answer.messages;
+  for (std::uint32_t n = 0; n < messages.size(); ++n) {
+    if (n + kFetched < messages.size()) storage_->fetch_body(messages[n + kFetched].position);
+    const auto position = position_of(answer, messages[n]);
+    if (!position) continue;
+    if (storage_->is_in_memory(*position))
+      gather_body(messages[n], *position, bodies_[n]);
+    else
+      places_.push_back({*position, n});
   }
   boost::sort::pdqsort_branchless(places_.begin(), places_.end(), [](auto& a, auto& b) {
     return a.position.value < b.position.value;
   });
-  for (const auto& [position, n] : places_) {
-    // The lease of one that cannot be read will run out, and its attempts; then it lies in the dead
-    // letters, and is not lost.
-    const auto body = storage_->read_body(position);
-    if (!body) continue;
-    const auto begin = arena_.size();
-    append(arena_, *body);
-    if (answer.messages[n].task && !give_input(answer.messages[n], begin))
-      arena_.resize(begin);
-    else
-      bodies_[n] = {begin, arena_.size()};
-  }
+  for (const auto& [position, n] : places_) gather_body(messages[n], position, bodies_[n]);
+}
+
+// Cleaning may have moved it since it was leased, and its old segment may be gone. One in memory
+// that is gone, as its queue is, has left its place to others.
+std::optional<LogPosition> Broker::Impl::position_of(const engine::TakeAnswer& answer,
+                                                     const engine::Leased& leased) const {
+  const auto& state = engine_.state();
+  const bool transient = leased.id.value >= engine::kTransientMessage;
+  if (answer.relocations == state.relocations && !transient) return leased.position;
+  if (const auto slot = state.find(leased.id, leased.slot); slot != 0)
+    return state.messages[slot].position;
+  return transient ? std::nullopt : std::optional(leased.position);
+}
+
+// The lease of one that cannot be read will run out, and its attempts; then it lies in the dead
+// letters, and is not lost.
+void Broker::Impl::gather_body(const engine::Leased& leased, LogPosition position, Range& into) {
+  const auto body = storage_->read_body(position);
+  if (!body) return;
+  const auto begin = arena_.size();
+  append(arena_, *body);
+  if (leased.step && !give_input(leased, begin))
+    arena_.resize(begin);
+  else
+    into = {begin, arena_.size()};
 }
 
 std::uint64_t Broker::Impl::deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer) {

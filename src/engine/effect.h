@@ -33,6 +33,7 @@ struct Leased {
   std::uint32_t bytes = 0;  // headers and body, as they are kept
   std::uint8_t priority = 0;
   bool task = false;
+  bool step = false;         // of a workflow
   bool redelivered = false;  // somebody had it before
   Time enqueued_at, deadline, expires_at;
   std::string group;

@@ -92,6 +92,7 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     leased.priority = static_cast<std::uint8_t>(message.priority);
     leased.bytes = message.bytes;
     leased.task = message.task;
+    leased.step = message.task && state_.workflows.find_step(message.id) != 0;
     leased.redelivered = message.deliveries > 1;
     leased.enqueued_at = message.enqueued_at();
     leased.deadline = event.deadline;
