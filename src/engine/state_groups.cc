@@ -184,7 +184,10 @@ std::uint32_t State::next_takeable(Queue& queue) {
   const auto number = ring.head;
   Group& group = groups[number];
   const auto slot = group.waiting.head;
-  if (++group.served < group.weight) return slot;
+  if (++group.served < group.weight) {
+    messages.fetch(messages[slot].next);  // which is the next one then
+    return slot;
+  }
   group.served = 0;
   unlink(group_links, ring, number);
   push_back(group_links, ring, number);
