@@ -9,11 +9,12 @@ namespace {
 
 constexpr Duration kTakeWait = std::chrono::seconds(10);
 // Tasks are held ready for as long as this at least: short ones by the hundred, long ones not at
-// all. While the server or its disk answers slowly they are held for longer: the next ones are
-// asked for when half is gone, and must be there before the rest is.
+// all. While the server or its disk answers slowly they are held for longer: what is asked for when
+// a quarter is gone must be there before the rest is.
 constexpr Duration kPrefetchTime = std::chrono::milliseconds(20);
 constexpr double kPrefetchTimeMaxUs = 500e3;
 constexpr double kPrefetchRoundTrips = 3;
+constexpr std::int64_t kTakesInTarget = 4;
 constexpr std::int64_t kHeldBatches = 4;  // started and unsettled ones included, in prefetch_max
 constexpr double kPrefetchBytesMax = 64.0 * (1 << 20);
 constexpr Duration kGovernEvery = std::chrono::milliseconds(250);
@@ -69,7 +70,7 @@ std::uint32_t WorkerPool::wanted() {
   const double fit = kPrefetchBytesMax / std::max(mean_bytes_, 1.0);
   target = std::min({target, most, std::max<std::int64_t>(idle_, static_cast<std::int64_t>(fit))});
   const std::int64_t room = kHeldBatches * most - held_;
-  low_water_ = target / 2;
+  low_water_ = target - std::max<std::int64_t>(target / kTakesInTarget, 1);
   if (waiting > low_water_ && waiting >= std::min<std::int64_t>(idle_, most)) return 0;
   return static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(target - waiting, 0, std::max<std::int64_t>(room, 0)));
