@@ -13,6 +13,7 @@
 #include <penstock/penstock.hpp>
 #include <thread>
 
+#include "base/headers.h"
 #include "bench/report.h"
 #include "broker/broker.h"
 #include "broker/driver.h"
@@ -236,6 +237,80 @@ class OnDisk final : public broker::ReplySink {
   std::vector<engine::LeaseToken> leases_;
 };
 
+// ---- a broker's full queue
+
+// Tasks that wait, many to a sync as from many clients; taken, as a worker takes them, and done.
+class FullBroker final : public broker::ReplySink {
+ public:
+  explicit FullBroker(const Way& way)
+      : folder_(fmt::format("full-{}", ++made_)),
+        directory_(open_directory(folder_.path()).value()) {
+    broker_ = broker::Broker::open(*directory_, *clock_, *random_, {}).value();
+    session_ = broker_->open_session(*this);
+    broker_->declare(session_, 1, "q", way.options);
+    for (std::size_t n = 0; n < way.keys; ++n) keys_.push_back(Way::key(n));
+    static constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
+    if (way.weights)
+      for (std::size_t n = 0; n < keys_.size(); n += 2)
+        broker_->set_group(session_, 1, "q", keys_[n], kWeight);
+  }
+  // Of so many that are taken and done; a second.
+  double run(std::size_t count) {
+    for (std::size_t n = 0; n < count; n += kInSync) publish();
+    broker_->maintain();
+    const double start = processor_seconds();
+    for (std::size_t done = 0; done < count; done += leases_.size()) {
+      leases_.clear();
+      engine::Take take;
+      take.queues = {"q"};
+      take.max = kTaken;
+      broker_->take(session_, 2, take);
+      broker_->settle_down();
+      engine::Settle settle;
+      settle.leases = leases_;
+      broker_->settle(session_, 3, settle);
+      broker_->settle_down();
+      broker_->maintain();
+    }
+    return static_cast<double>(count) / (processor_seconds() - start);
+  }
+  void on_reply(broker::Tag, const broker::Reply& reply) override {
+    const auto* got = std::get_if<broker::Delivered>(&reply);
+    if (got == nullptr) return;
+    for (const auto& message : got->messages) leases_.push_back(message.lease);
+  }
+
+ private:
+  static constexpr std::size_t kInSync = 16, kTaken = 2048;
+
+  void publish() {
+    HeaderWriter headers;
+    headers.add(kTaskHeader, "nothing");
+    std::array<engine::MessageInput, kInSync> batch;
+    for (auto& input : batch) {
+      input.body = as_bytes(std::string_view(R"({"args":[1]})"));
+      input.headers = headers.view();
+      input.task = true;
+      input.policy.result_ttl = Duration(0);
+      // Clients that publish at the same time do so in any order.
+      if (!keys_.empty()) input.group = keys_[(at_++ ^ 21) % keys_.size()];
+    }
+    broker_->publish(session_, 1, engine::Publish{"q", batch});
+    broker_->settle_down();
+  }
+
+  inline static int made_ = 0;
+  TemporaryFolder folder_;
+  std::unique_ptr<Clock> clock_ = make_real_clock();
+  std::unique_ptr<Random> random_ = make_real_random();
+  std::unique_ptr<Directory> directory_;
+  std::unique_ptr<broker::Broker> broker_;
+  SessionId session_;
+  std::vector<std::string> keys_;
+  std::size_t at_ = 0;
+  std::vector<engine::LeaseToken> leases_;
+};
+
 // ---- tasks and a worker
 
 // Of an application that has the broker in it, in processor time; of one that has it elsewhere, by
@@ -338,6 +413,7 @@ int main(int argc, char** argv) {
   if (wanted("engine alone")) compare<EngineAlone>("engine alone", 100 * 1024);
   if (wanted("full queue")) compare<FullQueue>("full queue, drops its oldest", 20 * 1024);
   if (wanted("broker on a disk")) compare<OnDisk>("broker on a disk", 40 * 1024);
+  if (wanted("full broker")) compare<FullBroker>("full broker", 200 * 1024, kRounds / 3, true);
   if (wanted("tasks and a worker")) compare<Tasks>("tasks and a worker", 40 * 1024);
   if (argc < 3) return 0;
   Tasks::server = argv[2];
