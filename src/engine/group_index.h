@@ -30,11 +30,14 @@ class GroupIndex {
     return 0;
   }
   // Where a search for it begins, and, once that is fetched, which group it is likely to be.
-  void prefetch(std::string_view name) const {
-    if (size_ != 0) __builtin_prefetch(&places_[home_of(hash_of(name))]);
+  [[nodiscard]] std::size_t prefetch(std::string_view name) const {
+    if (size_ == 0) return 0;
+    const auto home = home_of(hash_of(name));
+    __builtin_prefetch(&places_[home]);
+    return home;
   }
-  [[nodiscard]] std::uint32_t guess(std::string_view name) const {
-    return size_ == 0 ? 0 : places_[home_of(hash_of(name))].group;
+  [[nodiscard]] std::uint32_t guess(std::size_t home) const {
+    return size_ == 0 ? 0 : places_[home].group;
   }
   // A group that is not in it yet.
   void insert(std::string_view name, std::uint32_t group) {

@@ -69,12 +69,10 @@ Result<void> Engine::reset_group(std::string_view queue_name, std::string_view g
   return {};
 }
 
-// One of its messages was delivered.
+// One of its messages was delivered, and it has a rate.
 void Engine::spend_token(Time now, std::uint32_t number) {
   Group& group = state_.groups[number];
-  const double rate = group.rate;
-  if (rate <= 0) return;
-  const Bucket bucket(rate);
+  const Bucket bucket(group.rate);
   group.full_at = std::max(group.full_at, now) + bucket.step / (CANARY(overspend_rate) ? 2 : 1);
   if (bucket.next(group.full_at) <= now) return;
   state_.throttle_group(

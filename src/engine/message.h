@@ -184,6 +184,17 @@ void insert_before(Slab& slab, List& list, std::uint32_t slot, std::uint32_t bef
   (first ? list.head : slab[prev].next) = slot;
   ++list.count;
 }
+// The first becomes the last.
+template <class Slab>
+void rotate(Slab& slab, List& list) {
+  const auto first = list.head;
+  if (first == list.tail) return;
+  list.head = slab[first].next;
+  slab[list.tail].next = first;
+  slab[first].prev = list.tail;
+  slab[first].next = 0;
+  list.tail = first;
+}
 template <class Slab>
 void unlink(Slab& slab, List& list, std::uint32_t slot) {
   const auto next = slab[slot].next;

@@ -1,5 +1,6 @@
 // Groups: messages of one key, in order, as many at a time and as fast as its limit and rate say;
 // and whose turn it is.
+#include <array>
 #include <utility>
 
 #include "base/canary.h"
@@ -189,8 +190,7 @@ std::uint32_t State::next_takeable(Queue& queue) {
     return slot;
   }
   group.served = 0;
-  unlink(group_links, ring, number);
-  push_back(group_links, ring, number);
+  rotate(group_links, ring);
   return slot;
 }
 
@@ -223,10 +223,12 @@ std::uint32_t State::oldest_ready(Queue& queue) {
 
 void State::fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const {
   if (queue.groups.size() < kFetched) return;
-  for (const auto& input : inputs) queue.groups.prefetch(input.group);
-  for (const auto& input : inputs) groups.fetch(queue.groups.guess(input.group));
-  for (const auto& input : inputs)
-    messages.fetch(groups[queue.groups.guess(input.group)].waiting.tail);
+  std::array<std::size_t, kFetched> homes;
+  std::array<std::uint32_t, kFetched> likely;
+  for (std::size_t n = 0; n < inputs.size(); ++n) homes[n] = queue.groups.prefetch(inputs[n].group);
+  for (std::size_t n = 0; n < inputs.size(); ++n)
+    groups.fetch(likely[n] = queue.groups.guess(homes[n]));
+  for (std::size_t n = 0; n < inputs.size(); ++n) messages.fetch(groups[likely[n]].waiting.tail);
 }
 
 void State::fetch(std::span<const std::uint32_t> slots) const {

@@ -98,8 +98,9 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     leased.deadline = event.deadline;
     if (const auto* extra = state_.find_extra(message)) leased.expires_at = extra->expires_at;
     if (message.group != 0) {
-      leased.group = state_.groups[message.group].name;
-      spend_token(now, message.group);
+      const Group& group = state_.groups[message.group];
+      leased.group = group.name;
+      if (group.rate > 0) spend_token(now, message.group);
     }
     ++queue.counters.delivered;
   }
