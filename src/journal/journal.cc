@@ -50,10 +50,7 @@ class Journal::Impl {
   void commit();
   void close();
   [[nodiscard]] Result<RecordView> read(LogPosition position);
-  [[nodiscard]] bool is_in_memory(LogPosition position) const {
-    return position >= durable_ || !cache_.find(position).empty();
-  }
-  void fetch(LogPosition position) const { cache_.fetch(position); }
+  [[nodiscard]] const TailCache& cache() const { return cache_; }
   void add_live(LogPosition position, std::int64_t bytes);
   [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
   [[nodiscard]] std::uint64_t segment_count() const { return segments_.size(); }
@@ -223,11 +220,13 @@ void Journal::Impl::close() {
 }
 
 Result<RecordView> Journal::Impl::read(LogPosition position) {
+  const auto nothing = [&] {
+    return "no record at position " + std::to_string(position.value) + " of " + directory_.path();
+  };
   const auto checked = [&](const std::optional<RecordView>& record) -> Result<RecordView> {
     ++statistics_.cache_reads;
     if (record) return *record;
-    return fail(ErrorCode::corrupt, "no record at position " + std::to_string(position.value) +
-                                        " of " + directory_.path() + ", or memory is damaged");
+    return fail(ErrorCode::corrupt, nothing() + ", or memory is damaged");
   };
   const Batch* batch = gather_.find(position);
   if (batch == nullptr && in_flight_ && in_flight_->holds(position)) batch = in_flight_.get();
@@ -236,8 +235,7 @@ Result<RecordView> Journal::Impl::read(LogPosition position) {
     return checked(decode_record(layout_, position, bytes));
   const auto found = segments_.find(layout_.segment_of(position));
   if (found == segments_.end() || position >= durable_)
-    return fail(ErrorCode::not_found, "no record at position " + std::to_string(position.value) +
-                                          " of " + directory_.path());
+    return fail(ErrorCode::not_found, nothing());
   // A segment that gets no more batches knows its end before the last of them is written; what is
   // read ahead must not reach into those.
   const bool filling = layout_.segment_of(durable_) == found->first;
@@ -426,6 +424,7 @@ Journal::Statistics Journal::Impl::statistics() const {
   result.disk_bytes = (result.segments + result.spare_segments) * layout_.segment_bytes();
   result.appended_bytes = appended_bytes_;
   result.disk_reads = reader_.disk_reads();
+  result.cache_bytes = cache_.bytes();
   guardian_.count_into(result);
   return result;
 }
@@ -530,10 +529,10 @@ void Journal::commit() {
   impl_->commit();
 }
 bool Journal::is_in_memory(LogPosition position) const {
-  return impl_->is_in_memory(position);
+  return position >= durable() || !impl_->cache().find(position).empty();
 }
 void Journal::fetch(LogPosition position) const {
-  impl_->fetch(position);
+  impl_->cache().fetch(position);
 }
 Result<RecordView> Journal::read(LogPosition position) {
   return impl_->read(position);

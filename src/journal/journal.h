@@ -31,7 +31,7 @@ namespace penstock::journal {
 struct Options {
   std::uint64_t segment_bytes = 64ull
                                 << 20;  // power of two, 64 KiB..1 GiB; kept for the log's life
-  std::uint64_t tail_cache_bytes = 32ull << 20;  // the newest bodies, kept in memory
+  std::uint64_t tail_cache_bytes = 64ull << 20;  // the newest bodies, kept in memory
   std::uint32_t spare_segments = 2;              // kept written ahead by prepare()
   // Disk kept from publishes, so that settles and checkpoints go on when it is full: this much for
   // a checkpoint, or a multiple of it that the next one fits in, and one whole segment. 0 keeps
@@ -210,6 +210,7 @@ class Journal {
     std::uint64_t reserve_bytes = 0;  // kept for when the disk is full, beside disk_bytes
     std::uint64_t batches = 0, records = 0, appended_bytes = 0, written_bytes = 0;
     std::uint64_t disk_reads = 0, cache_reads = 0, checkpoints = 0;
+    std::uint64_t cache_bytes = 0;  // of the newest bodies, in memory
     std::uint64_t sync_micros_last = 0, sync_micros_max = 0, sync_micros_total = 0;
     std::uint64_t parity_files = 0, parity_bytes = 0;
     std::uint64_t parity_put_off = 0;     // for want of disk, or because it could not be written

@@ -14,6 +14,8 @@ namespace {
 // Of a log in memory: small, because every segment lies there twice, as written and as synced.
 constexpr std::uint64_t kMemorySegmentBytes = 4ull << 20;
 constexpr std::uint64_t kMemoryMessageBytesMax = 1ull << 20;
+// In the memory of somebody else's program.
+constexpr std::uint64_t kEmbeddedCacheBytes = 16ull << 20;
 
 Result<PublishAnswer> to_publish_answer(const Reply& reply) {
   if (const auto* published = std::get_if<broker::Published>(&reply))
@@ -37,6 +39,7 @@ Result<std::unique_ptr<Backend>> Embedded::open(const EmbeddedSettings& settings
   options.max_message_bytes = settings.max_message_bytes;
   options.max_results = settings.max_results;
   options.default_result_ttl = settings.result_ttl;
+  options.journal.tail_cache_bytes = kEmbeddedCacheBytes;
   auto broker = Broker::open(*self->directory_, *self->clock_, *self->random_, options);
   if (!broker) return fail(std::move(broker.error()).at(context));
   self->operations_ =
@@ -56,6 +59,7 @@ Result<InMemory> Embedded::open(MemorySettings settings) {
   broker::Options options;
   options.max_message_bytes = kMemoryMessageBytesMax;
   options.journal.segment_bytes = kMemorySegmentBytes;
+  options.journal.tail_cache_bytes = 1 << 20;  // the directory is memory, too
   options.journal.reserve_bytes = 0;
   options.journal.parity = false;
   options.journal.scrub_interval = Duration(0);

@@ -27,6 +27,7 @@ grace = "30s"
 max_connections = 500
 max_message = "1MiB"
 checkpoint_every = "4MiB"
+body_cache = "8MiB"
 )",
                               "penstock.toml");
   ASSERT_TRUE(read) << read.error().message;
@@ -36,6 +37,7 @@ checkpoint_every = "4MiB"
   EXPECT_EQ(settings.gateway.max_connections, 500u);
   EXPECT_EQ(settings.broker.max_message_bytes, 1u << 20);
   EXPECT_EQ(settings.broker.checkpoint_bytes, 4u << 20);
+  EXPECT_EQ(settings.broker.journal.tail_cache_bytes, 8u << 20);
 }
 
 std::string error_of(std::string_view toml) {

@@ -25,6 +25,7 @@ void write_journal(JsonText& json, const journal::Journal::Statistics& journal) 
   json.key("written_bytes").integer(journal.written_bytes);
   json.key("disk_reads").integer(journal.disk_reads);
   json.key("cache_reads").integer(journal.cache_reads);
+  json.key("cache_bytes").integer(journal.cache_bytes);
   json.key("checkpoints").integer(journal.checkpoints);
   json.key("sync_micros_last").integer(journal.sync_micros_last);
   json.key("sync_micros_max").integer(journal.sync_micros_max);
