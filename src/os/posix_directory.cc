@@ -118,11 +118,14 @@ Result<std::unique_ptr<DirectoryLock>> PosixDirectory::lock() {
                 "stop that process, or choose another data directory");
   }
   // For people; the lock is what counts. Half of a number would be the wrong one.
-  const std::string text = std::to_string(::getpid()) + "\n";
+  std::string text = std::to_string(::getpid()) + "\n";
   auto file = std::make_unique<PosixFile>(std::move(owned), Descriptor(-1), full(kLockName));
   // Written before it is cut: a full disk would not give back the block that cutting it frees.
-  if (auto written = file->write_at(0, as_bytes(text)); !written)
-    return fail(std::move(written).error());
+  if (auto written = file->write_at(0, as_bytes(text)); !written) {
+    // No number is better than no start: after a power cut the block may be somebody else's.
+    if (written.error().code != ErrorCode::full) return fail(std::move(written).error());
+    text.clear();
+  }
   if (::ftruncate(fd, static_cast<::off_t>(text.size())) != 0)
     return fail(os_error("truncate", full(kLockName), errno));
   return std::make_unique<PosixLock>(std::move(file));

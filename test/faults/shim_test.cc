@@ -215,6 +215,12 @@ TEST_F(ShimTest, TheLockFileTakesAShortOrInterruptedWriteToo) {
   EXPECT_EQ(control_.recording().struck, 2u);
 }
 
+TEST_F(ShimTest, AFullDiskThatHasNoBlockForTheLockFileIsLockedWithoutANumber) {
+  EXPECT_EQ(run({"lock"}, "write:1:ENOSPC"), Steps{"ok"});
+  EXPECT_EQ(control_.recording().struck, 1u);
+  EXPECT_EQ(content("LOCK"), "");
+}
+
 TEST_F(ShimTest, DeathComesBeforeOrAfterTheCall) {
   run(kDurableA, "fdatasync:1:before");
   cut(Survivors::contents);
