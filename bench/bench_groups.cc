@@ -3,10 +3,10 @@
 // Each round does all of them, one after the other, and gives each one's throughput as a share of
 // the first one's; the medians of the rounds are printed. Time is the processor's, so that what
 // else the machine does counts for little. First the engine alone, which is where the keys are,
-// also with a full queue that drops its oldest; then the broker on a real disk; then a queue full
-// of tasks that a worker runs, broker and worker in one process, which is what somebody who uses
-// keys sees; and, given the URL of a server, the same with broker and worker in two processes, by
-// the clock on the wall.
+// also with a full queue that drops its oldest; then the broker on a real disk, with messages that
+// come and go and with a full queue that is drained; then a queue full of tasks that a worker runs,
+// broker and worker in one process, which is what somebody who uses keys sees; and, given the URL
+// of a server, the same with broker and worker in two processes, by the clock on the wall.
 #include <atomic>
 #include <ctime>
 #include <map>
@@ -181,109 +181,102 @@ class FullQueue {
   engine::IdList ids_;
 };
 
-// ---- the broker on a disk
+// ---- a broker on a disk
 
-class OnDisk final : public broker::ReplySink {
+class OneBroker : public broker::ReplySink {
  public:
-  explicit OnDisk(const Way& way)
-      : messages_(way.keys),
-        folder_(fmt::format("groups-{}", ++made_)),
+  void on_reply(broker::Tag, const broker::Reply& reply) override {
+    const auto* got = std::get_if<broker::Delivered>(&reply);
+    if (got == nullptr) return;
+    for (const auto& message : got->messages) leases_.push_back(message.lease);
+  }
+
+ protected:
+  OneBroker(const Way& way, const std::string& name)
+      : folder_(fmt::format("{}-{}", name, ++made_)),
         directory_(open_directory(folder_.path()).value()) {
     broker_ = broker::Broker::open(*directory_, *clock_, *random_, {}).value();
     session_ = broker_->open_session(*this);
     broker_->declare(session_, 1, "q", way.options);
     static constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
     if (way.weights)
-      for (std::size_t n = 0; n < messages_.keys().size(); n += 2)
-        broker_->set_group(session_, 1, "q", messages_.keys()[n], kWeight);
-    for (std::size_t n = 0; n < kBacklog; n += kBatch) publish();
+      for (std::size_t n = 0; n < way.keys; n += 2)
+        broker_->set_group(session_, 1, "q", Way::key(n), kWeight);
+  }
+  void publish(std::span<const engine::MessageInput> messages) {
+    broker_->publish(session_, 1, engine::Publish{"q", messages});
+  }
+  // Takes so many, and acknowledges those that there were; how many.
+  std::size_t work(std::uint32_t most) {
+    leases_.clear();
+    engine::Take take;
+    take.queues = {"q"};
+    take.max = most;
+    broker_->take(session_, 2, take);
+    broker_->settle_down();
+    engine::Settle settle;
+    settle.leases = leases_;
+    broker_->settle(session_, 3, settle);
+    broker_->settle_down();
+    broker_->maintain();
+    return leases_.size();
+  }
+
+ private:
+  inline static int made_ = 0;
+  TemporaryFolder folder_;
+  std::unique_ptr<Clock> clock_ = make_real_clock();
+  std::unique_ptr<Random> random_ = make_real_random();
+  std::unique_ptr<Directory> directory_;
+
+ protected:
+  std::unique_ptr<broker::Broker> broker_;
+
+ private:
+  SessionId session_;
+  std::vector<engine::LeaseToken> leases_;
+};
+
+// Messages that come and go.
+class OnDisk final : public OneBroker {
+ public:
+  explicit OnDisk(const Way& way) : OneBroker(way, "groups"), messages_(way.keys) {
+    for (std::size_t n = 0; n < kBacklog; n += kBatch) publish(messages_.next());
     broker_->settle_down();
   }
   double run(std::size_t count) {
     const double start = processor_seconds();
     for (std::size_t n = 0; n < count; n += kBatch) {
-      publish();
-      engine::Take take;
-      take.queues = {"q"};
-      take.max = kBatch;
-      broker_->take(session_, 2, take);
-      broker_->settle_down();
-      engine::Settle settle;
-      settle.leases = leases_;
-      broker_->settle(session_, 3, settle);
-      broker_->settle_down();
-      broker_->maintain();
+      publish(messages_.next());
+      work(kBatch);
     }
     return static_cast<double>(count) / (processor_seconds() - start);
-  }
-  void on_reply(broker::Tag, const broker::Reply& reply) override {
-    const auto* got = std::get_if<broker::Delivered>(&reply);
-    if (got == nullptr) return;
-    leases_.clear();
-    for (const auto& message : got->messages) leases_.push_back(message.lease);
   }
 
  private:
-  void publish() { broker_->publish(session_, 1, engine::Publish{"q", messages_.next()}); }
-
-  inline static int made_ = 0;
   Messages messages_;
-  TemporaryFolder folder_;
-  std::unique_ptr<Clock> clock_ = make_real_clock();
-  std::unique_ptr<Random> random_ = make_real_random();
-  std::unique_ptr<Directory> directory_;
-  std::unique_ptr<broker::Broker> broker_;
-  SessionId session_;
-  std::vector<engine::LeaseToken> leases_;
 };
 
-// ---- a broker's full queue
-
-// Tasks that wait, many to a sync as from many clients; taken, as a worker takes them, and done.
-class FullBroker final : public broker::ReplySink {
+// Tasks that wait, some to a sync as from many clients; taken, as a worker takes them, and done.
+class FullBroker final : public OneBroker {
  public:
-  explicit FullBroker(const Way& way)
-      : folder_(fmt::format("full-{}", ++made_)),
-        directory_(open_directory(folder_.path()).value()) {
-    broker_ = broker::Broker::open(*directory_, *clock_, *random_, {}).value();
-    session_ = broker_->open_session(*this);
-    broker_->declare(session_, 1, "q", way.options);
+  explicit FullBroker(const Way& way) : OneBroker(way, "full") {
     for (std::size_t n = 0; n < way.keys; ++n) keys_.push_back(Way::key(n));
-    static constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
-    if (way.weights)
-      for (std::size_t n = 0; n < keys_.size(); n += 2)
-        broker_->set_group(session_, 1, "q", keys_[n], kWeight);
   }
   // Of so many that are taken and done; a second.
   double run(std::size_t count) {
-    for (std::size_t n = 0; n < count; n += kInSync) publish();
+    for (std::size_t n = 0; n < count; n += kInSync) publish_some();
     broker_->maintain();
     const double start = processor_seconds();
-    for (std::size_t done = 0; done < count; done += leases_.size()) {
-      leases_.clear();
-      engine::Take take;
-      take.queues = {"q"};
-      take.max = kTaken;
-      broker_->take(session_, 2, take);
-      broker_->settle_down();
-      engine::Settle settle;
-      settle.leases = leases_;
-      broker_->settle(session_, 3, settle);
-      broker_->settle_down();
-      broker_->maintain();
+    for (std::size_t done = 0; done < count; done += work(kTaken)) {
     }
     return static_cast<double>(count) / (processor_seconds() - start);
-  }
-  void on_reply(broker::Tag, const broker::Reply& reply) override {
-    const auto* got = std::get_if<broker::Delivered>(&reply);
-    if (got == nullptr) return;
-    for (const auto& message : got->messages) leases_.push_back(message.lease);
   }
 
  private:
   static constexpr std::size_t kInSync = 16, kTaken = 2048;
 
-  void publish() {
+  void publish_some() {
     HeaderWriter headers;
     headers.add(kTaskHeader, "nothing");
     std::array<engine::MessageInput, kInSync> batch;
@@ -295,20 +288,12 @@ class FullBroker final : public broker::ReplySink {
       // Clients that publish at the same time do so in any order.
       if (!keys_.empty()) input.group = keys_[(at_++ ^ 21) % keys_.size()];
     }
-    broker_->publish(session_, 1, engine::Publish{"q", batch});
+    publish(batch);
     broker_->settle_down();
   }
 
-  inline static int made_ = 0;
-  TemporaryFolder folder_;
-  std::unique_ptr<Clock> clock_ = make_real_clock();
-  std::unique_ptr<Random> random_ = make_real_random();
-  std::unique_ptr<Directory> directory_;
-  std::unique_ptr<broker::Broker> broker_;
-  SessionId session_;
   std::vector<std::string> keys_;
   std::size_t at_ = 0;
-  std::vector<engine::LeaseToken> leases_;
 };
 
 // ---- tasks and a worker
@@ -405,7 +390,7 @@ void compare(const std::string& what, std::size_t count, int rounds = kRounds, b
 }  // namespace
 }  // namespace penstock::bench
 
-// With an argument: only those of the four whose name has it in it. With a server's URL as the
+// With an argument: only those of the five whose name has it in it. With a server's URL as the
 // second: that one's tasks too.
 int main(int argc, char** argv) {
   const auto wanted = [&](std::string_view name) { return argc < 2 || name.contains(argv[1]); };

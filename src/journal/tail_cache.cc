@@ -1,6 +1,7 @@
 #include "journal/tail_cache.h"
 
 #include <cstring>
+#include <utility>
 
 namespace penstock::journal {
 
@@ -19,8 +20,8 @@ std::unique_ptr<Batch> TailCache::add(std::unique_ptr<Batch> batch) {
   const std::byte* begin = bytes.data();
   std::unique_ptr<Batch> unused;
   if (batch->used < batch->buffer.capacity() / 2) {
-    begin = copy(kept, bytes);
-    kept.cost = batch->used;
+    begin = static_cast<std::byte*>(
+        std::memcpy(room_for(kept, bytes.size()), bytes.data(), bytes.size()));
     unused = std::move(batch);
   } else {
     kept.cost = batch->buffer.capacity();
@@ -31,7 +32,7 @@ std::unique_ptr<Batch> TailCache::add(std::unique_ptr<Batch> batch) {
   kept.cost += sizeof(Kept) + (blocks_.size() - before) * sizeof(Block);
   bytes_ += kept.cost;
   batches_.push_back(std::move(kept));
-  while (bytes_ > limit_) {
+  while (bytes_ > limit_ && !batches_.empty()) {
     auto oldest = drop_oldest();
     // The newest to go lends its buffer to the next batch.
     if (!unused) unused = std::move(oldest);
@@ -39,27 +40,29 @@ std::unique_ptr<Batch> TailCache::add(std::unique_ptr<Batch> batch) {
   return unused;
 }
 
-const std::byte* TailCache::copy(Kept& kept, ByteView bytes) {
-  if (bytes.size() > kSharedBytes / 16) {
-    kept.memory = std::make_shared_for_overwrite<std::byte[]>(bytes.size());
-    std::memcpy(kept.memory.get(), bytes.data(), bytes.size());
+std::byte* TailCache::room_for(Kept& kept, std::uint64_t bytes) {
+  kept.shares = bytes <= kSharedBytes / kSmallInShared && kSharedBytes <= limit_ / kSmallInShared;
+  if (!kept.shares) {
+    kept.cost = bytes;
+    kept.memory = std::make_shared_for_overwrite<std::byte[]>(bytes);
     return kept.memory.get();
   }
-  if (shared_ == nullptr || shared_used_ + bytes.size() > kSharedBytes) {
+  if (shared_ == nullptr || shared_used_ + bytes > kSharedBytes) {
+    // Whose batches are all gone already goes now; the others' memory goes with the last of them.
+    if (shared_.use_count() == 1) bytes_ -= kSharedBytes;
     shared_ = std::make_shared_for_overwrite<std::byte[]>(kSharedBytes);
     shared_used_ = 0;
+    bytes_ += kSharedBytes;
   }
   kept.memory = shared_;
-  auto* at = shared_.get() + shared_used_;
-  std::memcpy(at, bytes.data(), bytes.size());
-  shared_used_ += round_up(bytes.size(), kRecordAlign);
-  return at;
+  return shared_.get() + std::exchange(shared_used_, round_up(shared_used_ + bytes, kRecordAlign));
 }
 
 std::unique_ptr<Batch> TailCache::drop_oldest() {
   Kept oldest = std::move(batches_.front());
   batches_.pop_front();
   bytes_ -= oldest.cost;
+  if (oldest.shares && oldest.memory.use_count() == 1) bytes_ -= kSharedBytes;
   const auto next =
       batches_.empty() ? first_block_ + blocks_.size() : block_of(batches_.front().base);
   blocks_.erase(blocks_.begin(),

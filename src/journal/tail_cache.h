@@ -21,7 +21,7 @@ class TailCache {
   // Keeps what the batch's records take. Gives the batch back when its memory was not needed for
   // that.
   std::unique_ptr<Batch> add(std::unique_ptr<Batch> batch);
-  // From there to the end of its block's records or its batch's; nothing: it is not kept.
+  // From there to the end of its batch's records; nothing: it is not kept.
   [[nodiscard]] ByteView find(LogPosition position) const {
     const auto at = block_of(position) - first_block_;
     if (at >= blocks_.size()) return {};
@@ -38,10 +38,12 @@ class TailCache {
   }
   void clear();
 
+  // The memory that it takes, at most what it may.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
 
  private:
   static constexpr std::uint64_t kSharedBytes = 64 << 10;  // of small batches together
+  static constexpr std::uint64_t kSmallInShared = 16;      // they are no larger than such a part
 
   // Where a block of the log begins in memory, and what is kept from there on. Empty: none of it.
   struct Block {
@@ -50,7 +52,8 @@ class TailCache {
   };
   struct Kept {
     LogPosition base;
-    std::uint64_t cost = 0;
+    std::uint64_t cost = 0;  // without shared memory
+    bool shares = false;
     std::unique_ptr<Batch> batch{};         // whose buffer it lies in, or
     std::shared_ptr<std::byte[]> memory{};  // its own, or with other small ones
   };
@@ -58,7 +61,7 @@ class TailCache {
   [[nodiscard]] static std::uint64_t block_of(LogPosition position) {
     return position.value / kBlock;
   }
-  [[nodiscard]] const std::byte* copy(Kept& kept, ByteView bytes);
+  [[nodiscard]] std::byte* room_for(Kept& kept, std::uint64_t bytes);
   // Gives back its buffer, if it has one.
   std::unique_ptr<Batch> drop_oldest();
 
