@@ -186,7 +186,8 @@ std::uint32_t State::next_takeable(Queue& queue) {
   Group& group = groups[number];
   const auto slot = group.waiting.head;
   if (++group.served < group.weight) {
-    messages.fetch(messages[slot].next);  // which is the next one then
+    // Its turn goes on. The next of it was fetched, and the one behind that is now.
+    if (group.served + 1 < group.weight) messages.fetch(messages[messages[slot].next].next);
     return slot;
   }
   group.served = 0;
@@ -245,7 +246,10 @@ void State::fetch_next(const Queue& queue) const {
   const List& ring = queue.rings[static_cast<unsigned>(31 - __builtin_clz(queue.takeable))];
   // What goes now was fetched the last time, and the groups of what goes then.
   auto number = ring.head;
-  for (std::size_t n = 0; n < kFetched && number != 0; ++n) number = group_links[number].next;
+  const bool weighted = !queue.group_settings.empty();
+  for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = group_links[number].next)
+    if (weighted && groups[number].weight > 1)
+      messages.fetch(messages[groups[number].waiting.head].next);
   for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = group_links[number].next)
     messages.fetch(groups[number].waiting.head);
   for (std::size_t n = 0; n < kFetched && number != 0; ++n, number = group_links[number].next)
