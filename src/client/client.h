@@ -93,10 +93,23 @@ class Lane {
     return read_received(request, exchange(request.command, request.wait + grace, std::move(stop)));
   }
 
+  // The same in two steps, for who has something to do while the server works: begin() sends, and
+  // end() waits for what comes. One call at a time, and each that begins is to be ended.
+  template <class T>
+  void begin(const Request<T>& request, Duration grace = std::chrono::seconds(10)) {
+    begin(request.command, request.wait + grace);
+  }
+  template <class T>
+  [[nodiscard]] Answer<T> end(const Request<T>& request, std::stop_token stop = {}) {
+    return read_received(request, end(std::move(stop)));
+  }
+
  private:
   friend class Client;
   [[nodiscard]] Received exchange(const std::string& command, Duration timeout,
                                   std::stop_token stop);
+  void begin(const std::string& command, Duration timeout);
+  [[nodiscard]] Received end(std::stop_token stop);
   class Impl;
   explicit Lane(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

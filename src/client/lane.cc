@@ -24,11 +24,19 @@ Lane::Impl::~Impl() {
 Received Lane::Impl::exchange(const std::string& command, Duration timeout, std::stop_token stop) {
   if (stop.stop_requested())
     return std::unexpected(Failure{{ErrorCode::closed, "stopped before it was sent"}});
+  begin(command, timeout);
+  return end(std::move(stop));
+}
+
+void Lane::Impl::begin(const std::string& command, Duration timeout) {
   context_.poll();  // whether the connection broke since the call before
   received_.reset();
   limit(timeout);
   need_connection();
   send(command, Expected::answer);
+}
+
+Received Lane::Impl::end(std::stop_token stop) {
   const std::stop_callback on_stop(std::move(stop),
                                    [this] { boost::asio::post(context_, [this] { end_wait(); }); });
   while (!received_) context_.run_one();
@@ -87,6 +95,14 @@ Lane::~Lane() = default;
 
 Received Lane::exchange(const std::string& command, Duration timeout, std::stop_token stop) {
   return impl_->exchange(command, timeout, std::move(stop));
+}
+
+void Lane::begin(const std::string& command, Duration timeout) {
+  impl_->begin(command, timeout);
+}
+
+Received Lane::end(std::stop_token stop) {
+  return impl_->end(std::move(stop));
 }
 
 }  // namespace penstock::client

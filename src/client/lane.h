@@ -14,8 +14,8 @@
 namespace penstock::client {
 
 // The caller's own thread does it all: it writes, waits and reads, so that nobody has to wake it
-// when the answer comes. Between two calls nobody listens, and nobody needs to: a server says
-// nothing unasked.
+// when the answer comes. Outside of its calls nobody listens, and nobody needs to: a server says
+// nothing unasked, and what it answers is read by end().
 // Threads: one caller at a time.
 class Lane::Impl {
  public:
@@ -27,6 +27,8 @@ class Lane::Impl {
 
   [[nodiscard]] Received exchange(const std::string& command, Duration timeout,
                                   std::stop_token stop);
+  void begin(const std::string& command, Duration timeout);
+  [[nodiscard]] Received end(std::stop_token stop);
 
  private:
   enum class Expected : std::uint8_t { answer, end_of_wait };
@@ -47,7 +49,7 @@ class Lane::Impl {
   const std::function<Connection::Address()> address_;
   std::shared_ptr<Connection> connection_;
   std::deque<Expected> expected_;     // of this call, and of the end of the one before
-  std::optional<Received> received_;  // empty while a call is under way
+  std::optional<Received> received_;  // empty until the answer is here
 };
 
 }  // namespace penstock::client

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -124,6 +125,15 @@ class Consumer {
   [[nodiscard]] virtual Result<Deliveries> take(std::span<const std::string> queues,
                                                 std::uint32_t max, Duration wait,
                                                 Duration lease) = 0;
+  // The same for who takes without end, in one thread. Where an answer takes time to unpack,
+  // `ahead` is called first: it says how many to ask for meanwhile, and 0 for none. The call after
+  // that waits for those, whatever its own `max` is; who says a number has to make that call.
+  [[nodiscard]] virtual Result<Deliveries> take_on(std::span<const std::string> queues,
+                                                   std::uint32_t max, Duration wait,
+                                                   const std::function<std::uint32_t()>& ahead) {
+    (void)ahead;
+    return take(queues, max, wait, Duration(0));
+  }
   // Ends the takes that wait; those that follow come back empty-handed, of a pause until its end.
   virtual void stop() = 0;
   virtual void pause(bool paused) = 0;

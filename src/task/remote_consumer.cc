@@ -55,6 +55,8 @@ class RemoteConsumer final : public Consumer {
     if (!answer) return failed(answer);
     return unpack(*answer);
   }
+  Result<Deliveries> take_on(std::span<const std::string> queues, std::uint32_t max, Duration wait,
+                             const std::function<std::uint32_t()>& ahead) override;
   void stop() override {
     const std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -92,10 +94,40 @@ class RemoteConsumer final : public Consumer {
   Result<void> extend(Extension& extension);
 
   std::unique_ptr<client::Client> client_;
+  // Of take_on():
+  std::unique_ptr<client::Lane> lane_;
+  bool begun_ = false;
+
   std::mutex mutex_;  // of what follows
   std::stop_source takes_end_;
   bool stopped_ = false;
 };
+
+// While one answer is unpacked and run, the server makes the next one ready. Small ones are
+// unpacked sooner than another is asked for.
+Result<Deliveries> RemoteConsumer::take_on(std::span<const std::string> queues, std::uint32_t max,
+                                           Duration wait,
+                                           const std::function<std::uint32_t()>& ahead) {
+  constexpr std::size_t kLarge = 16 << 10;
+  const auto request = [&](std::uint32_t most) {
+    return client::receive_packed(queues, {.max = most, .wait = wait});
+  };
+  const auto stop = stop_token();
+  if (!begun_) {
+    if (stop.stop_requested()) return Deliveries{};
+    if (!lane_) lane_ = client_->open_lane();
+    lane_->begin(request(max));
+  }
+  begun_ = false;
+  const auto answer = lane_->end(request(max), stop);
+  if (!answer) return failed(answer);
+  if (answer->size() >= kLarge && !stop.stop_requested())
+    if (const auto more = ahead(); more > 0) {
+      lane_->begin(request(more));
+      begun_ = true;
+    }
+  return unpack(*answer);
+}
 
 // Runs of acks go together; the rest is rare and goes one by one.
 Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlements) {

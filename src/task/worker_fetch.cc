@@ -27,17 +27,21 @@ constexpr flow::Backoff kErrorBackoff{.kind = flow::Backoff::Kind::exponential,
 
 void WorkerPool::fetch() {
   std::uint32_t errors = 0;
-  while (true) {
-    std::uint32_t want = 0;
-    {
+  for (std::uint32_t asked = 0;;) {
+    if (asked == 0) {
       std::unique_lock lock(mutex_);
-      fetch_more_.wait(lock, [&] { return stopping_ || (want = wanted()) > 0; });
+      fetch_more_.wait(lock, [&] { return stopping_ || (asked = wanted(0)) > 0; });
       if (stopping_) return;
       taking_ = true;
     }
-    auto taken = consumer_->take(options_.queues, want, kTakeWait, Duration(0));
+    std::uint32_t next = 0;
+    auto taken = consumer_->take_on(options_.queues, asked, kTakeWait, [&] {
+      const std::lock_guard lock(mutex_);
+      return next = stopping_ ? 0 : wanted(asked);
+    });
     if (taken && !taken->messages.empty()) accept(std::move(*taken));
-    end_take();
+    asked = next;
+    if (asked == 0) end_take();
     if (taken)
       errors = 0;
     else if (!pause_after_error(taken.error(), ++errors))
@@ -56,9 +60,10 @@ void WorkerPool::end_take() {
   if (became_quiet) report_soon();
 }
 
-std::uint32_t WorkerPool::wanted() {
+// How many more, when so many are here and not accepted yet.
+std::uint32_t WorkerPool::wanted(std::uint32_t here) {
   if (quiet_) return 0;
-  const std::int64_t waiting = waiting_, most = options_.prefetch_max;
+  const std::int64_t waiting = waiting_ + here, most = options_.prefetch_max;
   std::int64_t target = idle_;
   if (const double service_us = mean_service_us_; service_us > 0) {
     const double hold_us =
@@ -69,11 +74,14 @@ std::uint32_t WorkerPool::wanted() {
   }
   const double fit = kPrefetchBytesMax / std::max(mean_bytes_, 1.0);
   target = std::min({target, most, std::max<std::int64_t>(idle_, static_cast<std::int64_t>(fit))});
-  const std::int64_t room = kHeldBatches * most - held_;
+  const std::int64_t room = kHeldBatches * most - held_ - here;
   low_water_ = target - std::max<std::int64_t>(target / kTakesInTarget, 1);
   if (waiting > low_water_ && waiting >= std::min<std::int64_t>(idle_, most)) return 0;
+  // At most half of them at once: so one half is on its way while the other is worked on.
+  const std::int64_t want =
+      std::min(target - waiting, std::max<std::int64_t>((target + 1) / 2, idle_));
   return static_cast<std::uint32_t>(
-      std::clamp<std::int64_t>(target - waiting, 0, std::max<std::int64_t>(room, 0)));
+      std::clamp<std::int64_t>(want, 0, std::max<std::int64_t>(room, 0)));
 }
 
 void WorkerPool::accept(Deliveries deliveries) {

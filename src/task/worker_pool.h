@@ -110,7 +110,7 @@ class WorkerPool final : public AttemptHost {
 
   void fetch();
   void end_take();
-  [[nodiscard]] std::uint32_t wanted();  // under mutex_
+  [[nodiscard]] std::uint32_t wanted(std::uint32_t here);  // under mutex_
   void accept(Deliveries deliveries);
   [[nodiscard]] bool pause_after_error(const Error& error, std::uint32_t errors);
   void note_error(const std::string& text);

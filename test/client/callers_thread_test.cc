@@ -147,6 +147,26 @@ TEST(CallersThread, HasALaneForTheCallsOfALoneCallerAfterTheFirstFew) {
   EXPECT_EQ(alone.get().value(), "LANE");
 }
 
+TEST(CallersThread, SendsAtOnceWhatItBeginsAndReadsTheAnswerWhenItEnds) {
+  std::promise<void> heard;
+  FakeServer server(2, [&](int n, auto& socket) {
+    FakeServer::hello(socket);
+    if (n == 0) return void(FakeServer::read_until(socket, "never"));
+    FakeServer::read_until(socket, "PING");
+    FakeServer::write(socket, "+PONG\r\n");
+    FakeServer::read_until(socket, "PING");
+    heard.set_value();
+    FakeServer::write(socket, "+AGAIN\r\n");
+    FakeServer::read_until(socket, "never");
+  });
+  const auto client = connect_to(server);
+  const auto lane = client->open_lane();
+  EXPECT_EQ(lane->call(ping()).value(), "PONG");
+  lane->begin(ping());
+  EXPECT_EQ(heard.get_future().wait_for(20s), std::future_status::ready);
+  EXPECT_EQ(lane->end(ping()).value(), "AGAIN");
+}
+
 TEST(CallersThread, FindsThatTheServerHungUpSinceItsLanesLastCall) {
   FakeServer server(3, [&](int, auto& socket) {
     FakeServer::hello(socket);
