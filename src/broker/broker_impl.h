@@ -97,7 +97,7 @@ class Broker::Impl {
   void gather_bodies(const engine::TakeAnswer& answer);
   [[nodiscard]] std::optional<LogPosition> position_of(const engine::TakeAnswer& answer,
                                                        const engine::Leased& leased) const;
-  void gather_body(const engine::Leased& leased, LogPosition position, Range& into);
+  void gather_body(const engine::Leased& leased, ByteView body, Range& into);
   std::uint64_t deliver(ReplySink& sink, Tag tag, const engine::TakeAnswer& answer);
   void give_back(const engine::TakeAnswer& answer);
 

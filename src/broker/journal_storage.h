@@ -28,11 +28,18 @@ class JournalStorage final : public engine::Storage {
     const auto need = bytes + std::uint64_t{records} * journal::kRecordOverheadBytes;
     return journal_.room_for(need, records) == journal::Journal::Room::yes;
   }
-  [[nodiscard]] bool is_in_memory(LogPosition position) const {
-    return is_kept(position) || journal_.is_in_memory(position);
+  // Both of bodies that will be read soon; the second some bodies later.
+  void fetch_place(LogPosition position) const {
+    if (!is_kept(position)) journal_.fetch_place(position);
   }
   void fetch_body(LogPosition position) const {
     if (!is_kept(position)) journal_.fetch(position);
+  }
+  // Nothing: read_body() has to look for it.
+  [[nodiscard]] std::optional<ByteView> body_in_memory(LogPosition position) {
+    if (is_kept(position)) return ByteView(kept_[slot_of(position)]);
+    if (const auto record = journal_.read_memory(position)) return record->body;
+    return std::nullopt;
   }
   [[nodiscard]] Result<ByteView> read_body(LogPosition position) override {
     if (is_kept(position)) return ByteView(kept_[slot_of(position)]);

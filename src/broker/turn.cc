@@ -185,18 +185,22 @@ void Broker::Impl::gather_bodies(const engine::TakeAnswer& answer) {
   bodies_.assign(answer.messages.size(), {});
   const auto& messages = answer.messages;
   for (std::uint32_t n = 0; n < messages.size(); ++n) {
+    if (n + 2 * kFetched < messages.size())
+      storage_->fetch_place(messages[n + 2 * kFetched].position);
     if (n + kFetched < messages.size()) storage_->fetch_body(messages[n + kFetched].position);
     const auto position = position_of(answer, messages[n]);
     if (!position) continue;
-    if (storage_->is_in_memory(*position))
-      gather_body(messages[n], *position, bodies_[n]);
+    if (const auto body = storage_->body_in_memory(*position))
+      gather_body(messages[n], *body, bodies_[n]);
     else
       places_.push_back({*position, n});
   }
   boost::sort::pdqsort_branchless(places_.begin(), places_.end(), [](auto& a, auto& b) {
     return a.position.value < b.position.value;
   });
-  for (const auto& [position, n] : places_) gather_body(messages[n], position, bodies_[n]);
+  for (const auto& [position, n] : places_)
+    if (const auto body = storage_->read_body(position))
+      gather_body(messages[n], *body, bodies_[n]);
 }
 
 // Cleaning may have moved it since it was leased, and its old segment may be gone. One in memory
@@ -213,11 +217,9 @@ std::optional<LogPosition> Broker::Impl::position_of(const engine::TakeAnswer& a
 
 // The lease of one that cannot be read will run out, and its attempts; then it lies in the dead
 // letters, and is not lost.
-void Broker::Impl::gather_body(const engine::Leased& leased, LogPosition position, Range& into) {
-  const auto body = storage_->read_body(position);
-  if (!body) return;
+void Broker::Impl::gather_body(const engine::Leased& leased, ByteView body, Range& into) {
   const auto begin = arena_.size();
-  append(arena_, *body);
+  append(arena_, body);
   if (leased.step && !give_input(leased, begin))
     arena_.resize(begin);
   else

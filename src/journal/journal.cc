@@ -1,20 +1,9 @@
-#include "journal/journal.h"
-
+// What the journal does, in the order of a record's life.
 #include <algorithm>
-#include <bit>
-#include <deque>
-#include <map>
 
 #include "base/check.h"
-#include "journal/body_reader.h"
-#include "journal/checkpoint.h"
-#include "journal/gather.h"
-#include "journal/guardian.h"
+#include "journal/journal_impl.h"
 #include "journal/names.h"
-#include "journal/recovery.h"
-#include "journal/segment_writer.h"
-#include "journal/space.h"
-#include "journal/tail_cache.h"
 #include "os/real_clock.h"
 
 namespace penstock::journal {
@@ -23,103 +12,13 @@ namespace {
 constexpr std::uint64_t kMaxTransactionBytes = 64ull << 20;
 constexpr std::uint32_t kRefusalsPerRefresh = 64;
 
-// Data and footer of one batch must fit an empty segment, even when all of it is heads.
-std::uint64_t max_transaction(std::uint64_t segment_bytes) {
+}  // namespace
+
+std::uint64_t Journal::Impl::max_transaction(std::uint64_t segment_bytes) {
   const auto chunk = Layout({}, segment_bytes).chunk_bytes();
   const auto half = (segment_bytes - 4 * kBlock - chunk) / 2;
   return std::min(half - segment_bytes / 512, kMaxTransactionBytes);
 }
-
-struct Segment {
-  std::uint64_t data_end = 0;
-  std::uint64_t live_bytes = 0;
-};
-
-}  // namespace
-
-class Journal::Impl {
- public:
-  Impl(Directory& directory, const Options& options, std::unique_ptr<DirectoryLock> lock,
-       const Survey& found, Recovered recovered);
-  [[nodiscard]] Result<void> start(const Survey& found);
-
-  [[nodiscard]] Room room_for(std::uint64_t bytes, std::uint32_t records);
-  [[nodiscard]] Batch* seal();
-  void write(Batch& batch);
-  void complete(Batch& batch);
-  void commit();
-  void close();
-  [[nodiscard]] Result<RecordView> read(LogPosition position);
-  [[nodiscard]] const TailCache& cache() const { return cache_; }
-  void add_live(LogPosition position, std::int64_t bytes);
-  [[nodiscard]] Result<void> write_checkpoint(ByteView state, const std::vector<LiveSegment>& live);
-  [[nodiscard]] std::uint64_t segment_count() const { return segments_.size(); }
-  [[nodiscard]] std::optional<std::uint64_t> cleaning_candidate(double ratio) const;
-  [[nodiscard]] Result<void> for_each_record(std::uint64_t number,
-                                             const std::function<void(const RecordHead&)>& visit);
-  void trim();
-  [[nodiscard]] Statistics statistics() const;
-  [[nodiscard]] std::uint64_t since_checkpoint() const;
-  // A segment that the next checkpoint gives back.
-  [[nodiscard]] bool has_dead_segment() const;
-
-  [[nodiscard]] const Layout& layout() const { return layout_; }
-  Gather& gather() { return gather_; }
-  Space& space() { return space_; }
-  Guardian& guardian() { return guardian_; }
-  [[nodiscard]] LogPosition durable() const { return durable_; }
-  [[nodiscard]] std::uint64_t max_transaction_bytes() const { return max_transaction_; }
-  [[nodiscard]] const OpenReport& report() const { return report_; }
-
-  LogPosition append(std::uint8_t kind, ByteView head, ByteView body) {
-    CHECK(!closed_);
-    ++statistics_.records;
-    const auto position = gather_.append(kind, head, body);
-    appended_bytes_ += record_bytes(head.size(), body.size());
-    return position;
-  }
-
- private:
-  [[nodiscard]] Result<void> write_checkpoint_on_loan(const Checkpoint& checkpoint, ByteView state,
-                                                      const std::vector<LiveSegment>& live);
-  [[nodiscard]] Result<void> recycle_dead(const std::vector<LiveSegment>& live);
-  [[nodiscard]] Result<RecordView> read_from_disk(LogPosition position, std::uint64_t limit);
-  using VisitHead = std::function<Result<void>(const RecordHead&)>;
-  [[nodiscard]] Result<void> visit_records(std::uint64_t number, std::uint64_t data_end,
-                                           const VisitHead& visit);
-  // Of a sealed segment. True: something in it was repaired, so what failed is worth another try.
-  [[nodiscard]] bool mend(const Error& error, std::uint64_t number, std::uint64_t from,
-                          std::uint64_t to);
-
-  Directory& directory_;
-  const Options options_;
-  std::unique_ptr<DirectoryLock> lock_;
-  std::unique_ptr<Clock> own_clock_;
-  const Layout layout_;
-  const std::uint64_t max_transaction_;
-  OpenReport report_;
-  const std::uint64_t epoch_;
-  const bool created_;
-  const ChainLink link_at_open_;
-  Space space_;        // any thread
-  Guardian guardian_;  // the owner's and the background's
-  const std::vector<std::uint64_t> sealed_at_open_;
-  SegmentWriter writer_;  // the writer's thread
-  Gather gather_;
-  TailCache cache_;
-  BodyReader reader_;
-  std::map<std::uint64_t, Segment> segments_;
-  std::uint64_t memo_number_ = 0;  // of the segment retain() and release() met last
-  Segment* memo_ = nullptr;
-  std::unique_ptr<Batch> in_flight_;
-  LogPosition durable_;
-  std::uint64_t checkpoint_number_ = 0;
-  LogPosition checkpoint_covers_;
-  std::uint64_t appended_bytes_ = 0;
-  std::uint32_t refusals_ = 0;
-  bool closed_ = false;
-  Statistics statistics_;
-};
 
 Journal::Impl::Impl(Directory& directory, const Options& options,
                     std::unique_ptr<DirectoryLock> lock, const Survey& found, Recovered recovered)
@@ -217,6 +116,14 @@ void Journal::Impl::close() {
   write(*in_flight_);
   complete(*in_flight_);
   closed_ = true;
+}
+
+std::optional<RecordView> Journal::Impl::read_memory(LogPosition position) {
+  const auto bytes = cache_.find(position);
+  if (bytes.empty()) return std::nullopt;
+  const auto record = decode_record(layout_, position, bytes);
+  if (record) ++statistics_.cache_reads;
+  return record;
 }
 
 Result<RecordView> Journal::Impl::read(LogPosition position) {
@@ -427,173 +334,6 @@ Journal::Statistics Journal::Impl::statistics() const {
   result.cache_bytes = cache_.bytes();
   guardian_.count_into(result);
   return result;
-}
-
-// ---- the public face
-
-namespace {
-
-Result<void> check_options(const Options& options) {
-  if (options.segment_bytes < kMinSegmentBytes || options.segment_bytes > kMaxSegmentBytes ||
-      !std::has_single_bit(options.segment_bytes))
-    return fail(ErrorCode::invalid, "segment_bytes must be a power of two from 64 KiB to 1 GiB");
-  return {};
-}
-
-Recovered new_log(const Options& options) {
-  LogId id;
-  if (options.log_id) {
-    id = *options.log_id;
-  } else {
-    secure_random(id.data(), id.size());
-  }
-  const Layout layout(id, options.segment_bytes);
-  const auto begin = layout.position(1, kBlock);
-  OpenReport report;
-  report.created = true;
-  report.segments = 1;
-  return Recovered{layout,        1,  {},    begin, {}, FooterBuilder(layout, 1), 0, begin,
-                   {{1, kBlock}}, {}, report};
-}
-
-}  // namespace
-
-Result<std::unique_ptr<Journal>> Journal::open(Directory& directory, const Options& options,
-                                               Replay& replay) {
-  if (auto ok = check_options(options); !ok) return fail(std::move(ok).error());
-  auto lock = directory.lock();
-  if (!lock) return fail(std::move(lock).error().at("open journal"));
-  auto found = survey(directory);
-  if (!found) return fail(std::move(found).error().at("open journal"));
-  std::optional<Recovered> recovered;
-  if (found->segments.empty() && found->checkpoints.empty()) {
-    recovered = new_log(options);
-    if (auto done = replay.live_done(); !done) return fail(std::move(done).error());
-  } else {
-    auto result = recover(directory, *found, replay);
-    if (!result) return fail(std::move(result).error().at("open journal"));
-    recovered = std::move(*result);
-  }
-  for (const auto* name : {kCheckpointTemporary, kRepairTemporary}) {
-    if (std::ranges::find(found->names, name) == found->names.end()) continue;
-    if (auto done = directory.remove(name); !done) return fail(std::move(done).error());
-  }
-  const auto newest = recovered->checkpoint_number;
-  for (const auto number : found->checkpoints) {
-    if (number == newest) continue;
-    // A newer one that is damaged goes as well: numbers must not come twice.
-    if (auto done = directory.remove(checkpoint_name(number)); !done)
-      return fail(std::move(done).error());
-  }
-  auto impl =
-      std::make_unique<Impl>(directory, options, std::move(*lock), *found, std::move(*recovered));
-  if (auto done = impl->start(*found); !done)
-    return fail(std::move(done).error().at("open journal"));
-  return std::unique_ptr<Journal>(new Journal(std::move(impl)));
-}
-
-Journal::Journal(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Journal::~Journal() = default;
-
-LogPosition Journal::append(std::uint8_t kind, ByteView head, ByteView body) {
-  return impl_->append(kind, head, body);
-}
-Journal::Room Journal::room_for(std::uint64_t bytes, std::uint32_t records) {
-  return impl_->room_for(bytes, records);
-}
-std::uint64_t Journal::max_transaction_bytes(const Options& options) {
-  return max_transaction(options.segment_bytes);
-}
-std::uint64_t Journal::max_transaction_bytes() const {
-  return impl_->max_transaction_bytes();
-}
-LogPosition Journal::appended() const {
-  return impl_->gather().end();
-}
-LogPosition Journal::durable() const {
-  return impl_->durable();
-}
-std::uint64_t Journal::gathered_bytes() const {
-  return impl_->gather().gathered_bytes();
-}
-Batch* Journal::seal() {
-  return impl_->seal();
-}
-void Journal::write(Batch& batch) {
-  impl_->write(batch);
-}
-void Journal::complete(Batch& batch) {
-  impl_->complete(batch);
-}
-void Journal::commit() {
-  impl_->commit();
-}
-bool Journal::is_in_memory(LogPosition position) const {
-  return position >= durable() || !impl_->cache().find(position).empty();
-}
-void Journal::fetch(LogPosition position) const {
-  impl_->cache().fetch(position);
-}
-Result<RecordView> Journal::read(LogPosition position) {
-  return impl_->read(position);
-}
-void Journal::retain(LogPosition position, std::uint64_t bytes) {
-  impl_->add_live(position, static_cast<std::int64_t>(bytes));
-}
-void Journal::release(LogPosition position, std::uint64_t bytes) {
-  impl_->add_live(position, -static_cast<std::int64_t>(bytes));
-}
-Result<void> Journal::write_checkpoint(ByteView state, const std::vector<LiveSegment>& live) {
-  return impl_->write_checkpoint(state, live);
-}
-void Journal::expect_checkpoint(std::uint64_t bytes) {
-  impl_->space().expect_checkpoint(checkpoint_file_bytes(bytes, impl_->segment_count()));
-}
-std::uint64_t Journal::since_checkpoint() const {
-  return impl_->since_checkpoint();
-}
-bool Journal::short_of_space() const {
-  return !impl_->space().room();
-}
-bool Journal::frees_a_segment() const {
-  return impl_->since_checkpoint() > 0 && impl_->has_dead_segment();
-}
-std::uint64_t Journal::left_in_segment() const {
-  return impl_->gather().left_in_segment();
-}
-std::optional<std::uint64_t> Journal::cleaning_candidate(double ratio) const {
-  return impl_->cleaning_candidate(ratio);
-}
-Result<void> Journal::for_each_record(std::uint64_t segment,
-                                      const std::function<void(const RecordHead&)>& visit) {
-  return impl_->for_each_record(segment, visit);
-}
-Result<bool> Journal::prepare() {
-  return impl_->space().prepare();
-}
-Time Journal::tend() {
-  return impl_->guardian().tend();
-}
-std::vector<Finding> Journal::take_findings() {
-  return impl_->guardian().take_findings();
-}
-void Journal::trim() {
-  impl_->trim();
-}
-void Journal::close() {
-  impl_->close();
-}
-const OpenReport& Journal::report() const {
-  return impl_->report();
-}
-std::uint64_t Journal::segment_of(LogPosition position) const {
-  return impl_->layout().segment_of(position);
-}
-std::uint32_t Journal::offset_of(LogPosition position) const {
-  return impl_->layout().offset_of(position);
-}
-Journal::Statistics Journal::statistics() const {
-  return impl_->statistics();
 }
 
 }  // namespace penstock::journal

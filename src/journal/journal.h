@@ -146,9 +146,11 @@ class Journal {
   // The record at `position`, its checksum verified. The view lives until the next call of read(),
   // append(), room_for() or complete(). Error::corrupt names segment and offset.
   [[nodiscard]] Result<RecordView> read(LogPosition position);
-  // Reading it needs no disk.
-  [[nodiscard]] bool is_in_memory(LogPosition position) const;
-  // It will be read soon: what is kept of it in memory is brought near.
+  // The same of one that is kept in memory and is well; nothing of all others.
+  [[nodiscard]] std::optional<RecordView> read_memory(LogPosition position);
+  // It will be read soon: first where it is kept in memory is brought near, and then, some records
+  // later, what is kept.
+  void fetch_place(LogPosition position) const;
   void fetch(LogPosition position) const;
 
   // ---- keeping small

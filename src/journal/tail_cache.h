@@ -29,7 +29,11 @@ class TailCache {
     const auto offset = position.value % kBlock;
     return offset < block.bytes ? ByteView(block.begin + offset, block.bytes - offset) : ByteView();
   }
-  // It will be asked for soon.
+  // It will be asked for soon: first where it is, then it.
+  void fetch_place(LogPosition position) const {
+    if (const auto at = block_of(position) - first_block_; at < blocks_.size())
+      __builtin_prefetch(&blocks_[at]);
+  }
   void fetch(LogPosition position) const {
     const auto bytes = find(position);
     if (bytes.empty()) return;
