@@ -12,8 +12,11 @@ namespace penstock::broker {
 namespace {
 
 // What the owner writes itself. While it does, it hears nobody; so only on a disk whose syncs are
-// quick. A few slow ones in a row are borne with: a busy processor makes them look slow, too.
+// quick. A few slow ones in a row are borne with: a busy processor makes them look slow, too. One
+// without bodies, of deliveries and settles by the thousand, may be larger: there are few who wait
+// for it, and nobody sends much meanwhile.
 constexpr std::uint64_t kSmallBatchBytes = 8 << 10;
+constexpr std::uint64_t kSmallWithoutBodies = 32 << 10;
 constexpr std::uint64_t kQuickSyncMicros = 500;
 constexpr int kSlowSyncsBorne = 4;
 
@@ -49,7 +52,8 @@ class Committer::Impl {
  private:
   // One that begins a segment waits for several syncs.
   static bool is_small(const journal::Batch& batch) {
-    return batch.buffer.size() <= kSmallBatchBytes && batch.opens == 0 && !batch.seals;
+    const auto most = batch.has_bodies ? kSmallBatchBytes : kSmallWithoutBodies;
+    return batch.buffer.size() <= most && batch.opens == 0 && !batch.seals;
   }
 
   // Whose turn it is: the owner's, or after submit() the writer's until it is done.
