@@ -134,6 +134,8 @@ class Consumer {
     (void)ahead;
     return take(queues, max, wait, Duration(0));
   }
+  // Whether it ever does.
+  [[nodiscard]] virtual bool asks_ahead() const { return false; }
   // Ends the takes that wait; those that follow come back empty-handed, of a pause until its end.
   virtual void stop() = 0;
   virtual void pause(bool paused) = 0;

@@ -57,6 +57,7 @@ class RemoteConsumer final : public Consumer {
   }
   Result<Deliveries> take_on(std::span<const std::string> queues, std::uint32_t max, Duration wait,
                              const std::function<std::uint32_t()>& ahead) override;
+  [[nodiscard]] bool asks_ahead() const override { return true; }
   void stop() override {
     const std::lock_guard lock(mutex_);
     stopped_ = true;

@@ -77,9 +77,10 @@ std::uint32_t WorkerPool::wanted(std::uint32_t here) {
   const std::int64_t room = kHeldBatches * most - held_ - here;
   low_water_ = target - std::max<std::int64_t>(target / kTakesInTarget, 1);
   if (waiting > low_water_ && waiting >= std::min<std::int64_t>(idle_, most)) return 0;
-  // At most half of them at once: so one half is on its way while the other is worked on.
-  const std::int64_t want =
-      std::min(target - waiting, std::max<std::int64_t>((target + 1) / 2, idle_));
+  // Half of them at once, where the other half can be on its way meanwhile.
+  const std::int64_t at_once =
+      consumer_->asks_ahead() ? std::max<std::int64_t>((target + 1) / 2, idle_) : target;
+  const std::int64_t want = std::min(target - waiting, at_once);
   return static_cast<std::uint32_t>(
       std::clamp<std::int64_t>(want, 0, std::max<std::int64_t>(room, 0)));
 }
