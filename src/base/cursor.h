@@ -2,9 +2,10 @@
 //
 // Cursor reads: every read is bounded; the first that does not fit makes the cursor bad, and it
 // stays bad and answers zeros, so a decoder checks once, at its end. Encoder writes into a buffer
-// that the caller owns.
+// that the caller owns, ShortEncoder into itself.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstring>
 #include <limits>
@@ -15,6 +16,8 @@
 namespace penstock {
 
 static_assert(std::endian::native == std::endian::little, "the formats are little-endian");
+
+inline constexpr std::size_t kVarintMost = 10;  // bytes of the longest
 
 class Cursor {
  public:
@@ -66,6 +69,29 @@ class Cursor {
  private:
   ByteView bytes_;
   bool ok_ = true;
+};
+
+// Of what has at most kMost bytes, into itself: nothing grows, so it suits the rows and lists that
+// are written by the thousand. The caller sees to the bound.
+template <std::size_t kMost>
+class ShortEncoder {
+ public:
+  template <class T>
+  requires std::is_integral_v<T> ShortEncoder& integer(T value) {
+    std::memcpy(end_, &value, sizeof(T));
+    end_ += sizeof(T);
+    return *this;
+  }
+  ShortEncoder& varint(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *end_++ = static_cast<std::byte>(value | 0x80);
+    *end_++ = static_cast<std::byte>(value);
+    return *this;
+  }
+  [[nodiscard]] ByteView view() const { return {bytes_.data(), end_}; }
+
+ private:
+  std::array<std::byte, kMost> bytes_;
+  std::byte* end_ = bytes_.data();
 };
 
 class Encoder {

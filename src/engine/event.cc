@@ -19,13 +19,18 @@ std::uint64_t unzigzag(std::uint64_t value) {
   return (value >> 1) ^ (0 - (value & 1));
 }
 
-// A count, then each id as its difference to the one before.
+// A count, then each id as its difference to the one before. Gathered in slices: a list has
+// thousands, and to grow the buffer for each costs more than the rest.
 void put(Encoder& out, std::span<const MessageId> ids) {
   out.varint(ids.size());
-  std::uint64_t last = 0;
-  for (const auto id : ids) {
-    out.varint(zigzag(id.value - last));
-    last = id.value;
+  constexpr std::size_t kSlice = 256;
+  for (std::uint64_t last = 0; !ids.empty(); ids = ids.subspan(std::min(kSlice, ids.size()))) {
+    ShortEncoder<kSlice * kVarintMost> slice;
+    for (const auto id : ids.first(std::min(kSlice, ids.size()))) {
+      slice.varint(zigzag(id.value - last));
+      last = id.value;
+    }
+    out.bytes(slice.view());
   }
 }
 void id_list(Cursor& in, IdList& ids) {

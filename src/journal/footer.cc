@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/cursor.h"
 #include "journal/scan.h"
 
 namespace penstock::journal {
@@ -20,12 +21,6 @@ std::uint32_t fold(std::uint32_t into, std::uint32_t crc) {
   return crc32c(bytes, into);
 }
 
-std::byte* put_varint(std::byte* at, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) *at++ = static_cast<std::byte>(value | 0x80);
-  *at++ = static_cast<std::byte>(value);
-  return at;
-}
-
 }  // namespace
 
 void FooterBuilder::reset(const Layout& layout, std::uint64_t segment) {
@@ -39,12 +34,10 @@ void FooterBuilder::reset(const Layout& layout, std::uint64_t segment) {
 
 void FooterBuilder::add(std::uint32_t offset, std::uint8_t kind, ByteView head,
                         std::uint32_t body_bytes, std::vector<FooterChunk>& full) {
-  std::array<std::byte, kEntryOverheadBytes> bytes;
-  std::byte* at = put_varint(bytes.data(), (offset - last_offset_) / kRecordAlign);
-  *at++ = static_cast<std::byte>(kind);
-  at = put_varint(at, head.size());
-  at = put_varint(at, body_bytes);
-  put({bytes.data(), at}, full);
+  ShortEncoder<kEntryOverheadBytes> entry;
+  entry.varint((offset - last_offset_) / kRecordAlign).integer(kind);
+  entry.varint(head.size()).varint(body_bytes);
+  put(entry.view(), full);
   put(head, full);
   last_offset_ = offset;
   ++record_count_;

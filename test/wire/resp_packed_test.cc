@@ -65,6 +65,26 @@ TEST(RespPacked, MessagesComeBackAsTheyWere) {
   EXPECT_EQ(as_text(all[2].body), "body");
 }
 
+TEST(RespPacked, TheLongestNumbersComeBack) {
+  auto longest = message(~0ull, "mail", "a");
+  longest.lease.delivery = longest.attempts = ~0u;
+  longest.priority = 255;
+  longest.enqueued_at = longest.deadline = longest.expires_at = Time::max();
+  Bytes rows;
+  MessagePacker(rows).add(longest);
+  bool damaged = true;
+  const auto all = read(rows, &damaged);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_FALSE(damaged);
+  EXPECT_EQ(all[0].lease, longest.lease);
+  EXPECT_EQ(all[0].attempts, ~0u);
+  EXPECT_EQ(all[0].priority, 255);
+  EXPECT_EQ(all[0].enqueued_at, Time::max());
+  EXPECT_EQ(all[0].deadline, Time::max());
+  EXPECT_EQ(all[0].expires_at, Time::max());
+  EXPECT_EQ(as_text(all[0].body), "a");
+}
+
 TEST(RespPacked, NoMessagesAreNoDamage) {
   Bytes rows;
   (void)MessagePacker(rows);

@@ -9,7 +9,7 @@ constexpr std::uint8_t kGroup = 2;
 constexpr std::uint8_t kExpires = 4;
 constexpr std::uint8_t kKnown = kOtherQueue | kGroup | kExpires;
 
-void add_time(Encoder& to, Time time) {
+void add_time(auto& to, Time time) {
   to.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
 }
 Time read_time(Cursor& from) {
@@ -19,7 +19,7 @@ Time read_time(Cursor& from) {
   return time_from_micros(static_cast<std::int64_t>(std::min(us, kLast)));
 }
 
-void add_lease(Encoder& to, const PackedLease& lease) {
+void add_lease(auto& to, const PackedLease& lease) {
   to.varint(lease.id.value).varint(lease.delivery).integer(lease.seal);
 }
 PackedLease read_lease(Cursor& from) {
@@ -29,6 +29,9 @@ PackedLease read_lease(Cursor& from) {
   lease.seal = from.integer<std::uint64_t>();
   return lease;
 }
+
+constexpr std::size_t kLeaseMost = 2 * kVarintMost + 8;
+constexpr std::size_t kNumbersMost = kLeaseMost + 4 * kVarintMost + 2;
 
 void begin(Bytes& out) {
   Encoder(out).integer(kPackedVersion);
@@ -47,17 +50,19 @@ MessagePacker::MessagePacker(Bytes& out) : out_(out) {
 }
 
 void MessagePacker::add(const PackedMessage& message) {
-  Encoder to(out_);
   const bool other_queue = message.queue != queue_;
   const bool expires = message.expires_at != Time{};
   const auto has = (other_queue ? kOtherQueue : 0) | (message.group.empty() ? 0 : kGroup) |
                    (expires ? kExpires : 0);
-  to.integer(static_cast<std::uint8_t>(has));
-  add_lease(to, message.lease);
-  to.varint(message.attempts).integer(message.priority);
-  add_time(to, message.enqueued_at);
-  add_time(to, message.deadline);
-  if (expires) add_time(to, message.expires_at);
+  ShortEncoder<kNumbersMost> numbers;
+  numbers.integer(static_cast<std::uint8_t>(has));
+  add_lease(numbers, message.lease);
+  numbers.varint(message.attempts).integer(message.priority);
+  add_time(numbers, message.enqueued_at);
+  add_time(numbers, message.deadline);
+  if (expires) add_time(numbers, message.expires_at);
+  Encoder to(out_);
+  to.bytes(numbers.view());
   if (other_queue) to.text(message.queue);
   if (!message.group.empty()) to.text(message.group);
   to.prefixed(message.headers).prefixed(message.body);
@@ -91,9 +96,9 @@ EndPacker::EndPacker(Bytes& out) : out_(out) {
 }
 
 void EndPacker::add(const PackedEnd& end) {
-  Encoder to(out_);
-  add_lease(to, end.lease);
-  to.text(end.result);
+  ShortEncoder<kLeaseMost> lease;
+  add_lease(lease, end.lease);
+  Encoder(out_).bytes(lease.view()).text(end.result);
 }
 
 EndReader::EndReader(ByteView bytes) : rows_(rows_of(bytes)) {}
