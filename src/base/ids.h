@@ -24,6 +24,7 @@ using QueueId = Id<struct QueueIdTag, std::uint32_t>;
 using SessionId = Id<struct SessionIdTag, std::uint32_t>;
 // A byte's place in the endless log: the only notion of order there is.
 using LogPosition = Id<struct LogPositionTag, std::uint64_t>;
+inline constexpr LogPosition kNowhereInLog{~0ull};  // behind all others
 
 }  // namespace penstock
 

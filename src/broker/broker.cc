@@ -320,6 +320,9 @@ Time Broker::tend() {
 void Broker::maintain() {
   impl_->maintain();
 }
+void Broker::rest() {
+  impl_->rest();
+}
 
 void Broker::close() {
   settle_down();

@@ -233,6 +233,10 @@ class Broker {
   static constexpr Duration kTendPace = std::chrono::milliseconds(10);
   // A checkpoint, a cleaning step, when due; call it when there is a moment.
   void maintain();
+  // For an owner that had nothing to write for a while: gives back memory that only saves time.
+  // Bodies in memory stay where messages wait for them. Costs a look at each message that waits.
+  void rest();
+  static constexpr Duration kRestAfter = std::chrono::seconds(5);
   // Leases stay, everything is committed, the journal is marked clean.
   void close();
 

@@ -117,6 +117,7 @@ class Broker::Impl {
 
   // maintain.cc
   void maintain();
+  void rest();
   void tell_findings();
   [[nodiscard]] bool must_make_room() const;
   void keep_room();

@@ -1,5 +1,6 @@
 #include "broker/driver.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -145,7 +146,7 @@ class Driver::Impl {
   bool wait(std::vector<std::move_only_function<void(Broker&)>>& work, journal::Batch*& written) {
     std::unique_lock lock(mutex_);
     const auto ready = [this] { return !work_.empty() || written_ != nullptr || stopping_; };
-    const auto due = std::min(broker_->next_timer(), maintain_at_);
+    const auto due = std::min({broker_->next_timer(), maintain_at_, rest_at_});
     if (!ready() && due > broker_->now())
       wake_.wait_for(lock, std::min<Duration>(due - broker_->now(), kLongestNap), ready);
     work.swap(work_);
@@ -196,10 +197,16 @@ class Driver::Impl {
     }
     const auto now = broker_->now();
     if (now < maintain_at_ && maintain_at_ != Time::max()) return;
-    if (worth_) broker_->maintain();
+    if (worth_) {
+      broker_->maintain();
+      rest_at_ = now + Broker::kRestAfter;
+    }
     // Nothing was written for a while: nothing to tidy, no reason to wake.
     maintain_at_ = worth_ ? now + kTidy : Time::max();
     worth_ = false;
+    if (now < rest_at_) return;
+    rest_at_ = Time::max();
+    broker_->rest();
   }
 
   void prepare() {
@@ -231,7 +238,7 @@ class Driver::Impl {
   journal::Batch* written_ = nullptr;
   bool stopping_ = false;
   bool worth_ = false;
-  Time maintain_at_{};
+  Time maintain_at_{}, rest_at_ = Time::max();
   std::unique_ptr<Committer> committer_;
   std::thread preparer_;
   std::thread thread_;

@@ -11,6 +11,7 @@ namespace {
 constexpr std::uint64_t kCheckpointRecords = 2'000'000;
 constexpr std::uint64_t kCleanAtOnceBytes = 1ull << 20;  // copied in one step
 constexpr std::size_t kCleanAtOnceItems = 10'000;        // looked at in one step
+constexpr std::uint32_t kRestMessages = 100'000;  // looked at in one step; with more, all is kept
 constexpr double kWorthCleaning = 0.25;
 constexpr std::uint64_t kTriesPerSegment = 16;  // to write a checkpoint that finds no room
 
@@ -43,6 +44,19 @@ void Broker::Impl::maintain() {
   if (in_flight_) return;
   if (checkpoint_due()) write_checkpoint();
   clean();
+}
+
+// Dead letters and tasks for next week may lie about for long, and must not hold all of what came
+// after them: what is kept begins at the first body in memory that a message still has.
+void Broker::Impl::rest() {
+  const auto& messages = engine_.state().messages;
+  if (messages.size() > kRestMessages) return;
+  const auto kept = journal_->in_memory_from();
+  auto first = kNowhereInLog;
+  for (std::uint32_t slot = 1; slot < messages.end(); ++slot)
+    if (messages[slot].state != engine::MessageState::none && messages[slot].position >= kept)
+      first = std::min(first, messages[slot].position);
+  journal_->trim(first);
 }
 
 // On a full disk settles live off the segments that others leave: each is freed before the next is

@@ -318,8 +318,8 @@ Result<void> Journal::Impl::visit_records(std::uint64_t number, std::uint64_t da
   return {};
 }
 
-void Journal::Impl::trim() {
-  cache_.clear();
+void Journal::Impl::trim(LogPosition keep_from) {
+  cache_.drop_before(keep_from);
   gather_.trim();
   reader_.trim();
 }

@@ -197,8 +197,11 @@ class Journal {
   // What was found since the last call, oldest first; the newest are dropped when nobody asks.
   [[nodiscard]] std::vector<Finding> take_findings();
 
-  // Gives cached memory back. For an idle owner.
-  void trim();
+  // Where the oldest body is that is kept in memory; kNowhereInLog when none is.
+  [[nodiscard]] LogPosition in_memory_from() const;
+  // Gives back memory that only saves time: buffers, and bodies before `keep_from`, as far as whole
+  // batches go; they are read from the disk then. For an owner that has nothing to do.
+  void trim(LogPosition keep_from);
 
   // Commits what gathered, and marks the log clean. Nothing may be appended afterwards.
   void close();

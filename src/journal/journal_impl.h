@@ -40,7 +40,7 @@ class Journal::Impl {
   [[nodiscard]] std::optional<std::uint64_t> cleaning_candidate(double ratio) const;
   [[nodiscard]] Result<void> for_each_record(std::uint64_t number,
                                              const std::function<void(const RecordHead&)>& visit);
-  void trim();
+  void trim(LogPosition keep_from);
   [[nodiscard]] Statistics statistics() const;
   [[nodiscard]] std::uint64_t since_checkpoint() const;
   // A segment that the next checkpoint gives back.

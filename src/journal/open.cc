@@ -156,8 +156,11 @@ Time Journal::tend() {
 std::vector<Finding> Journal::take_findings() {
   return impl_->guardian().take_findings();
 }
-void Journal::trim() {
-  impl_->trim();
+LogPosition Journal::in_memory_from() const {
+  return impl_->cache().begin();
+}
+void Journal::trim(LogPosition keep_from) {
+  impl_->trim(keep_from);
 }
 void Journal::close() {
   impl_->close();

@@ -71,6 +71,14 @@ std::unique_ptr<Batch> TailCache::drop_oldest() {
   return std::move(oldest.batch);
 }
 
+void TailCache::drop_before(LogPosition position) {
+  const auto end = [this] {
+    return batches_.size() > 1 ? block_of(batches_[1].base) : first_block_ + blocks_.size();
+  };
+  while (!batches_.empty() && end() <= block_of(position)) drop_oldest();
+  if (batches_.empty()) clear();
+}
+
 void TailCache::clear() {
   batches_.clear();
   blocks_.clear();

@@ -40,6 +40,12 @@ class TailCache {
     __builtin_prefetch(bytes.data());
     __builtin_prefetch(bytes.data() + 64);
   }
+  // Where the oldest batch begins; kNowhereInLog when there is none.
+  [[nodiscard]] LogPosition begin() const {
+    return batches_.empty() ? kNowhereInLog : batches_.front().base;
+  }
+  // Keeps no batch that ends before `position`.
+  void drop_before(LogPosition position);
   void clear();
 
   // The memory that it takes, at most what it may.

@@ -1,5 +1,6 @@
 #include "os/process_info.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include <array>
@@ -26,6 +27,10 @@ std::uint64_t resident_bytes() {
   const auto count =
       parse_u64(std::string_view(*pages).substr(from, pages->find(' ', from) - from));
   return count.value_or(0) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+void give_back_free_memory() {
+  ::malloc_trim(0);
 }
 
 }  // namespace penstock

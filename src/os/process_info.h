@@ -10,5 +10,8 @@ namespace penstock {
 [[nodiscard]] std::uint32_t process_number();
 // Its memory that is resident now; 0 where the kernel does not tell.
 [[nodiscard]] std::uint64_t resident_bytes();
+// What was freed and the allocator keeps goes back to the kernel. Takes milliseconds where it is
+// much, and other threads that allocate wait for it.
+void give_back_free_memory();
 
 }  // namespace penstock

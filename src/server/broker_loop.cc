@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "os/process_info.h"
 
 namespace penstock::server {
 namespace {
@@ -53,7 +54,14 @@ void BrokerLoop::maintain(Time now) {
   // here too.
   if (now < next_maintenance_ || writing_ != nullptr) return;
   broker_.maintain();
-  if (wrote_) preparer_.poke();
+  if (wrote_) {
+    preparer_.poke();
+    rest_at_ = now + broker::Broker::kRestAfter;
+  } else if (now >= rest_at_) {
+    rest_at_ = Time::max();
+    broker_.rest();
+    give_back_free_memory();
+  }
   next_maintenance_ = now + (wrote_ ? kMaintenanceBusy : kMaintenanceIdle);
   wrote_ = false;
 }

@@ -38,6 +38,7 @@ class BrokerLoop {
   journal::Batch* writing_ = nullptr;
   bool wrote_ = false;  // since the last maintenance
   Time next_maintenance_;
+  Time rest_at_ = Time::max();  // unless something is written before; max: it rests
   Preparer preparer_;
   broker::Committer committer_;
 };

@@ -135,6 +135,28 @@ TEST_F(DriverTest, wakes_by_itself_for_what_is_due) {
   EXPECT_EQ(delivered.get(), "delivered 1");
 }
 
+TEST_F(DriverTest, lets_the_broker_rest_once_nothing_was_written_for_a_while) {
+  Driver driver(open());
+  auto published = sink_.expect(1), purged = sink_.expect(2);
+  driver.post([&](Broker& broker) {
+    session_ = broker.open_session(sink_);
+    publish(broker, 1, 10);
+  });
+  EXPECT_EQ(published.get(), "published");
+  driver.post([&](Broker& broker) { broker.purge(session_, 2, "q"); });
+  EXPECT_EQ(purged.get(), "other");
+  // Each look lets the clock go on, and writes nothing.
+  const auto bytes_in_memory = [&] {
+    std::promise<std::uint64_t> bytes;
+    driver.post([&](Broker& broker) { bytes.set_value(broker.statistics().journal.cache_bytes); });
+    return bytes.get_future().get();
+  };
+  EXPECT_GT(bytes_in_memory(), 0u);
+  const auto end = clock_.now() + 2 * Broker::kRestAfter;
+  while (bytes_in_memory() > 0 && clock_.now() < end) continue;
+  EXPECT_EQ(bytes_in_memory(), 0u);
+}
+
 TEST_F(DriverTest, ends_the_process_when_no_segment_can_be_made) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_DEATH(

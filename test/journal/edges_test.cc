@@ -99,7 +99,7 @@ TEST(JournalEdges, reading_from_the_disk_where_no_record_can_be_is_an_error) {
     EXPECT_FALSE(life->read(LogPosition(segment + offset))) << offset;
   EXPECT_FALSE(life->read(LogPosition(99 * kSegment)));
   EXPECT_EQ(life.body(first), pattern(1, 30'000));
-  life->trim();
+  life->trim(kNowhereInLog);
   EXPECT_EQ(life.body(first), pattern(1, 30'000)) << "what was given back is read again";
   for (const std::uint64_t number : {0, 77})
     EXPECT_FALSE(life->for_each_record(number, [](const RecordHead&) {})) << number;

@@ -70,6 +70,33 @@ TEST_F(TailCacheTest, keeps_nothing_of_batches_without_bodies) {
   EXPECT_EQ(cache.bytes(), 0u);
 }
 
+TEST_F(TailCacheTest, drops_the_batches_that_end_before_a_place_and_no_others) {
+  for (const std::uint64_t gap : {0, 5}) {
+    TailCache cache(1 << 20);
+    EXPECT_EQ(cache.begin(), kNowhereInLog);
+    std::vector<LogPosition> bases;
+    for (int n = 0; n < 10; ++n) {
+      bases.emplace_back(next_);
+      (void)cache.add(batch(n % 2 == 0 ? 1'280 : 70'000, 0, gap));
+    }
+    cache.drop_before(bases[0]);
+    EXPECT_EQ(cache.begin(), bases[0]);
+    cache.drop_before(LogPosition(bases[4].value + 1'000));
+    EXPECT_EQ(cache.begin(), bases[4]) << "its end is behind that";
+    for (std::size_t n = 0; n < bases.size(); ++n)
+      EXPECT_EQ(cache.find(bases[n]).empty(), n < 4) << n;
+    cache.drop_before(bases[9]);
+    EXPECT_EQ(cache.begin(), bases[9]);
+    EXPECT_GT(cache.bytes(), 70'000u);
+    cache.drop_before(kNowhereInLog);
+    EXPECT_EQ(cache.begin(), kNowhereInLog);
+    EXPECT_EQ(cache.bytes(), 0u);
+    const LogPosition next(next_);
+    (void)cache.add(batch(1'280));
+    EXPECT_EQ(cache.find(next).size(), 1'280u);
+  }
+}
+
 TEST_F(TailCacheTest, small_batches_take_little_more_than_their_records_however_many_there_were) {
   constexpr std::uint64_t kLimit = 1 << 20, kUsed = 1'280;
   constexpr std::size_t kKept = (kLimit - (128 << 10)) / (kUsed + 128);
