@@ -76,6 +76,10 @@ class Cursor {
 template <std::size_t kMost>
 class ShortEncoder {
  public:
+  ShortEncoder() = default;
+  ShortEncoder(const ShortEncoder&) = delete;
+  ShortEncoder& operator=(const ShortEncoder&) = delete;
+
   template <class T>
   requires std::is_integral_v<T> ShortEncoder& integer(T value) {
     std::memcpy(end_, &value, sizeof(T));

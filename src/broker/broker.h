@@ -234,7 +234,8 @@ class Broker {
   // A checkpoint, a cleaning step, when due; call it when there is a moment.
   void maintain();
   // For an owner that had nothing to write for a while: gives back memory that only saves time.
-  // Bodies in memory stay where messages wait for them. Costs a look at each message that waits.
+  // Bodies in memory stay where messages wait for them. Costs a look at each place for a message,
+  // and does nothing where those are more than a million.
   void rest();
   static constexpr Duration kRestAfter = std::chrono::seconds(5);
   // Leases stay, everything is committed, the journal is marked clean.

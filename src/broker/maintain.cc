@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kCheckpointRecords = 2'000'000;
 constexpr std::uint64_t kCleanAtOnceBytes = 1ull << 20;  // copied in one step
 constexpr std::size_t kCleanAtOnceItems = 10'000;        // looked at in one step
-constexpr std::uint32_t kRestMessages = 100'000;  // looked at in one step; with more, all is kept
+constexpr std::uint32_t kRestPlaces = 1'000'000;  // looked at in one step; with more, all is kept
 constexpr double kWorthCleaning = 0.25;
 constexpr std::uint64_t kTriesPerSegment = 16;  // to write a checkpoint that finds no room
 
@@ -50,7 +50,7 @@ void Broker::Impl::maintain() {
 // after them: what is kept begins at the first body in memory that a message still has.
 void Broker::Impl::rest() {
   const auto& messages = engine_.state().messages;
-  if (messages.size() > kRestMessages) return;
+  if (messages.end() > kRestPlaces) return;
   const auto kept = journal_->in_memory_from();
   auto first = kNowhereInLog;
   for (std::uint32_t slot = 1; slot < messages.end(); ++slot)
