@@ -18,12 +18,12 @@ bool inside(ByteView part, ByteView whole) {
 }
 
 auto all_of(const PackedMessage& m) {
-  return std::tuple(m.lease.id, m.lease.delivery, m.lease.seal, m.attempts, m.priority,
-                    m.enqueued_at, m.deadline, m.expires_at, m.queue, m.group, as_text(m.headers),
-                    as_text(m.body));
+  return std::tuple(m.lease.id, m.lease.delivery, m.lease.seal, m.lease.place, m.attempts,
+                    m.priority, m.enqueued_at, m.deadline, m.expires_at, m.queue, m.group,
+                    as_text(m.headers), as_text(m.body));
 }
 auto all_of(const PackedEnd& end) {
-  return std::tuple(end.lease.id, end.lease.delivery, end.lease.seal, end.result);
+  return std::tuple(end.lease.id, end.lease.delivery, end.lease.seal, end.lease.place, end.result);
 }
 bool views_inside(const PackedMessage& m, ByteView input) {
   return inside(as_bytes(m.queue), input) && inside(as_bytes(m.group), input) &&

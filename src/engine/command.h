@@ -83,11 +83,13 @@ struct Consume {
 };
 
 // Names one lease: which message, and which of its deliveries. `seal` proves that the engine gave
-// it.
+// it. `place` is where the engine had the message then: who brings it back spares the search; it
+// proves nothing, and is checked.
 struct LeaseToken {
   MessageId id;
   std::uint32_t delivery = 0;
   std::uint64_t seal = 0;
+  std::uint32_t place = 0;  // 0: not known
 };
 
 enum class Outcome : std::uint8_t {

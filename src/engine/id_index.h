@@ -17,30 +17,44 @@ namespace penstock::engine {
 class IdIndex {
  public:
   [[nodiscard]] std::uint32_t find(MessageId id) const {
-    if (id.value >> kBits == cached_key_ && cached_page_ != 0)
-      return pages_[cached_page_].slots[id.value & kMask];
+    const auto page = page_of(id);
+    return page == 0 ? 0 : pages_[page].slots[id.value & kMask];
+  }
+  // 0: it is not there.
+  [[nodiscard]] std::uint32_t page_of(MessageId id) const {
+    if (id.value >> kBits == cached_key_ && cached_page_ != 0) return cached_page_;
     const auto found = directory_.find(id.value >> kBits);
     if (found == directory_.end()) return 0;
     cached_key_ = found->first;
-    cached_page_ = found->second;
-    return pages_[found->second].slots[id.value & kMask];
+    return cached_page_ = found->second;
   }
-  void insert(MessageId id, std::uint32_t slot) {
-    Page& page = page_of(id.value >> kBits);
+  // Answers its page's number, which is good until it is erased.
+  std::uint32_t insert(MessageId id, std::uint32_t slot) {
+    const auto number = need_page(id.value >> kBits);
+    Page& page = pages_[number];
     CHECK(page.slots[id.value & kMask] == 0);
     page.slots[id.value & kMask] = slot;
     ++page.used;
+    return number;
   }
   void erase(MessageId id) {
-    const auto found = directory_.find(id.value >> kBits);
-    CHECK(found != directory_.end());
-    Page& page = pages_[found->second];
+    const auto page = page_of(id);
+    CHECK(page != 0);
+    erase(id, page);
+  }
+  // Without a search: `number` is what insert() answered.
+  void erase(MessageId id, std::uint32_t number) {
+    Page& page = pages_[number];
     CHECK(page.slots[id.value & kMask] != 0);
     page.slots[id.value & kMask] = 0;
     if (--page.used > 0) return;
     cached_page_ = 0;
-    pages_.give_back(found->second);
-    directory_.erase(found);
+    pages_.give_back(number);
+    directory_.erase(id.value >> kBits);
+  }
+  // It will be erased soon. Of a page 0 nothing is.
+  void fetch(MessageId id, std::uint32_t number) const {
+    if (number != 0) __builtin_prefetch(&pages_[number].slots[id.value & kMask]);
   }
   [[nodiscard]] std::uint64_t bytes() const {
     return pages_.bytes() + directory_.size() * 32 + directory_.bucket_count() * sizeof(void*);
@@ -54,13 +68,12 @@ class IdIndex {
     std::uint32_t used = 0;
   };
 
-  Page& page_of(std::uint64_t key) {
-    if (key == cached_key_ && cached_page_ != 0) return pages_[cached_page_];
+  std::uint32_t need_page(std::uint64_t key) {
+    if (key == cached_key_ && cached_page_ != 0) return cached_page_;
     auto [at, added] = directory_.try_emplace(key, 0u);
     if (added) at->second = pages_.take();
     cached_key_ = key;
-    cached_page_ = at->second;
-    return pages_[at->second];
+    return cached_page_ = at->second;
   }
 
   Slab<Page, 6> pages_;

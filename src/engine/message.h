@@ -15,8 +15,8 @@ namespace penstock::engine {
 
 enum class MessageState : std::uint8_t { none, ready, leased, scheduled };
 
-// 56 bytes for each message, waiting or not.
-struct Message {
+// For each message, waiting or not. One cache line: with many groups it lies anywhere in memory.
+struct alignas(64) Message {
   MessageId id;
   LogPosition position;  // of its publish record
   std::uint64_t enqueued_us : 52 = 0;
@@ -35,12 +35,13 @@ struct Message {
   std::uint32_t group = 0;           // Group slot, or 0
   std::uint16_t deliveries = 0;      // names the present lease
   std::uint16_t policy = 0;
+  std::uint32_t page = 0;  // of the index: where its id is
 
   [[nodiscard]] Time enqueued_at() const {
     return time_from_micros(static_cast<std::int64_t>(enqueued_us));
   }
 };
-static_assert(sizeof(Message) == 56);
+static_assert(sizeof(Message) == 64);
 
 // Of a task that a worker could not run. While the process lives only: its history has the first.
 struct Declined {

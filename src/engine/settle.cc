@@ -30,7 +30,7 @@ std::uint64_t Engine::seal_of(MessageId id, std::uint32_t delivery) const {
 }
 
 std::uint32_t Engine::leased_slot(const LeaseToken& token) const {
-  return leased_slot(token, state_.find(token.id));
+  return leased_slot(token, state_.find(token.id, token.place));
 }
 
 std::uint32_t Engine::leased_slot(const LeaseToken& token, std::uint32_t slot) const {
@@ -76,9 +76,15 @@ void Engine::look_up(std::span<const LeaseToken> tokens) {
   leased_.slots.clear();
   ++settles_;
   std::array<std::uint32_t, State::kFetched> slots;
+  const auto from = [&](std::size_t at) {
+    at = std::min(at, tokens.size());
+    return tokens.subspan(at, std::min(slots.size(), tokens.size() - at));
+  };
+  state_.fetch(from(0));
   for (std::size_t at = 0; at < tokens.size(); at += slots.size()) {
-    const auto some = tokens.subspan(at, std::min(slots.size(), tokens.size() - at));
-    for (std::size_t n = 0; n < some.size(); ++n) slots[n] = state_.find(some[n].id);
+    const auto some = from(at);
+    state_.fetch(from(at + slots.size()));
+    for (std::size_t n = 0; n < some.size(); ++n) slots[n] = state_.find(some[n].id, some[n].place);
     if (some.size() > 1) state_.fetch(std::span(slots).first(some.size()));
     for (std::size_t n = 0; n < some.size(); ++n) {
       const auto slot = leased_slot(some[n], slots[n]);

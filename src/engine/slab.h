@@ -49,7 +49,8 @@ class Slab {
     if (index >= next_) return;
     const auto* bytes = reinterpret_cast<const char*>(&(*this)[index]);
     __builtin_prefetch(bytes);
-    __builtin_prefetch(bytes + sizeof(T) - 1);
+    if constexpr (alignof(T) < kCacheLine || sizeof(T) > kCacheLine)
+      __builtin_prefetch(bytes + sizeof(T) - 1);
   }
   // Only its first cache line will be.
   void fetch_head(std::uint32_t index) const {

@@ -127,7 +127,7 @@ std::uint32_t State::insert(const PublishEvent& event, LogPosition position,
   message.bytes = body_bytes;
   message.queue = queue_slot_number;
   message.policy = event.policy < policies.size() ? event.policy : std::uint16_t{0};
-  index.insert(event.id, slot);
+  message.page = index.insert(event.id, slot);
   queue_at(queue_slot_number).bytes += body_bytes;
   if (storage_ != nullptr) storage_->retain(position, body_bytes);
   if (!event.group.empty()) join_group(slot, event.group);
@@ -422,7 +422,7 @@ void State::remove(std::uint32_t slot) {
   }
   if (storage_ != nullptr) storage_->release(message.position, message.bytes);
   wake_waiting(message.id);
-  index.erase(message.id);
+  index.erase(message.id, message.page);
   message = Message{};
   messages.give_back(slot);
 }

@@ -117,7 +117,8 @@ class State {
   static constexpr std::size_t kFetched = 16;
   void fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const;
   void fetch_next(const Queue& queue) const;
-  // What the end of these messages touches.
+  // The messages of these leases, where it is said where they were; then what their end touches.
+  void fetch(std::span<const LeaseToken> tokens) const;
   void fetch(std::span<const std::uint32_t> slots) const;
   // The oldest of its ready messages, 0 when there is none.
   [[nodiscard]] std::uint32_t oldest_ready(Queue& queue);

@@ -28,7 +28,7 @@ void State::check() const {
     const Message& message = messages[slot];
     if (message.state == MessageState::none) continue;
     ++live;
-    CHECK(index.find(message.id) == slot);
+    CHECK(index.find(message.id) == slot && index.page_of(message.id) == message.page);
     CHECK(message.queue < queues.size() && queues[message.queue]);
     CHECK(has_proper_id(message));
     Tally& tally = tallies[message.queue];

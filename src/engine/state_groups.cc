@@ -232,12 +232,18 @@ void State::fetch_groups(const Queue& queue, std::span<const MessageInput> input
   for (std::size_t n = 0; n < inputs.size(); ++n) messages.fetch(groups[likely[n]].waiting.tail);
 }
 
+void State::fetch(std::span<const LeaseToken> tokens) const {
+  if (groups.size() < kFetched) return;
+  for (const auto& token : tokens) messages.fetch(token.place);
+}
+
 void State::fetch(std::span<const std::uint32_t> slots) const {
   if (groups.size() < kFetched) return;  // what goes together lies together
   for (const auto slot : slots) messages.fetch(slot);
   for (const auto slot : slots) {
     leases.fetch(messages[slot].link);
     groups.fetch_head(messages[slot].group);
+    index.fetch(messages[slot].id, messages[slot].page);
   }
 }
 

@@ -53,6 +53,7 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
   if (queue.options.paused) return 0;
   LeaseEvent event{queue.id, now, {}, take.connection_bound, {}};
   ids_.clear();
+  into.reserve(into.size() + std::min<std::uint64_t>(take.max, queue.ready_count));
   const auto flush = [&] {
     if (ids_.empty()) return;
     event.ids = ids_;
@@ -86,7 +87,10 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     leased.id = message.id;
     leased.position = message.position;
     leased.slot = slot;
-    leased.lease = {message.id, message.deliveries, seal_of(message.id, message.deliveries)};
+    leased.lease.id = message.id;
+    leased.lease.delivery = message.deliveries;
+    leased.lease.seal = seal_of(message.id, message.deliveries);
+    leased.lease.place = slot;
     leased.queue = queue.id;
     leased.attempts = state_.attempts_of(message);
     leased.priority = static_cast<std::uint8_t>(message.priority);

@@ -21,18 +21,19 @@ Result<Deliveries> unpack(std::string_view rows) {
   std::ranges::copy(as_bytes(rows), storage.get());
   wire::resp::MessageReader reader(ByteView(storage.get(), rows.size()));
   while (const auto row = reader.next()) {
-    taken.messages.push_back({.id = row->lease.id,
-                              .lease = {row->lease.id, row->lease.delivery, row->lease.seal},
-                              .queue = row->queue,
-                              .attempts = row->attempts,
-                              .priority = row->priority,
-                              .task = find_header(row->headers, kTaskHeader).has_value(),
-                              .enqueued_at = row->enqueued_at,
-                              .deadline = row->deadline,
-                              .expires_at = row->expires_at,
-                              .group = row->group,
-                              .headers = row->headers,
-                              .body = row->body});
+    taken.messages.push_back(
+        {.id = row->lease.id,
+         .lease = {row->lease.id, row->lease.delivery, row->lease.seal, row->lease.place},
+         .queue = row->queue,
+         .attempts = row->attempts,
+         .priority = row->priority,
+         .task = find_header(row->headers, kTaskHeader).has_value(),
+         .enqueued_at = row->enqueued_at,
+         .deadline = row->deadline,
+         .expires_at = row->expires_at,
+         .group = row->group,
+         .headers = row->headers,
+         .body = row->body});
   }
   if (reader.damaged())
     return fail(ErrorCode::unsupported, "the server's packed messages have another shape",
@@ -158,10 +159,10 @@ Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<const Settlement> se
     wire::resp::EndPacker packer(rows);
     const auto fits = [&](std::size_t more) { return rows.size() + more < kCommandBytes; };
     for (const auto first = next; next < settlements.size(); ++next) {
-      const auto& [id, delivery, seal] = settlements[next].lease;
+      const auto& [id, delivery, seal, place] = settlements[next].lease;
       const auto result = settlements[next].result;
       if (next > first && !fits(result.size())) break;
-      packer.add({.lease = {id, delivery, seal}, .result = result});
+      packer.add({.lease = {id, delivery, seal, place}, .result = result});
     }
     const auto answer = client_->call(client::done_packed(as_text(rows)));
     if (!answer) return failed(answer);

@@ -73,6 +73,18 @@ TEST_F(BrokerTest, AForgedLeaseIsLost) {
   EXPECT_EQ(settle({lease}).lost, 1u);
 }
 
+TEST_F(BrokerTest, WhereALeasesMessageIsSaidToBeProvesNothing) {
+  send("q", {input("a"), input("b"), input("c")});
+  const auto got = take("q", 3);
+  ASSERT_EQ(got.messages.size(), 3u);
+  auto a = got.messages[0].lease, b = got.messages[1].lease, c = got.messages[2].lease;
+  std::swap(a.place, b.place);
+  c.place = ~0u;
+  EXPECT_EQ(settle({a}).count, 1u) << "its place is another's";
+  EXPECT_EQ(settle({b, c}).count, 2u) << "a place that is free, and none at all";
+  EXPECT_EQ(settle({a, b, c}).lost, 3u);
+}
+
 TEST_F(BrokerTest, AnExtendedLeaseHolds) {
   send("q", "a");
   const auto got = take("q", 1, 10s);

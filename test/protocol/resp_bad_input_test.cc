@@ -57,7 +57,7 @@ const Bad kBad[] = {
     {{"TASK.DONEMANY", "1-1-1", "1", "2-2-2"}, "pairs of a lease and a result"},
     {{"TASK.DONEPACKED", "junk"}, "not packed ends of tasks"},
     {{"TASK.DONEPACKED", ""}, "not packed ends of tasks"},
-    {{"TASK.DONEPACKED", "\x01\x05\x01sealseal\x04nope"}, "result: JSON: "},
+    {{"TASK.DONEPACKED", "\x02\x05\x01sealsealslot\x04nope"}, "result: JSON: "},
     {{"NACK", "1-1-1", "CAUSE", "bored"}, "no cause is \"bored\"; there are raised, timed_out"},
     {{"TASK.FAIL", "1-1-1", "e", "RETRY", "maybe"}, "RETRY: neither yes nor no"},
     {{"TASK.PROGRESS", "1-1-7ebbbf10720e5051", "nan", "2"}, "value: not a number"},

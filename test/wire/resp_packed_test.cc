@@ -10,7 +10,7 @@ namespace {
 
 PackedMessage message(std::uint64_t id, std::string_view queue, std::string_view body) {
   PackedMessage made;
-  made.lease = {MessageId(id), 3, 0xfedcba9876543210};
+  made.lease = {MessageId(id), 3, 0xfedcba9876543210, 0x12345678};
   made.attempts = 2;
   made.priority = 9;
   made.enqueued_at = time_from_micros(1'700'000'000'000'001);
@@ -48,7 +48,7 @@ TEST(RespPacked, MessagesComeBackAsTheyWere) {
   const auto all = read(rows, &damaged);
   EXPECT_FALSE(damaged);
   ASSERT_EQ(all.size(), 3u);
-  EXPECT_EQ(all[0].lease, (PackedLease{MessageId(1), 3, 0xfedcba9876543210}));
+  EXPECT_EQ(all[0].lease, (PackedLease{MessageId(1), 3, 0xfedcba9876543210, 0x12345678}));
   EXPECT_EQ(all[0].attempts, 2u);
   EXPECT_EQ(all[0].priority, 9u);
   EXPECT_EQ(micros(all[0].enqueued_at), 1'700'000'000'000'001);
@@ -67,7 +67,7 @@ TEST(RespPacked, MessagesComeBackAsTheyWere) {
 
 TEST(RespPacked, TheLongestNumbersComeBack) {
   auto longest = message(~0ull, "mail", "a");
-  longest.lease.delivery = longest.attempts = ~0u;
+  longest.lease.delivery = longest.lease.place = longest.attempts = ~0u;
   longest.priority = 255;
   longest.enqueued_at = longest.deadline = longest.expires_at = Time::max();
   Bytes rows;
@@ -115,12 +115,12 @@ TEST(RespPacked, AnotherVersionIsDamage) {
 TEST(RespPacked, EndsComeBackAsTheyWere) {
   Bytes rows;
   EndPacker packer(rows);
-  packer.add({.lease = {MessageId(7), 1, 5}, .result = "[1]"});
+  packer.add({.lease = {MessageId(7), 1, 5, 9}, .result = "[1]"});
   packer.add({.lease = {MessageId(8), 2, 6}, .result = ""});
   EndReader reader(rows);
   const auto first = reader.next();
   ASSERT_TRUE(first);
-  EXPECT_EQ(first->lease, (PackedLease{MessageId(7), 1, 5}));
+  EXPECT_EQ(first->lease, (PackedLease{MessageId(7), 1, 5, 9}));
   EXPECT_EQ(first->result, "[1]");
   const auto second = reader.next();
   ASSERT_TRUE(second);

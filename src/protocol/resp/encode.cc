@@ -272,7 +272,8 @@ void encode_packed(ReplyWriter& to, const broker::Reply& reply, Slot&) {
   wire::resp::MessagePacker packer(rows);
   HeaderWriter shown;
   for (const auto& message : messages) {
-    packer.add({.lease = {message.id, message.lease.delivery, message.lease.seal},
+    const auto& [id, delivery, seal, place] = message.lease;
+    packer.add({.lease = {id, delivery, seal, place},
                 .attempts = message.attempts,
                 .priority = message.priority,
                 .enqueued_at = message.enqueued_at,

@@ -247,7 +247,7 @@ Result<void> task_done_packed(Session& session, Args args) {
   while (const auto end = rows.next()) {  // all are right, or none is settled
     const auto result = or_null(end->result);
     if (auto good = check_result(result); !good) return good;
-    leases.push_back({end->lease.id, end->lease.delivery, end->lease.seal});
+    leases.push_back({end->lease.id, end->lease.delivery, end->lease.seal, end->lease.place});
     results.push_back(result);
   }
   if (rows.damaged() || leases.empty())

@@ -20,17 +20,17 @@ Time read_time(Cursor& from) {
 }
 
 void add_lease(auto& to, const PackedLease& lease) {
-  to.varint(lease.id.value).varint(lease.delivery).integer(lease.seal);
+  to.varint(lease.id.value).varint(lease.delivery).integer(lease.seal).integer(lease.place);
 }
-PackedLease read_lease(Cursor& from) {
-  PackedLease lease;
+// Into where it stays: a copy of what was just written in parts would wait for all of them.
+void read_lease(Cursor& from, PackedLease& lease) {
   lease.id = MessageId(from.varint());
   lease.delivery = from.varint_of<std::uint32_t>();
   lease.seal = from.integer<std::uint64_t>();
-  return lease;
+  lease.place = from.integer<std::uint32_t>();
 }
 
-constexpr std::size_t kLeaseMost = 2 * kVarintMost + 8;
+constexpr std::size_t kLeaseMost = 2 * kVarintMost + 12;
 constexpr std::size_t kNumbersMost = kLeaseMost + 4 * kVarintMost + 2;
 
 void begin(Bytes& out) {
@@ -72,22 +72,23 @@ void MessagePacker::add(const PackedMessage& message) {
 MessageReader::MessageReader(ByteView bytes) : rows_(rows_of(bytes)) {}
 
 std::optional<PackedMessage> MessageReader::next() {
-  if (rows_.left() == 0) return {};
-  PackedMessage message;
+  std::optional<PackedMessage> message;
+  if (rows_.left() == 0) return message;
+  message.emplace();
   const auto has = rows_.integer<std::uint8_t>();
   if ((has & ~kKnown) != 0) rows_.spoil();
-  message.lease = read_lease(rows_);
-  message.attempts = rows_.varint_of<std::uint32_t>();
-  message.priority = rows_.integer<std::uint8_t>();
-  message.enqueued_at = read_time(rows_);
-  message.deadline = read_time(rows_);
-  if ((has & kExpires) != 0) message.expires_at = read_time(rows_);
+  read_lease(rows_, message->lease);
+  message->attempts = rows_.varint_of<std::uint32_t>();
+  message->priority = rows_.integer<std::uint8_t>();
+  message->enqueued_at = read_time(rows_);
+  message->deadline = read_time(rows_);
+  if ((has & kExpires) != 0) message->expires_at = read_time(rows_);
   if ((has & kOtherQueue) != 0) queue_ = rows_.text();
-  if ((has & kGroup) != 0) message.group = rows_.text();
-  message.queue = queue_;
-  message.headers = rows_.prefixed();
-  message.body = rows_.prefixed();
-  if (!rows_.ok()) return {};
+  if ((has & kGroup) != 0) message->group = rows_.text();
+  message->queue = queue_;
+  message->headers = rows_.prefixed();
+  message->body = rows_.prefixed();
+  if (!rows_.ok()) message.reset();
   return message;
 }
 
@@ -104,11 +105,12 @@ void EndPacker::add(const PackedEnd& end) {
 EndReader::EndReader(ByteView bytes) : rows_(rows_of(bytes)) {}
 
 std::optional<PackedEnd> EndReader::next() {
-  if (rows_.left() == 0) return {};
-  PackedEnd end;
-  end.lease = read_lease(rows_);
-  end.result = rows_.text();
-  if (!rows_.ok()) return {};
+  std::optional<PackedEnd> end;
+  if (rows_.left() == 0) return end;
+  end.emplace();
+  read_lease(rows_, end->lease);
+  end->result = rows_.text();
+  if (!rows_.ok()) end.reset();
   return end;
 }
 

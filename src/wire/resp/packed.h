@@ -17,13 +17,14 @@
 
 namespace penstock::wire::resp {
 
-inline constexpr std::uint8_t kPackedVersion = 1;
+inline constexpr std::uint8_t kPackedVersion = 2;
 
-// A lease as its text names it.
+// A lease as its text names it, and where the server looks for it first.
 struct PackedLease {
   MessageId id;
   std::uint32_t delivery = 0;
   std::uint64_t seal = 0;
+  std::uint32_t place = 0;
 
   bool operator==(const PackedLease&) const = default;
 };
