@@ -125,8 +125,8 @@ tidy: configure ## run clang-tidy over the sources (FILES=regex for some)
 	@cmake --build --preset release -j $(JOBS)
 	@run-clang-tidy-19 -quiet -p build/release -j $(JOBS) '$(or $(FILES),$(CURDIR)/src/)'
 
-install: build ## install program and library (PREFIX=/usr/local, DESTDIR=)
-	@cmake --build --preset release -j $(JOBS)
+install: configure ## install program and library (PREFIX=/usr/local, DESTDIR=)
+	@cmake --build --preset release -j $(JOBS) --target installables
 	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(abspath $(PREFIX))"
 
 asan: setup ## unit tests under the address and undefined-behaviour sanitizers

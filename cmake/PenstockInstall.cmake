@@ -61,7 +61,11 @@ function(penstock_find_lines externals out)
   set(${out} "${lines}" PARENT_SCOPE)
 endfunction()
 
+# All that is installed, and nothing else: nobody needs the tests for that.
+add_custom_target(installables)
+
 if(TARGET penstock)
+  add_dependencies(installables penstock)
   set_target_properties(penstock PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}")
   install(TARGETS penstock RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 endif()
@@ -93,9 +97,11 @@ if(TARGET penstock_task AND EXISTS "${CMAKE_SOURCE_DIR}/include/penstock/penstoc
   # Before 1.0 a minor version may break the interface.
   write_basic_package_version_file("${CMAKE_BINARY_DIR}/penstockConfigVersion.cmake"
     COMPATIBILITY SameMinorVersion)
+  add_dependencies(installables penstock_library)
   install(TARGETS penstock_library EXPORT penstock ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
   foreach(database sqlite postgres)
     if(TARGET penstock_outbox_${database})
+      add_dependencies(installables penstock_outbox_${database})
       install(TARGETS penstock_outbox_${database} EXPORT penstock
         ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
     endif()
