@@ -2,15 +2,16 @@
 //
 // Open addressing, 8 bytes a place, at most half of them in use: a lookup touches one place and
 // then the group, which has the name. The names are in the slab, so it is given to those calls that
-// compare them.
+// compare them. Names come from outside, a tenant's from the tenant: they are hashed with a secret,
+// or somebody could find names that all meet in one place.
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/siphash.h"
 #include "engine/message.h"
 #include "engine/slab.h"
 
@@ -19,6 +20,12 @@ namespace penstock::engine {
 class GroupIndex {
  public:
   using Groups = Slab<Group, 6>;
+  struct Secret {
+    std::uint64_t low = 0, high = 0;
+  };
+
+  GroupIndex() = default;
+  explicit GroupIndex(Secret secret) : secret_(secret) {}
 
   // 0: there is none.
   [[nodiscard]] std::uint32_t find(const Groups& groups, std::string_view name) const {
@@ -72,9 +79,8 @@ class GroupIndex {
   };
   static constexpr std::size_t kLeast = 8;
 
-  [[nodiscard]] static std::uint32_t hash_of(std::string_view name) {
-    const auto hash = std::hash<std::string_view>{}(name);
-    return static_cast<std::uint32_t>(hash ^ hash >> 32);
+  [[nodiscard]] std::uint32_t hash_of(std::string_view name) const {
+    return static_cast<std::uint32_t>(siphash(secret_.low, secret_.high, as_bytes(name)));
   }
   [[nodiscard]] std::size_t mask() const { return places_.size() - 1; }
   [[nodiscard]] std::size_t home_of(std::uint32_t hash) const { return hash & mask(); }
@@ -91,6 +97,7 @@ class GroupIndex {
       if (place.group != 0) put(place);
   }
 
+  Secret secret_;
   std::vector<Place> places_;  // a power of two, or none
   std::size_t size_ = 0;
 };

@@ -64,6 +64,7 @@ void State::apply(const QueueSetEvent& event) {
   Queue& queue = *queues[slot];
   queue.id = event.id;
   queue.slot = slot;
+  queue.groups = GroupIndex({secret[0], secret[3]});
   queue.name = event.name;
   queue.options = event.options;
   queue_names_[queue.name] = slot;

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 
 #include "engine/group_ages.h"
@@ -44,6 +45,25 @@ TEST(GroupIndexTest, FindsWhatAMapFindsWhateverComesAndGoes) {
 TEST(GroupIndexTest, that_is_empty_finds_and_guesses_nothing) {
   const GroupIndex index;
   EXPECT_EQ(index.guess(index.prefetch("any")), 0u);
+}
+
+TEST(GroupIndexTest, scatters_by_its_secret_what_meets_under_another) {
+  GroupIndex known({1, 2}), secret({3, 4});
+  for (std::uint32_t n = 1; n <= 1'000; ++n) {
+    known.insert("customer-" + std::to_string(n), n);
+    secret.insert("customer-" + std::to_string(n), n);
+  }
+  const auto home = known.prefetch("a name");
+  std::set<std::size_t> homes;
+  int meet = 0;
+  for (int n = 0; n < 100'000; ++n) {
+    const auto name = "attack-" + std::to_string(n);
+    if (known.prefetch(name) != home) continue;
+    ++meet;
+    homes.insert(secret.prefetch(name));
+  }
+  EXPECT_GT(meet, 20);
+  EXPECT_GT(homes.size(), static_cast<std::size_t>(meet) * 9 / 10);
 }
 
 // ---- which of them has waited longest
