@@ -216,6 +216,7 @@ class World {
   void maintain() {
     finish();
     broker_->maintain();
+    broker_->rest();
     hear();
   }
   void make_files() {

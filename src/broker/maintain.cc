@@ -49,6 +49,7 @@ void Broker::Impl::maintain() {
 // Dead letters and tasks for next week may lie about for long, and must not hold all of what came
 // after them: what is kept begins at the first body in memory that a message still has.
 void Broker::Impl::rest() {
+  engine_.state().tidy();
   const auto& messages = engine_.state().messages;
   if (messages.end() > kRestPlaces) return;
   const auto kept = journal_->in_memory_from();

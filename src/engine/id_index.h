@@ -52,6 +52,7 @@ class IdIndex {
     pages_.give_back(number);
     directory_.erase(id.value >> kBits);
   }
+  void tidy() { pages_.tidy(); }
   // It will be erased soon. Of a page 0 nothing is.
   void fetch(MessageId id, std::uint32_t number) const {
     if (number != 0) __builtin_prefetch(&pages_[number].slots[id.value & kMask]);

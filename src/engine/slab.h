@@ -1,11 +1,13 @@
 // Objects of one type in pages, named by a small number, reused without ever moving.
 //
 // Index 0 is never given out: it means "none" everywhere. A page that has been taken is kept until
-// the slab dies or clear() is called; memory follows the high-water mark.
+// nothing is in use any more, or until tidy() finds that the last thing in use lies before it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -35,7 +37,26 @@ class Slab {
   void give_back(std::uint32_t index) {
     CHECK(index != 0 && index < next_ && size_ > 0);
     free_.push_back(index);
+    ++freed_;
     if (--size_ == 0) shrink();
+  }
+  // For a moment when there is nothing else to do: from now on what comes lies together again, from
+  // the front, and the pages behind the last thing in use are given back. An index that was given
+  // back before may be beyond end() then. Takes time by end(), but no more often than an eighth of
+  // that was given back since the last time.
+  void tidy() {
+    if (size_ == 0 || freed_ <= next_ / 8) return;
+    freed_ = 0;
+    std::vector<bool> is_free(next_);
+    for (const auto index : free_) is_free[index] = true;
+    const auto before = std::exchange(next_, last_used(is_free) + 1);
+    pages_.resize((next_ + kPageSize - 1) >> kPageBits);
+    for (auto index = next_; index < std::min(before, page_end()); ++index) (*this)[index] = T{};
+    std::erase_if(free_, [this](std::uint32_t index) { return index >= next_; });
+    free_.shrink_to_fit();
+    std::size_t n = free_.size();
+    for (std::uint32_t index = 1; index < next_; ++index)
+      if (is_free[index]) free_[--n] = index;
   }
   [[nodiscard]] T& operator[](std::uint32_t index) {
     return pages_[index >> kPageBits][index & (kPageSize - 1)];
@@ -56,6 +77,8 @@ class Slab {
   void fetch_head(std::uint32_t index) const {
     if (index < next_) __builtin_prefetch(&(*this)[index]);
   }
+  // Whether it was ever given out, as far as that is still known.
+  [[nodiscard]] bool reaches(std::uint32_t index) const { return index < next_; }
   [[nodiscard]] std::uint32_t size() const { return size_; }
   [[nodiscard]] std::uint32_t end() const { return next_; }  // one past the highest index given out
   [[nodiscard]] std::uint64_t bytes() const {
@@ -65,8 +88,17 @@ class Slab {
  private:
   static constexpr std::size_t kCacheLine = 64;
 
+  [[nodiscard]] std::uint32_t page_end() const {
+    return static_cast<std::uint32_t>(pages_.size()) << kPageBits;
+  }
+  [[nodiscard]] std::uint32_t last_used(const std::vector<bool>& is_free) const {
+    auto last = next_ - 1;
+    while (is_free[last]) --last;
+    return last;
+  }
   // Nothing is in use: give back all but one page.
   void shrink() {
+    freed_ = 0;
     if (pages_.size() <= 1) return;
     pages_.resize(1);
     free_ = {};
@@ -78,6 +110,7 @@ class Slab {
   std::vector<std::uint32_t> free_;
   std::uint32_t next_ = 0;
   std::uint32_t size_ = 0;
+  std::uint32_t freed_ = 0;  // since tidy()
 };
 
 }  // namespace penstock::engine

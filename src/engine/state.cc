@@ -504,6 +504,12 @@ void State::set_history(std::uint32_t slot, LogPosition position, std::uint32_t 
   extra.history_bytes = bytes;
 }
 
+void State::tidy() {
+  messages.tidy(), extras.tidy(), leases.tidy(), groups.tidy();
+  index.tidy(), result_index.tidy(), wheel.tidy();
+  results.tidy(), keys.tidy();
+}
+
 std::uint64_t State::bytes() const {
   return messages.bytes() + extras.bytes() + leases.bytes() + groups.bytes() + group_links.bytes() +
          index.bytes() + wheel.bytes() + results.bytes() + result_index.bytes() + keys.bytes() +

@@ -180,6 +180,9 @@ class State {
                                           std::uint32_t body_bytes);
   [[nodiscard]] Result<void> restore_done();
 
+  // After a rush, when there is nothing else to do: see Slab::tidy().
+  void tidy();
+
   // The law of this object; slow, for tests and the simulator.
   void check() const;
   [[nodiscard]] std::uint64_t bytes() const;

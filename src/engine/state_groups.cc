@@ -207,10 +207,11 @@ std::uint32_t State::oldest_ready(Queue& queue) {
     if (slot != 0 && (oldest == 0 || messages[slot].id < messages[oldest].id)) oldest = slot;
   };
   for (const auto& list : queue.ready) consider(list.head);
-  // A number may be another queue's group by now.
+  // A number may be another queue's group by now, or none any more.
   const auto first = [&](std::uint32_t group) {
-    return groups[group].queue == queue.slot ? messages[groups[group].waiting.head].id
-                                             : MessageId();
+    return groups.reaches(group) && groups[group].queue == queue.slot
+               ? messages[groups[group].waiting.head].id
+               : MessageId();
   };
   if (queue.groups.size() > 0)
     if (const auto group = queue.ages.oldest(queue.groups, first); group != 0)

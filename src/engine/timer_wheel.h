@@ -48,6 +48,8 @@ class TimerWheel {
   // again.
   [[nodiscard]] Time next() const;
 
+  // As Slab::tidy().
+  void tidy() { nodes_.tidy(); }
   [[nodiscard]] std::uint32_t size() const { return nodes_.size(); }
   [[nodiscard]] std::uint64_t bytes() const { return nodes_.bytes() + sizeof(*this); }
 

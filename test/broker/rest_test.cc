@@ -56,6 +56,24 @@ TEST_F(RestTest, keeps_nothing_for_the_sake_of_what_is_on_the_disk_only_or_never
   EXPECT_EQ(take("memory").messages.at(0).body, "m");
 }
 
+TEST_F(RestTest, gives_back_what_a_rush_left_behind_though_something_stays) {
+  const auto memory = [&] { return broker->statistics().index_bytes; };
+  send("q", "stays");
+  const auto before = memory();
+  const std::vector many(1'000, input("x"));
+  for (int n = 0; n < 20; ++n) send("q", many);
+  ASSERT_EQ(take("q").messages.at(0).body, "stays");
+  for (int n = 0; n < 20; ++n) {
+    std::vector<engine::LeaseToken> leases;
+    for (const auto& message : take("q", 1'000).messages) leases.push_back(message.lease);
+    ASSERT_EQ(settle(leases).count, 1'000u);
+  }
+  ASSERT_GT(memory(), before + 20'000u * 64);
+  broker->rest();
+  EXPECT_LT(memory(), before + 500'000);
+  broker->check();
+}
+
 TEST_F(RestTest, does_no_harm_in_the_middle_of_something) {
   fill();
   const auto under_way = take_tag("q", 20);
