@@ -204,6 +204,13 @@ bool is_valid_utf8(std::string_view text) {
   return true;
 }
 
+std::string to_valid_utf8(std::string text) {
+  if (!is_valid_utf8(text))
+    std::ranges::replace_if(
+        text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
+  return text;
+}
+
 Result<void> valid_name(std::string_view name, std::string_view what) {
   if (name.empty()) return refuse(what, name, "must have 1 to 255 bytes");
   if (name.size() > kNameBytesMax) {

@@ -32,6 +32,8 @@ namespace penstock {
 
 // Well-formed by RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 [[nodiscard]] bool is_valid_utf8(std::string_view text);
+// The same text where it is valid; else with '?' for each byte beyond ASCII.
+[[nodiscard]] std::string to_valid_utf8(std::string text);
 
 // The rule for names of queues, tasks, exchanges and streams: 1 to 255 bytes of UTF-8 without
 // control characters (C0, DEL, C1). `what` begins the error: "queue name".

@@ -1,5 +1,6 @@
 #include "client/api.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/text.h"
@@ -16,6 +17,7 @@ class Words {
 
   Words& add(std::string_view word) {
     wire::resp::ReplyWriter(words_).bulk(word);
+    largest_ = std::max(largest_, word.size());
     ++count_;
     return *this;
   }
@@ -47,12 +49,13 @@ class Words {
     command.reserve(words_.size() + 16);
     wire::resp::ReplyWriter(command).array(count_);
     command.append(words_);
-    return {std::move(command), read, wait};
+    return {std::move(command), read, largest_, wait};
   }
 
  private:
   std::string words_;
   std::uint64_t count_ = 0;
+  std::size_t largest_ = 0;
 };
 
 void add_send_options(Words& words, const SendOptions& options) {

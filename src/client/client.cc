@@ -1,5 +1,7 @@
 #include "client/client.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -64,6 +66,10 @@ class Client::Impl {
   }
   bool wait_until_connected(Duration timeout, std::stop_token stop);
 
+  [[nodiscard]] Limits limits() const {
+    const std::lock_guard lock(mutex_);
+    return limits_;
+  }
   [[nodiscard]] bool connected() const {
     const std::lock_guard lock(mutex_);
     return ready_ != nullptr;
@@ -119,6 +125,7 @@ class Client::Impl {
   std::condition_variable_any changed_;  // room, a connection, a lane
   std::shared_ptr<Connection> ready_;    // null while there is none
   Connection::Address address_;          // of the last that was
+  Limits limits_;                        // of the last that was
   std::optional<Error> last_error_;      // of the last attempt to connect
   std::deque<Call> calls_;               // in the order of their commands
   std::size_t calls_bytes_ = 0;
@@ -162,6 +169,7 @@ void Client::Impl::on_ready() {
   const std::lock_guard lock(mutex_);
   ready_ = connection_;
   address_ = connection_->address();
+  limits_ = connection_->limits();
   last_error_.reset();
   changed_.notify_all();
 }
@@ -369,6 +377,17 @@ bool Client::connected() const {
 }
 bool Client::wait_until_connected(Duration timeout, std::stop_token stop) {
   return impl_->wait_until_connected(timeout, std::move(stop));
+}
+Limits Client::limits() const {
+  return impl_->limits();
+}
+std::optional<Error> Client::too_large(std::uint64_t argument_bytes) const {
+  const auto most = limits().argument_bytes;
+  if (argument_bytes <= most) return {};
+  return Error{
+      ErrorCode::too_large,
+      fmt::format("{} bytes in one piece, and the server takes at most {}", argument_bytes, most),
+      "send a reference to the data instead"};
 }
 const Options& Client::options() const {
   return impl_->options();

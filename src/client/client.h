@@ -19,6 +19,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -44,6 +45,12 @@ struct Options {
   // How long a server may take to answer a wait that it was told to end; then the connection is
   // broken off, and what was leased over it comes back.
   Duration end_of_wait_max = std::chrono::seconds(2);
+};
+
+// What a server takes at most. One that did not say takes anything, as far as is known.
+struct Limits {
+  std::uint64_t message_bytes = ~0ull;  // body and headers
+  std::uint64_t argument_bytes = ~0ull;
 };
 
 enum class [[nodiscard]] Started : std::uint8_t{
@@ -130,6 +137,7 @@ class Client {
   }
   template <class T>
   [[nodiscard]] Answer<T> call(const Request<T>& request, Duration timeout) {
+    if (auto error = too_large(request.largest)) return std::unexpected(Failure{*error});
     return read_received(request, exchange(request.command, timeout));
   }
 
@@ -138,10 +146,11 @@ class Client {
   // to wake him.
   template <class T>
   [[nodiscard]] Answer<T> call_anyhow(const Request<T>& request) {
+    if (auto error = too_large(request.largest)) return std::unexpected(Failure{*error});
     return read_received(request, exchange_anyhow(request.command, options().call_timeout));
   }
 
-  // Sends and comes back at once; `then` gets the Answer<T>.
+  // Sends and comes back at once; `then` gets the Answer<T>. The caller sees to limits() here.
   template <class T, class Then>
   Started start(const Request<T>& request, Then then) {
     return begin(
@@ -156,6 +165,7 @@ class Client {
   template <class T>
   [[nodiscard]] Answer<T> call_waiting(const Request<T>& request, std::stop_token stop = {},
                                        Duration grace = std::chrono::seconds(10)) {
+    if (auto error = too_large(request.largest)) return std::unexpected(Failure{*error});
     return read_received(request,
                          exchange_waiting(request.command, request.wait + grace, std::move(stop)));
   }
@@ -165,6 +175,9 @@ class Client {
   // after `timeout` or when `stop` is triggered. Gives connected().
   bool wait_until_connected(Duration timeout, std::stop_token stop = {});
   [[nodiscard]] const Options& options() const;
+  // As the server said last. The blocking calls answer Error::too_large by themselves, where a
+  // larger argument would break the connection for everybody.
+  [[nodiscard]] Limits limits() const;
   // "host:port" of the server.
   [[nodiscard]] std::string peer() const;
 
@@ -172,6 +185,7 @@ class Client {
   using Arrived = std::expected<Reply*, Failure>;  // the reply lives during the callback
   using Callback = std::move_only_function<void(Arrived)>;
 
+  [[nodiscard]] std::optional<Error> too_large(std::uint64_t argument_bytes) const;
   Started begin(const std::string& command, Callback callback);
   [[nodiscard]] Received exchange(const std::string& command, Duration timeout);
   [[nodiscard]] Received exchange_anyhow(const std::string& command, Duration timeout);

@@ -89,6 +89,9 @@ void Connection::on_greeting(const Reply& reply) {
   for (std::size_t n = 0; n + 1 < items.size(); n += 2) {
     if (items[n].text == "server") penstock = items[n + 1].text == "penstock";
     if (items[n].text == "id") id_ = items[n + 1].integer;
+    const auto size = static_cast<std::uint64_t>(items[n + 1].integer);
+    if (items[n].text == "max_message") limits_.message_bytes = size;
+    if (items[n].text == "max_argument") limits_.argument_bytes = size;
   }
   const std::string_view said = reply.value.text;
   if (reply.value.is_error() && (said.starts_with("NOAUTH") || said.starts_with("WRONGPASS")))

@@ -51,6 +51,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool closed() const { return state_ == State::closed; }
   [[nodiscard]] bool sending() const { return !writing_.empty(); }
   [[nodiscard]] std::int64_t id() const { return id_; }
+  // What the server takes at most, once ready: of a message, and of one argument.
+  [[nodiscard]] Limits limits() const { return limits_; }
   // The server's, once connected.
   [[nodiscard]] const Address& address() const { return address_; }
 
@@ -71,6 +73,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Error broken(std::string_view doing, const Code& code) const;
 
   Endpoint endpoint_;
+  Limits limits_;
   const Options& options_;
   Events events_;
   boost::asio::ip::tcp::resolver resolver_;

@@ -47,6 +47,7 @@ struct Request {
   using Value = T;
   std::string command;                  // as it goes over the wire
   Answer<T> (*read)(Reply&) = nullptr;  // takes the reply's texts over
+  std::uint64_t largest = 0;            // of its arguments, in bytes
   Duration wait{0};                     // how long the server may hold the answer back on purpose
 };
 

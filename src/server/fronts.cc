@@ -22,7 +22,8 @@ protocol::resp::Settings resp_settings(const Settings& settings, protocol::Passw
   protocol::resp::Settings resp;
   resp.passwords = &passwords;
   resp.version = PENSTOCK_VERSION;
-  resp.limits.max_bulk_bytes = settings.broker.max_message_bytes + (64u << 10);
+  resp.max_message_bytes = settings.broker.max_message_bytes;
+  resp.limits.max_bulk_bytes = resp.max_message_bytes + (64u << 10);
   resp.status = std::move(status);
   return resp;
 }

@@ -98,6 +98,7 @@ struct Settlement {
   std::string_view result{};  // JSON
   // Of an ack: comes in the place of the task. Refused, it is a nack.
   const engine::WorkflowInput* replacement = nullptr;
+  std::optional<Error> refused{};  // out: why it is not settled, by no fault of its lease
 };
 
 struct Extension {
@@ -139,8 +140,10 @@ class Consumer {
   // Ends the takes that wait; those that follow come back empty-handed, of a pause until its end.
   virtual void stop() = 0;
   virtual void pause(bool paused) = 0;
-  // Each on its own. The number of those that came too late: their leases had run out.
-  [[nodiscard]] virtual Result<std::uint64_t> settle(std::span<const Settlement> settlements) = 0;
+  // Each on its own: what is refused keeps none of the others from being settled. The number of
+  // those that came too late: their leases had run out. Only a lone one may have a replacement; if
+  // that is refused, the answer says so.
+  [[nodiscard]] virtual Result<std::uint64_t> settle(std::span<Settlement> settlements) = 0;
   [[nodiscard]] virtual Result<void> extend(std::span<Extension> extensions) = 0;
   // Who works here, and what is done; both answer what the worker is told. Error::not_found of a
   // beat: over the connection of now, nobody has announced himself.
@@ -222,6 +225,8 @@ class Backend {
   // False: on the caller's thread, where nobody else could bring what is waited for. Waits are
   // over at once there.
   [[nodiscard]] virtual bool waits() const { return true; }
+  // Of one message, body and headers.
+  [[nodiscard]] virtual std::uint64_t max_message_bytes() const = 0;
   // Ends every call that waits, then the backend. Called once.
   virtual void close() = 0;
 };

@@ -104,12 +104,27 @@ std::shared_ptr<const Registry> Core::registry() const {
   return registry_;
 }
 
+// What cannot travel is found before the first of them does.
+void Core::check_sizes(std::span<const std::string_view> bodies) const {
+  const auto most = backend_->max_message_bytes();
+  const auto large =
+      std::ranges::find_if(bodies, [&](std::string_view body) { return body.size() > most; });
+  if (large == bodies.end()) return;
+  const auto which = bodies.size() > 1
+                         ? fmt::format("number {} of {}", large - bodies.begin() + 1, bodies.size())
+                         : std::string("the message");
+  throw InvalidInput(
+      fmt::format("{} has {} bytes, at most {} are taken", which, large->size(), most),
+      "send a reference to the data instead");
+}
+
 std::vector<std::uint64_t> Core::publish(Publishing publishing,
                                          std::span<const std::string_view> bodies,
                                          Duration patience) {
   if (!backend_->waits()) patience = Duration(0);
   const Time start = backend_->now();
   const Time deadline = patience >= Time::max() - start ? Time::max() : start + patience;
+  check_sizes(bodies);
   std::vector<std::uint64_t> ids;
   ids.reserve(bodies.size());
   std::size_t most = kBatchMessagesMax;
@@ -159,6 +174,7 @@ std::uint64_t Core::submit(const engine::WorkflowInput& workflow, Duration patie
 
 std::expected<std::uint64_t, Refusal> Core::try_publish(const Publishing& publishing,
                                                         std::string_view body) {
+  check_sizes(std::span(&body, 1));
   const auto answer = value_or_throw(backend_->publish(publishing, std::span(&body, 1)));
   if (!answer) return std::unexpected(to_refusal(answer.error()));
   return answer->front().value;

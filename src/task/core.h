@@ -91,6 +91,8 @@ class Core : public std::enable_shared_from_this<Core> {
   void cancel_running(MessageId id);
 
  private:
+  // Throws InvalidInput.
+  void check_sizes(std::span<const std::string_view> bodies) const;
   // False when closed meanwhile.
   [[nodiscard]] bool wait(Duration time);
   [[nodiscard]] std::vector<std::shared_ptr<WorkerPool>> pools();

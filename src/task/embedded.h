@@ -91,6 +91,7 @@ class Embedded final : public Backend {
   Result<std::vector<engine::WorkerOrder>> orders() override;
   Result<void> forget_order(std::uint64_t number) override;
   Time now() override { return clock_->now(); }
+  std::uint64_t max_message_bytes() const override { return max_message_bytes_; }
   bool waits() const override { return operations_->waits(); }
   // The directory is free afterwards, however long jobs keep this object.
   void close() override {
@@ -145,6 +146,7 @@ class Embedded final : public Backend {
   std::unique_ptr<Random> random_;
   std::unique_ptr<OperationRunner> operations_;
   SessionId session_;
+  std::uint64_t max_message_bytes_ = 0;
   PublishHooks* hooks_ = nullptr;
 };
 [[nodiscard]] std::unique_ptr<Consumer> make_embedded_consumer(Embedded& backend,

@@ -36,7 +36,7 @@ Result<std::unique_ptr<Backend>> Embedded::open(const EmbeddedSettings& settings
   self->clock_ = make_real_clock();
   self->random_ = make_real_random();
   broker::Options options;
-  options.max_message_bytes = settings.max_message_bytes;
+  options.max_message_bytes = self->max_message_bytes_ = settings.max_message_bytes;
   options.max_results = settings.max_results;
   options.default_result_ttl = settings.result_ttl;
   options.journal.tail_cache_bytes = kEmbeddedCacheBytes;
@@ -57,7 +57,7 @@ Result<InMemory> Embedded::open(MemorySettings settings) {
   self->random_ = std::move(settings.random);
   self->hooks_ = settings.hooks;
   broker::Options options;
-  options.max_message_bytes = kMemoryMessageBytesMax;
+  options.max_message_bytes = self->max_message_bytes_ = kMemoryMessageBytesMax;
   options.journal.segment_bytes = kMemorySegmentBytes;
   options.journal.tail_cache_bytes = 1 << 20;  // the directory is memory, too
   options.journal.reserve_bytes = 0;

@@ -36,7 +36,7 @@ class EmbeddedConsumer final : public Consumer {
                           Duration lease) override;
   void stop() override { end_takes(stopped_, true); }
   void pause(bool paused) override { end_takes(paused_, paused); }
-  Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
+  Result<std::uint64_t> settle(std::span<Settlement> settlements) override;
   Result<void> extend(std::span<Extension> extensions) override;
   Result<engine::WorkerTold> announce(const engine::WorkerSpec& worker) override;
   Result<engine::WorkerTold> beat(const engine::WorkerBeat& beat) override;
@@ -101,39 +101,43 @@ Result<Deliveries> EmbeddedConsumer::take(std::span<const std::string> queues, s
 // Leases that end alike are settled by one command.
 class EmbeddedConsumer::SettleAll final : public Operation {
  public:
-  SettleAll(SessionId session, std::span<const Settlement> settlements) : session_(session) {
+  SettleAll(SessionId session, std::span<Settlement> settlements) : session_(session) {
     leases_.reserve(settlements.size());
-    const Settlement* before = nullptr;
-    for (const auto& settlement : settlements) {
+    for (auto& settlement : settlements) {
       leases_.push_back(settlement.lease);
-      if (before != nullptr && alike(*before, settlement))
-        ++runs_.back().count;
+      if (!runs_.empty() && alike(runs_.back().front(), settlement))
+        runs_.back() = {runs_.back().data(), runs_.back().size() + 1};
       else
-        runs_.push_back({&settlement, 1});
-      before = &settlement;
+        runs_.emplace_back(&settlement, 1);
     }
+    prepare_parts(static_cast<std::uint32_t>(runs_.size()));
   }
   std::uint32_t start(Broker& broker) override {
     std::size_t at = 0;
-    for (const auto& run : runs_) {
+    for (std::uint32_t n = 0; n < runs_.size(); ++n) {
+      const auto& first = runs_[n].front();
       engine::Settle settle;
-      settle.leases = std::span(leases_).subspan(at, run.count);
-      settle.outcome = run.first->outcome;
-      settle.delay = run.first->delay;
-      settle.error = run.first->error;
-      settle.cause = run.first->cause;
-      settle.result = as_bytes(run.first->result);
-      settle.replacement = run.first->replacement;
-      broker.settle(session_, tag(), settle);
-      at += run.count;
+      settle.leases = std::span(leases_).subspan(at, runs_[n].size());
+      settle.outcome = first.outcome;
+      settle.delay = first.delay;
+      settle.error = first.error;
+      settle.cause = first.cause;
+      settle.result = as_bytes(first.result);
+      settle.replacement = first.replacement;
+      broker.settle(session_, tag(n), settle);
+      at += runs_[n].size();
     }
     return static_cast<std::uint32_t>(runs_.size());
   }
-  void on_reply(std::uint32_t, const Reply& reply) override {
+  void on_reply(std::uint32_t index, const Reply& reply) override {
+    const auto run = runs_[index];
     if (const auto* settled = std::get_if<broker::Settled>(&reply)) {
       if (result) *result += settled->lost;
     } else if (const auto* error = std::get_if<Error>(&reply)) {
-      result = fail(*error);
+      if (run.front().replacement != nullptr)
+        result = fail(*error);
+      else
+        for (auto& one : run) one.refused = *error;
     } else if (const auto* refused = std::get_if<broker::Refused>(&reply)) {
       result = fail(ErrorCode::busy, refused->message);
     } else {
@@ -144,10 +148,6 @@ class EmbeddedConsumer::SettleAll final : public Operation {
   Result<std::uint64_t> result = 0;
 
  private:
-  struct Run {
-    const Settlement* first = nullptr;
-    std::size_t count = 0;
-  };
   static bool alike(const Settlement& a, const Settlement& b) {
     return a.outcome == b.outcome && a.delay == b.delay && a.error == b.error &&
            a.cause == b.cause && a.result == b.result && a.replacement == nullptr &&
@@ -156,10 +156,10 @@ class EmbeddedConsumer::SettleAll final : public Operation {
 
   const SessionId session_;
   std::vector<engine::LeaseToken> leases_;
-  std::vector<Run> runs_;
+  std::vector<std::span<Settlement>> runs_;
 };
 
-Result<std::uint64_t> EmbeddedConsumer::settle(std::span<const Settlement> settlements) {
+Result<std::uint64_t> EmbeddedConsumer::settle(std::span<Settlement> settlements) {
   SettleAll operation(session_, settlements);
   if (!backend_.operations().run(operation)) return closed();
   return operation.result;

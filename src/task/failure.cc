@@ -8,21 +8,24 @@
 #include <new>
 #include <typeinfo>
 
+#include "base/text.h"
 #include "penstock/task.hpp"
 
 namespace penstock::detail {
 namespace {
 
-std::string cut(std::string text) {
-  if (text.size() <= kErrorBytesMax) return text;
-  std::size_t end = kErrorBytesMax;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  text.resize(end);
-  return text;
+// Fit to be told: whatever a task throws must come to be known.
+std::string fit(std::string text) {
+  if (text.size() > kErrorBytesMax) {
+    std::size_t end = kErrorBytesMax;
+    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+    text.resize(end);
+  }
+  return to_valid_utf8(std::move(text));
 }
 
 std::string text_of(const std::exception& exception) {
-  return cut(type_name(typeid(exception)) + ": " + exception.what());
+  return fit(type_name(typeid(exception)) + ": " + exception.what());
 }
 
 template <class E>
@@ -164,14 +167,18 @@ AttemptFailure describe_current_exception(std::span<const RetryRule> rules, std:
   } catch (const Permanent& permanent) {
     return {.text = text_of(permanent), .retry = false};
   } catch (const ArgumentError& wrong) {
-    return {.text = cut(std::string("penstock::ArgumentError: ") + wrong.what()), .declined = true};
+    return {.text = fit(std::string("penstock::ArgumentError: ") + wrong.what()), .declined = true};
   } catch (const std::exception& exception) {
     return judge(exception, rules, attempt, random);
   } catch (...) {
     const std::type_info* type = abi::__cxa_current_exception_type();
-    return {.text = cut((type != nullptr ? type_name(*type) : "unknown") +
+    return {.text = fit((type != nullptr ? type_name(*type) : "unknown") +
                         ": an exception that is no std::exception")};
   }
+}
+
+std::string refusal_of_result(const Error& error) {
+  return fit("penstock::Permanent: the result was refused: " + error.message);
 }
 
 std::pair<std::string_view, std::string_view> split_error(std::string_view text) {

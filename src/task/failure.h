@@ -27,7 +27,7 @@ T value_or_throw(Result<T> result) {
 
 // What became of an attempt that threw.
 struct AttemptFailure {
-  std::string text;       // "<type>: <message>", at most kErrorBytesMax
+  std::string text;       // "<type>: <message>", UTF-8, at most kErrorBytesMax
   bool retry = true;      // false: Permanent, or never<>()
   bool declined = false;  // its arguments do not fit here: no failure, another worker may run it
   engine::Cause cause = engine::Cause::raised;
@@ -40,6 +40,9 @@ inline constexpr std::size_t kErrorBytesMax = 4096;
 [[nodiscard]] AttemptFailure describe_current_exception(
     std::span<const RetryRule> rules, std::uint32_t attempt,
     const std::function<std::uint64_t()>& random);
+// What a task's error is whose result the server does not take: too large, too deep. For good: the
+// next attempt would return the same.
+[[nodiscard]] std::string refusal_of_result(const Error& error);
 // "<type>: <message>" taken apart; a text without a type has an empty one.
 [[nodiscard]] std::pair<std::string_view, std::string_view> split_error(std::string_view text);
 [[nodiscard]] flow::Backoff to_backoff(const Backoff& backoff);

@@ -16,10 +16,7 @@ std::string clean(std::string_view line) {
     while (end > 0 && (static_cast<unsigned char>(line[end]) & 0xC0) == 0x80) --end;
     text.resize(end);
   }
-  if (!is_valid_utf8(text))
-    std::ranges::replace_if(
-        text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; }, '?');
-  return text;
+  return to_valid_utf8(std::move(text));
 }
 
 }  // namespace

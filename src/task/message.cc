@@ -16,6 +16,10 @@ void detail::MessageState::settle(Settlement settlement) {
   settlement.lease = delivery->lease;
   settled = true;
   const auto late = value_or_throw(core->receiver().settle(std::span(&settlement, 1)));
+  if (settlement.refused) {
+    settled = false;
+    throw_error(*settlement.refused);
+  }
   if (late > 0) throw LeaseLost(kLost);
 }
 
@@ -29,8 +33,8 @@ Message& Message::operator=(Message&& other) noexcept {
 
 Message::~Message() {
   if (state_ == nullptr || state_->settled || state_->core->closed()) return;
-  const detail::Settlement settlement{.lease = state_->delivery->lease,
-                                      .outcome = engine::Outcome::give_back};
+  detail::Settlement settlement{.lease = state_->delivery->lease,
+                                .outcome = engine::Outcome::give_back};
   // If that fails, the lease has run out or will: the message comes back in any case.
   (void)state_->core->receiver().settle(std::span(&settlement, 1));
 }

@@ -66,6 +66,7 @@ class Remote final : public Backend {
   Result<std::vector<engine::WorkerOrder>> orders() override;
   Result<void> forget_order(std::uint64_t number) override;
   Time now() override { return clock_->now(); }
+  std::uint64_t max_message_bytes() const override { return client_->limits().message_bytes; }
   void close() override { closing_.request_stop(); }
 
  private:

@@ -42,6 +42,11 @@ Result<Deliveries> unpack(std::string_view rows) {
   return taken;
 }
 
+// Not the connection, and not a server that cannot just now: to say it again would not help.
+bool blames_what_was_said(const Error& error) {
+  return error.code == ErrorCode::invalid || error.code == ErrorCode::too_large;
+}
+
 class RemoteConsumer final : public Consumer {
  public:
   explicit RemoteConsumer(std::unique_ptr<client::Client> client) : client_(std::move(client)) {}
@@ -72,7 +77,7 @@ class RemoteConsumer final : public Consumer {
       takes_end_ = std::stop_source();
   }
 
-  Result<std::uint64_t> settle(std::span<const Settlement> settlements) override;
+  Result<std::uint64_t> settle(std::span<Settlement> settlements) override;
   Result<void> extend(std::span<Extension> extensions) override;
   Result<engine::WorkerTold> announce(const engine::WorkerSpec& worker) override {
     return told(client_->call(client::announce_worker(to_json(worker))));
@@ -91,8 +96,9 @@ class RemoteConsumer final : public Consumer {
     if (!answer) return failed(answer);
     return engine::WorkerTold{answer->quiet, answer->stop, answer->slots};
   }
-  Result<std::uint64_t> settle_acks(std::span<const Settlement> settlements);
-  Result<std::uint64_t> settle_other(const Settlement& settlement);
+  Result<std::uint64_t> settle_acks(std::span<Settlement> settlements);
+  Result<std::uint64_t> settle_by_one_command(std::span<Settlement> settlements);
+  Result<std::uint64_t> settle_other(Settlement& settlement);
   Result<void> extend(Extension& extension);
 
   std::unique_ptr<client::Client> client_;
@@ -132,7 +138,7 @@ Result<Deliveries> RemoteConsumer::take_on(std::span<const std::string> queues, 
 }
 
 // Runs of acks go together; the rest is rare and goes one by one.
-Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlements) {
+Result<std::uint64_t> RemoteConsumer::settle(std::span<Settlement> settlements) {
   std::uint64_t lost = 0;
   while (!settlements.empty()) {
     const auto other = std::ranges::find_if(settlements, [](const Settlement& s) {
@@ -149,29 +155,48 @@ Result<std::uint64_t> RemoteConsumer::settle(std::span<const Settlement> settlem
 }
 
 // In commands of some size: the server's limit is for the largest result.
-Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<const Settlement> settlements) {
-  constexpr std::size_t kCommandBytes = 1u << 20;
-  std::uint64_t settled = 0;
-  std::size_t next = 0;
-  Bytes rows;
-  while (next < settlements.size()) {
-    rows.clear();
-    wire::resp::EndPacker packer(rows);
-    const auto fits = [&](std::size_t more) { return rows.size() + more < kCommandBytes; };
-    for (const auto first = next; next < settlements.size(); ++next) {
-      const auto& [id, delivery, seal, place] = settlements[next].lease;
-      const auto result = settlements[next].result;
-      if (next > first && !fits(result.size())) break;
-      packer.add({.lease = {id, delivery, seal, place}, .result = result});
+Result<std::uint64_t> RemoteConsumer::settle_acks(std::span<Settlement> settlements) {
+  constexpr std::size_t kCommandBytes = 1u << 20, kRowBytes = 32;
+  std::uint64_t lost = 0;
+  while (!settlements.empty()) {
+    std::size_t count = 0;
+    for (std::size_t bytes = 0; count < settlements.size(); ++count) {
+      bytes += kRowBytes + settlements[count].result.size();
+      if (count > 0 && bytes > kCommandBytes) break;
     }
-    const auto answer = client_->call(client::done_packed(as_text(rows)));
-    if (!answer) return failed(answer);
-    settled += *answer;
+    const auto answer = settle_by_one_command(settlements.first(count));
+    if (!answer) return answer;
+    lost += *answer;
+    settlements = settlements.subspan(count);
   }
-  return settlements.size() - std::min<std::uint64_t>(settled, settlements.size());
+  return lost;
 }
 
-Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement) {
+// The server takes all of a command or nothing. One of a refused command is at fault: which, is
+// found by halves.
+Result<std::uint64_t> RemoteConsumer::settle_by_one_command(std::span<Settlement> settlements) {
+  Bytes rows;
+  wire::resp::EndPacker packer(rows);
+  for (const auto& settlement : settlements) {
+    const auto& [id, delivery, seal, place] = settlement.lease;
+    packer.add({.lease = {id, delivery, seal, place}, .result = settlement.result});
+  }
+  const auto answer = client_->call(client::done_packed(as_text(rows)));
+  if (answer) return settlements.size() - std::min<std::uint64_t>(*answer, settlements.size());
+  if (!blames_what_was_said(answer.error().error)) return failed(answer);
+  if (settlements.size() == 1) {
+    settlements.front().refused = answer.error().error;
+    return 0;
+  }
+  const auto half = settlements.size() / 2;
+  const auto first = settle_by_one_command(settlements.first(half));
+  if (!first) return first;
+  const auto second = settle_by_one_command(settlements.subspan(half));
+  if (!second) return second;
+  return *first + *second;
+}
+
+Result<std::uint64_t> RemoteConsumer::settle_other(Settlement& settlement) {
   const std::string lease = Broker::to_text(settlement.lease);
   const auto request = [&] {
     if (settlement.replacement != nullptr)
@@ -197,8 +222,11 @@ Result<std::uint64_t> RemoteConsumer::settle_other(const Settlement& settlement)
   }();
   const auto answer = client_->call(request);
   if (answer) return 0;
-  if (answer.error().error.code == ErrorCode::conflict) return 1;
-  return failed(answer);
+  const Error& error = answer.error().error;
+  if (error.code == ErrorCode::conflict) return 1;
+  if (settlement.replacement != nullptr || !blames_what_was_said(error)) return failed(answer);
+  settlement.refused = error;
+  return 0;
 }
 
 // One that is refused keeps none of the others from being told; without a connection none is.

@@ -249,7 +249,7 @@ detail::Ending TestApp::State::attempt(const detail::TaskDefinition& task,
 
 void TestApp::State::decline(const broker::Delivery& delivery, std::string_view why) {
   declined_.insert_or_assign(delivery.id, std::string(delivery.queue));
-  const detail::Settlement settlement{
+  detail::Settlement settlement{
       .lease = delivery.lease, .outcome = engine::Outcome::decline, .error = why};
   (void)detail::value_or_throw(consumer_->settle(std::span(&settlement, 1)));
 }
@@ -290,6 +290,14 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   (done ? settlement.result : settlement.error) = ending.text;
   if (done && ending.replacement != nullptr) settlement.replacement = &ending.replacement->input();
   if (detail::value_or_throw(consumer_->settle(std::span(&settlement, 1))) > 0) return {.lost = 1};
+  if (settlement.refused) {
+    const std::string why = detail::refusal_of_result(*settlement.refused);
+    detail::Settlement failed{
+        .lease = delivery.lease, .outcome = engine::Outcome::reject, .error = why};
+    failed.cause = engine::Cause::raised;
+    (void)detail::value_or_throw(consumer_->settle(std::span(&failed, 1)));
+    return {.failed = 1};
+  }
   if (settlement.replacement != nullptr) submitted(*settlement.replacement);
   return done ? Ran{.done = 1} : Ran{.failed = 1};
 }

@@ -143,7 +143,8 @@ class WorkerPool final : public AttemptHost {
   // Waits before the next of so many tries; false: what went wrong will not pass, or not in time.
   [[nodiscard]] bool may_try_again(const Error& error, std::uint32_t tries);
   // How many came too late, or could not be told.
-  [[nodiscard]] std::uint64_t settle_surely(std::span<const Settlement> settlements);
+  [[nodiscard]] std::uint64_t settle_surely(std::span<Settlement> settlements);
+  [[nodiscard]] std::uint64_t fail_refused(std::span<const Settlement> settlements);
   // Of a task that left a workflow in its place; what cannot come in now is tried again with it.
   [[nodiscard]] std::uint64_t settle_replaced(const Finished& finished);
   void count(const Finished& finished);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/headers.h"
+#include "base/text.h"
 #include "penstock/app.hpp"
 #include "task/execute.h"
 #include "task/worker_pool.h"
@@ -93,6 +94,8 @@ std::uint64_t WorkerPool::enqueue(const TaskDefinition& task, const EnqueueOptio
 }
 
 void WorkerPool::hand_over(Worker& worker, Finished finished, Duration busy) {
+  if (finished.outcome != engine::Outcome::ack)
+    finished.text = to_valid_utf8(std::move(finished.text));
   {
     const std::lock_guard lock(worker.mutex);
     if (finished.outcome != engine::Outcome::decline) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flow/backoff.h"
+#include "task/failure.h"
 #include "task/worker_pool.h"
 #include "task/workflow.h"
 
@@ -197,7 +198,7 @@ std::uint64_t WorkerPool::settle_replaced(const Finished& finished) {
   Settlement settlement{.lease = finished.lease};
   settlement.replacement = &finished.replacement->input();
   const auto late = consumer_->settle(std::span(&settlement, 1));
-  if (late) return *late;
+  if (late) return *late + fail_refused(std::span(&settlement, 1));
   if (late.error().code == ErrorCode::closed || late.error().code == ErrorCode::timeout)
     return settle_surely(std::span(&settlement, 1));
   const auto error = "penstock::Refused: the workflow in its place: " + late.error().message;
@@ -209,7 +210,7 @@ std::uint64_t WorkerPool::settle_replaced(const Finished& finished) {
 
 // What is done must be told, or it is done again: a connection that is away is waited for. Settling
 // twice does no harm; what the first try settled counts as late then.
-std::uint64_t WorkerPool::settle_surely(std::span<const Settlement> settlements) {
+std::uint64_t WorkerPool::settle_surely(std::span<Settlement> settlements) {
   for (std::uint32_t tries = 1;; ++tries) {
     const Time before = now();
     const auto late = consumer_->settle(settlements);
@@ -217,11 +218,30 @@ std::uint64_t WorkerPool::settle_surely(std::span<const Settlement> settlements)
       const auto took = static_cast<double>((now() - before).count());
       const double known = round_trip_us_;
       round_trip_us_ = std::max(took, known + (took - known) / kRoundTripMemory);
-      return *late;
+      return *late + fail_refused(settlements);
     }
     note_error("settle: " + late.error().message);
     if (!may_try_again(late.error(), tries)) return settlements.size();
   }
+}
+
+std::uint64_t WorkerPool::fail_refused(std::span<const Settlement> settlements) {
+  std::deque<std::string> errors;  // none of them moves
+  std::vector<Settlement> failures;
+  std::uint64_t untold = 0;
+  for (const auto& settlement : settlements) {
+    if (!settlement.refused) continue;
+    note_error("settle: " + settlement.refused->message);
+    if (settlement.outcome != engine::Outcome::ack) {
+      ++untold;
+      continue;
+    }
+    --done_, ++failed_;
+    failures.push_back({.lease = settlement.lease, .outcome = engine::Outcome::reject});
+    failures.back().cause = engine::Cause::raised;
+    failures.back().error = errors.emplace_back(refusal_of_result(*settlement.refused));
+  }
+  return failures.empty() ? untold : untold + settle_surely(failures);
 }
 
 bool WorkerPool::may_try_again(const Error& error, std::uint32_t tries) {

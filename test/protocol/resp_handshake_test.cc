@@ -21,6 +21,8 @@ TEST_F(RespHandshake, HelloChoosesTheVersionAndNamesTheConnection) {
   EXPECT_EQ(at(three, "server").text, "penstock");
   EXPECT_EQ(at(three, "proto").integer, 3);
   EXPECT_EQ(at(three, "mode").text, "standalone");
+  EXPECT_EQ(at(three, "max_message").integer, 16 << 20);
+  EXPECT_EQ(at(three, "max_argument").integer, (16 << 20) + (64 << 10));
   EXPECT_EQ(peer.text({"CLIENT", "GETNAME"}), "worker-1");
   EXPECT_EQ(peer.raw("RESET\r\n"), "+RESET\r\n");
   EXPECT_EQ(peer.raw("CLIENT GETNAME\r\n"), "$-1\r\n");

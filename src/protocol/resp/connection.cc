@@ -42,12 +42,12 @@ constexpr Option<HelloOptions> kHelloOptions[] = {
      }},
 };
 
-void write_hello(ReplyWriter to, const Session& session, const std::string& server_version) {
-  to.map(7);
+void write_hello(ReplyWriter to, const Session& session, const Settings& settings) {
+  to.map(9);
   to.bulk("server");
   to.bulk("penstock");
   to.bulk("version");
-  to.bulk(server_version);
+  to.bulk(settings.version);
   to.bulk("proto");
   to.integer(static_cast<int>(session.version));
   to.bulk("id");
@@ -58,6 +58,10 @@ void write_hello(ReplyWriter to, const Session& session, const std::string& serv
   to.bulk("master");
   to.bulk("modules");
   to.array(0);
+  to.bulk("max_message");
+  to.integer(static_cast<std::int64_t>(settings.max_message_bytes));
+  to.bulk("max_argument");
+  to.integer(static_cast<std::int64_t>(settings.limits.max_bulk_bytes));
 }
 
 // One line of CLIENT LIST, in the form of Redis's.
@@ -187,11 +191,11 @@ Result<void> hello(Session& session, Args args) {
   };
   if (options.login) {
     if (!session.broker().has_users()) return no_users();
-    return session.log_in(
-        options.login->first, options.login->second, [change](Session& known, std::string& out) {
-          change(known);
-          write_hello(ReplyWriter(out, known.version), known, known.settings().version);
-        });
+    return session.log_in(options.login->first, options.login->second,
+                          [change](Session& known, std::string& out) {
+                            change(known);
+                            write_hello(ReplyWriter(out, known.version), known, known.settings());
+                          });
   }
   if (!session.may_speak()) {
     session.answer_error(
@@ -200,7 +204,7 @@ Result<void> hello(Session& session, Args args) {
     return {};
   }
   change(session);
-  session.answer([&](ReplyWriter to) { write_hello(to, session, session.settings().version); });
+  session.answer([&](ReplyWriter to) { write_hello(to, session, session.settings()); });
   return {};
 }
 

@@ -22,6 +22,7 @@ namespace penstock::protocol::resp {
 struct Settings {
   std::string version = "0.1.0";
   wire::resp::Limits limits{};
+  std::uint64_t max_message_bytes = 16ull << 20;  // the broker's
   // Commands taken in and not yet answered; one more is not read from the socket.
   std::size_t max_unanswered = 10'000;
   // Output not yet sent, and answers that wait for an earlier one; beyond that nothing is read.
