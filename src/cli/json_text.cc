@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/terminal.h"
+#include "wire/json/json.h"
 
 namespace penstock::cli {
 
@@ -107,6 +108,19 @@ json::value parsed_or_string(std::string_view text) {
   if (!error) return value;
   if (is_valid_utf8(text)) return json::value(text);
   return json::object{{"base64", base64_encode(as_bytes(text))}};
+}
+
+std::string json_or_string(std::string_view text) {
+  if (wire::json::check(text, {.max_bytes = text.size()})) {
+    const auto begin = text.find_first_not_of(" \t\r\n");
+    return std::string(text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin));
+  }
+  std::string made;
+  if (is_valid_utf8(text))
+    wire::json::append_string(made, text);
+  else
+    made = json::serialize(parsed_or_string(text));
+  return made;
 }
 
 bool print_json(const json::value& value) {

@@ -17,6 +17,8 @@ namespace penstock::cli {
 
 // `text` itself when it is JSON, else a JSON string of it.
 [[nodiscard]] boost::json::value parsed_or_string(std::string_view text);
+// The same as text: JSON stays as it was written.
+[[nodiscard]] std::string json_or_string(std::string_view text);
 
 // One line to standard output; false when nobody reads any more.
 bool print_json(const boost::json::value& value);

@@ -40,6 +40,14 @@ TEST(CommandTemplate, PutsArgumentsInWithoutEverAddingAWord) {
                    "$HOME `x` \"'"}));
 }
 
+TEST(CommandTemplate, ChangesNoNumber) {
+  const std::string_view payload =
+      R"({"args": [ 0.10, 1e3 , 12345678901234567890123, {"x": [1.50, "]\""]} ],)"
+      R"( "kwargs": {"w": 1, "w": 2.0}, "other": [1]})";
+  EXPECT_EQ(words_of("x {} {w}", payload), (Words{"x", "0.10", "1e3", "12345678901234567890123",
+                                                  R"({"x": [1.50, "]\""]})", "2.0"}));
+}
+
 TEST(CommandTemplate, GivesAllArgumentsAWordEachWhereTheyStandAlone) {
   const std::string_view payload = R"({"args":["a b","c"]})";
   EXPECT_EQ(words_of("echo {} [{}]", payload), (Words{"echo", "a b", "c", "[a b c]"}));

@@ -175,6 +175,32 @@ TEST(ObjectReader, TellsTheFirstErrorOnly) {
   EXPECT_EQ(in.finish().error().message, "field \"a\" must be an integer from 0 to 1, got \"x\"");
 }
 
+using Texts = std::vector<std::string>;
+
+// Each as NAME=VALUE.
+Texts parts_of(std::string_view text) {
+  Texts all;
+  for (Parts parts(text); parts.next();)
+    all.push_back(std::string(parts.name()) + "=" + std::string(parts.value()));
+  return all;
+}
+
+TEST(JsonParts, AreGivenAsTheyAreWritten) {
+  EXPECT_EQ(parts_of(R"( [ 0.10 ,1e3,"a,]\"\\" , [1, {"b":[]}], {} ,null ] )"),
+            (Texts{"=0.10", "=1e3", R"(="a,]\"\\")", R"(=[1, {"b":[]}])", "={}", "=null"}));
+  EXPECT_EQ(parts_of(R"( { "a" : 1.0, "b\n":[ 2 ],"":{"c":"}"} } )"),
+            (Texts{R"("a"=1.0)", R"("b\n"=[ 2 ])", R"(""={"c":"}"})"}));
+  EXPECT_EQ(parts_of("[]"), Texts());
+  EXPECT_EQ(parts_of(" { } "), Texts());
+  EXPECT_EQ(parts_of("17"), Texts()) << "it has no parts";
+}
+
+TEST(JsonParts, OfWhatIsNoJsonEndSomewhere) {
+  for (const std::string_view broken :
+       {"", "[", "[1", "[,", "{\"a\"", "{\"a\":", "[\"a", "}", "]", "{]", "[}", "[\"\\"})
+    EXPECT_LE(parts_of(broken).size(), 2u) << broken;
+}
+
 TEST(ObjectReader, WantsAnObject) {
   const auto value = parse("[1]").value();
   ObjectReader in(value);

@@ -16,6 +16,7 @@
 #include "cli/terminal.h"
 #include "engine/options.h"
 #include "os/real_clock.h"
+#include "wire/json/json.h"
 
 namespace penstock::cli {
 namespace {
@@ -98,15 +99,17 @@ int show_end(const client::TaskStatus& status, const Options& options) {
 }
 
 Result<std::string> named_arguments(const std::vector<std::string>& named) {
-  boost::json::object object;
-  for (const std::string& text : named) {
+  std::string object;
+  for (const std::string_view text : named) {
     const auto equals = text.find('=');
     if (equals == 0 || equals == std::string::npos) {
-      return fail(ErrorCode::invalid, "--arg takes name=value, not " + text);
+      return fail(ErrorCode::invalid, fmt::format("--arg takes name=value, not {}", text));
     }
-    object[text.substr(0, equals)] = parsed_or_string(std::string_view(text).substr(equals + 1));
+    object.push_back(object.empty() ? '{' : ',');
+    wire::json::append_string(object, text.substr(0, equals));
+    object.append(":").append(json_or_string(text.substr(equals + 1)));
   }
-  return object.empty() ? std::string() : boost::json::serialize(object);
+  return object.empty() ? object : object + "}";
 }
 
 Result<void> set_policy(const Options& options, client::TaskOptions& into) {
@@ -127,8 +130,8 @@ Result<void> set_policy(const Options& options, client::TaskOptions& into) {
 
 // A JSON array is the arguments; everything else is the only one.
 std::string arguments_of(std::string_view line) {
-  auto value = parsed_or_string(line);
-  return boost::json::serialize(value.is_array() ? value : boost::json::array{std::move(value)});
+  auto value = json_or_string(line);
+  return value.starts_with('[') ? value : "[" + value + "]";
 }
 
 // A task for each line of the input, and nobody waits for them.
@@ -155,8 +158,10 @@ int run_task(const Options& options) {
   if (!send_options) return report(send_options.error());
   const auto named = named_arguments(options.named);
   if (!named) return report(named.error());
-  boost::json::array arguments;
-  for (const std::string& text : options.arguments) arguments.push_back(parsed_or_string(text));
+  std::string arguments = "[";
+  for (const std::string& text : options.arguments)
+    arguments.append(arguments.size() > 1 ? "," : "").append(json_or_string(text));
+  arguments.append("]");
   client::TaskOptions task_options;
   static_cast<client::SendOptions&>(task_options) = *send_options;
   task_options.queue = options.queue;
@@ -167,10 +172,9 @@ int run_task(const Options& options) {
   if (options.lines) return run_lines(**client, options, *named, task_options);
   Interrupt interrupt;
   const auto clock = make_real_clock();
-  const auto id = call_patiently(
-      **client,
-      client::submit(options.name, boost::json::serialize(arguments), *named, task_options), *clock,
-      options.send.patience, interrupt.token());
+  const auto id =
+      call_patiently(**client, client::submit(options.name, arguments, *named, task_options),
+                     *clock, options.send.patience, interrupt.token());
   if (!id) return report_failure(id.error());
   if (!options.wait) return print_ids({&*id, 1}, options.json);
   const auto status = await_end(**client, *id, options, interrupt.token());

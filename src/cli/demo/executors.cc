@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/json.hpp>
 #include <cstring>
 #include <future>
 #include <memory>
@@ -25,6 +26,15 @@ constexpr Duration kHoldFor = 5s;
 constexpr long kTimeoutMs = 10'000;
 constexpr std::size_t kEncodedWordBytes = 39;  // 64 characters; "Subject: " fits before them
 constexpr std::size_t kBodyLineBytes = 57;     // makes 76
+
+// The only argument; empty where that is no object.
+json::object notice_of(std::string_view payload) {
+  const Arguments arguments = Arguments::of(payload);
+  if (arguments.args.size() != 1) return {};
+  json::error_code error;
+  const json::value value = json::parse(arguments.args.front(), error);
+  return !error && value.is_object() ? value.as_object() : json::object();
+}
 
 std::string_view text_of(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
@@ -138,11 +148,8 @@ Ending FanOut::run(const Work& work, std::stop_token stop) {
 }
 
 Ending SmtpExecutor::run(const Work& work, std::stop_token stop) {
-  const Arguments arguments = Arguments::of(work.payload);
-  if (arguments.args.size() != 1 || !arguments.args[0].is_object()) {
-    return Ending::hopeless("arguments: one object is wanted");
-  }
-  const json::object& notice = arguments.args[0].as_object();
+  const json::object notice = notice_of(work.payload);
+  if (notice.empty()) return Ending::hopeless("arguments: one object is wanted");
   const std::string_view to = text_of(notice, "to");
   const std::string mail =
       mail_text(text_of(notice, "id"), to, text_of(notice, "subject"), text_of(notice, "text"));
@@ -190,9 +197,7 @@ std::string mail_text(std::string_view id, std::string_view to, std::string_view
 }
 
 std::string notification_id(std::string_view payload) {
-  const Arguments arguments = Arguments::of(payload);
-  if (arguments.args.empty() || !arguments.args[0].is_object()) return {};
-  return std::string(text_of(arguments.args[0].as_object(), "id"));
+  return std::string(text_of(notice_of(payload), "id"));
 }
 
 }  // namespace penstock::cli

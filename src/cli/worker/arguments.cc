@@ -1,27 +1,42 @@
 #include "cli/worker/arguments.h"
 
+#include <algorithm>
+#include <ranges>
+
+#include "wire/json/json.h"
+
 namespace penstock::cli {
 
-namespace json = boost::json;
+namespace json = wire::json;
 
 Arguments Arguments::of(std::string_view payload) {
   Arguments result;
-  json::error_code error;
-  json::value value = json::parse(payload, error);
-  if (error || !value.is_object()) return result;
-  json::object& object = value.as_object();
-  if (auto* args = object.if_contains("args"); args != nullptr && args->is_array()) {
-    result.args = std::move(args->as_array());
-  }
-  if (auto* kwargs = object.if_contains("kwargs"); kwargs != nullptr && kwargs->is_object()) {
-    result.kwargs = std::move(kwargs->as_object());
+  if (!json::check(payload, {.max_bytes = payload.size()})) return result;
+  for (json::Parts parts(payload); parts.next();) {
+    if (parts.name() == "\"args\"") {
+      result.args.clear();
+      if (parts.value().starts_with('['))
+        for (json::Parts args(parts.value()); args.next();) result.args.emplace_back(args.value());
+    } else if (parts.name() == "\"kwargs\"") {
+      result.kwargs.clear();
+      if (parts.value().starts_with('{'))
+        for (json::Parts named(parts.value()); named.next();)
+          result.kwargs.emplace_back(as_word(named.name()), named.value());
+    }
   }
   return result;
 }
 
-std::string as_word(const json::value& value) {
-  if (value.is_string()) return std::string(value.as_string());
-  return json::serialize(value);
+std::optional<std::string_view> Arguments::named(std::string_view name) const {
+  for (const auto& [known, value] : kwargs | std::views::reverse)
+    if (known == name) return value;
+  return {};
+}
+
+std::string as_word(std::string_view text) {
+  if (!text.starts_with('"')) return std::string(text);
+  const auto value = json::parse(text, {.max_bytes = text.size()});
+  return value && value->is_string() ? std::string(value->get_string()) : std::string(text);
 }
 
 }  // namespace penstock::cli

@@ -123,7 +123,7 @@ Result<std::string> CommandTemplate::value_of(const Piece& piece, const Argument
                                             "}, the task has " +
                                             std::to_string(arguments.args.size()) + " arguments");
     case Piece::Kind::name:
-      if (const auto* value = arguments.kwargs.if_contains(piece.text)) return as_word(*value);
+      if (const auto value = arguments.named(piece.text)) return as_word(*value);
       return fail(ErrorCode::not_found,
                   "the command wants {" + piece.text + "}, the task has no such argument");
     case Piece::Kind::all:

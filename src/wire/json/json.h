@@ -35,6 +35,29 @@ struct Limits {
 // Whether parse() would take it, and with the same error if not; builds nothing in memory. For JSON
 // that is passed on as it came.
 [[nodiscard]] Result<void> check(std::string_view text, const Limits& limits = {});
+// What an array or an object holds, one after the other, as it is written there: no number is
+// changed, nothing is copied. `text` is one that check() takes; anything else holds something else.
+//
+//   for (json::Parts parts(text); parts.next();) use(parts.value());
+class Parts {
+ public:
+  explicit Parts(std::string_view text);
+  // False: that was all.
+  [[nodiscard]] bool next();
+  [[nodiscard]] std::string_view name() const { return name_; }  // in quotes; in an array, nothing
+  [[nodiscard]] std::string_view value() const { return value_; }
+
+ private:
+  [[nodiscard]] char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
+  std::string_view take_value();
+  void skip_string();
+  void skip_space();
+
+  std::string_view text_;
+  std::size_t at_ = 0;
+  bool named_ = false;
+  std::string_view name_, value_;
+};
 // Without spaces; what parse() reads back.
 [[nodiscard]] std::string to_text(const boost::json::value& value);
 // Appends `text` as a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD.
