@@ -255,10 +255,13 @@ class App {
   [[nodiscard]] QueueStatistics queue(std::string_view name);
   std::uint64_t remove(std::string_view queue);
   std::uint64_t purge(std::string_view queue);
+  // How many of its dead letters went back. Throws Conflict when there are some, and the queues
+  // that they came from have room for none.
   std::uint64_t redrive(std::string_view queue, std::uint32_t max = 0);  // 0 = all
-  // Those of its dead letters that fit.
+  // The same of those that fit.
   std::uint64_t redrive(std::string_view queue, const RedriveOptions& which);
-  // One task that failed for good. Throws NotFound, and Conflict when it has not failed.
+  // One task that failed for good. Throws NotFound when it is not among the dead letters, Conflict
+  // when its queue is full, or gone.
   void retry(std::uint64_t id);
   void pause(std::string_view queue);
   void resume(std::string_view queue);

@@ -95,6 +95,11 @@ void Broker::declare(SessionId session, Tag tag, std::string_view queue, OptionP
   if (!asking) return;
   impl_->answer_result(session, tag, impl_->engine_.declare(now(), queue, patch, session));
 }
+void Broker::change(SessionId session, Tag tag, std::string_view queue, OptionPatch patch) {
+  const auto asking = impl_->asks(session, tag);
+  if (!asking) return;
+  impl_->answer_result(session, tag, impl_->engine_.change(now(), queue, patch, session));
+}
 void Broker::declare_same(SessionId session, Tag tag, std::string_view name, OptionPatch options) {
   const auto asking = impl_->asks(session, tag);
   if (!asking) return;

@@ -136,6 +136,7 @@ class Broker {
   // live; Done{created}.
   using OptionPatch = std::span<const std::pair<std::string_view, std::string_view>>;
   void declare(SessionId, Tag, std::string_view queue, OptionPatch patch);
+  void change(SessionId, Tag, std::string_view queue, OptionPatch patch);  // Done; of one there is
   // All options, to be found as they are declared: Queues (one) | Error::conflict
   void declare_same(SessionId, Tag, std::string_view queue, OptionPatch options);
   // Done: messages that went with it

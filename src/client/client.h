@@ -37,7 +37,7 @@ struct Options {
   std::string name{};  // shown by CLIENT LIST
   Duration connect_timeout = std::chrono::seconds(5);
   Duration call_timeout = std::chrono::seconds(30);  // of a call() that says nothing else
-  flow::Backoff reconnect{.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(5)};
+  flow::Backoff reconnect{.base = std::chrono::milliseconds(50), .cap = std::chrono::seconds(1)};
   std::size_t max_in_flight = 10'000;
   std::size_t max_unsent_bytes = 64u << 20;
   // Lanes that call_waiting() keeps; further calls wait here for a free one.

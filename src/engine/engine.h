@@ -127,6 +127,9 @@ class Engine {
   // True: created. `owner`: the session that asks, and has it for itself if it is exclusive.
   [[nodiscard]] Result<bool> declare(Time now, std::string_view name, OptionPatch patch,
                                      SessionId owner = {});
+  // The same of a queue that is there: to declare one that is not would make it.
+  [[nodiscard]] Result<void> change(Time now, std::string_view name, OptionPatch patch,
+                                    SessionId session);
   // The same for who declares all of it, and means to find it so: Error::conflict when it is there
   // and another. What its client cannot set (a pause, say) is left as it is.
   [[nodiscard]] Result<bool> declare_same(Time now, std::string_view name, OptionPatch patch,

@@ -132,11 +132,17 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
   refusal.may_block = queue.options.overflow == Overflow::block &&
                       plan.count <= queue.options.max_length &&
                       plan.bytes <= queue.options.max_bytes;
-  refusal.message = fmt::format(
-      "queue {} holds {} messages ({} bytes), predicted wait {}: {} is reached", queue.name,
-      queue.length(), queue.bytes,
-      format_duration(Duration(queue.meter.predicted_wait(bounds.in_system).count() / 1000 * 1000)),
-      reason);
+  if (plan.count > queue.options.max_length)
+    refusal.message = fmt::format(
+        "queue {} takes at most {} messages, and {} came at once: send them in smaller batches",
+        queue.name, queue.options.max_length, plan.count);
+  else
+    refusal.message =
+        fmt::format("queue {} holds {} messages ({} bytes), predicted wait {}: {} is reached",
+                    queue.name, queue.length(), queue.bytes,
+                    format_duration(Duration(queue.meter.predicted_wait(bounds.in_system).count() /
+                                             1000 * 1000)),
+                    reason);
   happened(now, "refused", queue, {}, reason);
   return refusal;
 }

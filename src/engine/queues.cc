@@ -77,6 +77,12 @@ Result<bool> Engine::declare_unasked(Time now, std::string_view name, OptionPatc
   return true;
 }
 
+Result<void> Engine::change(Time now, std::string_view name, OptionPatch patch, SessionId session) {
+  if (auto known = shown_queue(name); !known) return fail(known.error());
+  if (auto changed = declare(now, name, patch, session); !changed) return fail(changed.error());
+  return {};
+}
+
 Result<bool> Engine::declare_same(Time now, std::string_view name, OptionPatch patch,
                                   SessionId owner) {
   const Queue* known = state_.find_queue(name);

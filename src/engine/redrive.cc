@@ -18,6 +18,15 @@ std::unexpected<Error> no_queue(std::string_view name) {
               "it has no dead letters, then");
 }
 
+// To say that none was sent back would sound as if there were none.
+std::unexpected<Error> no_room(std::size_t dead_letters) {
+  return fail(ErrorCode::conflict,
+              fmt::format("{} dead letters stay where they are: the queues that they came from are "
+                          "full, or gone",
+                          dead_letters),
+              "make room in them, or declare them, and try again");
+}
+
 // The text of the last "error" of a history, as JSON has it.
 std::string_view last_error(std::string_view history) {
   constexpr std::string_view kField = "\"error\":\"";
@@ -87,6 +96,7 @@ Result<std::uint64_t> Engine::redrive(Time now, std::string_view name, std::uint
   std::uint64_t moved = 0;
   for (const auto slot : slots) moved += move_back(now, slot);
   changed(now, *dead->queue);
+  if (moved == 0 && !slots.empty()) return no_room(slots.size());
   return moved;
 }
 
@@ -115,16 +125,18 @@ Result<Redriven> Engine::redrive_some(Time now, std::string_view name, const Red
   std::ranges::sort(slots, {}, [&](std::uint32_t slot) { return state_.messages[slot].id; });
   if (auto allowed = may_redrive(slots); !allowed) return fail(allowed.error());
   Redriven answer;
-  std::size_t looked_at = 0;
+  std::size_t looked_at = 0, stayed = 0;
   for (const auto slot : slots) {
     if (looked_at == kLookedAtMax || (which.max != 0 && answer.moved == which.max)) break;
     const auto id = state_.messages[slot].id;
-    if (fits(state_.messages[slot], which)) answer.moved += move_back(now, slot);
+    if (fits(state_.messages[slot], which)) ++(move_back(now, slot) ? answer.moved : stayed);
     ++looked_at;
     answer.next = id;
   }
   if (looked_at == slots.size()) answer.next = {};
   changed(now, *dead->queue);
+  // Of a later call its caller knows what those before have moved.
+  if (answer.moved == 0 && stayed > 0 && !which.after) return no_room(stayed);
   return answer;
 }
 

@@ -50,6 +50,7 @@ engine::KeyLimit to_limit(const Options& options) {
   if (unique.has_value() + debounce.has_value() + throttle.has_value() > 1)
     throw InvalidInput("a task is unique, debounced or throttled: give one of the three");
   engine::KeyLimit limit;
+  if (unique && unique->time < Duration(0)) throw InvalidInput("Unique::time is negative");
   if (unique) {
     limit = {engine::KeyRule::unique_done, to_on_conflict(unique->on_conflict), unique->key};
     if (unique->until == Unique::Until::start) limit.rule = engine::KeyRule::unique_start;

@@ -30,7 +30,9 @@ void Attempt::begin(const broker::Delivery& delivery, std::string_view name,
   heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
   timeout_at_ = timeouts.soft > Duration(0) ? now + timeouts.soft : Time::max();
   hard_at_ = timeouts.hard > Duration(0) ? now + timeouts.hard : Time::max();
-  give_up_at_ = timeouts.kills ? Time::max() : hard_at_;
+  // One that does not end although its time is up has failed of that, a lease later at the latest.
+  const Time patience_ends = timeouts.soft > Duration(0) ? timeout_at_ + lease_ : Time::max();
+  give_up_at_ = timeouts.kills ? Time::max() : std::min(hard_at_, patience_ends);
   given_up_ = false;
   progress_.reset();
   progress_at_ = log_at_ = Time{};
@@ -120,7 +122,7 @@ std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
   if (now >= give_up_at_) {
     request_stop(StopReason::timeout);
     given_up_ = true;
-    return Word{.serial = serial_, .given_up = true, .token = token_};
+    return Word{.serial = serial_, .given_up = true, .hard = now >= hard_at_, .token = token_};
   }
   if (now >= timeout_at_) request_stop(StopReason::timeout);
   const bool progress_due = progress_ && now >= progress_at_ + kProgressEvery;
@@ -142,7 +144,7 @@ std::optional<Attempt::Word> Attempt::word(Time now, Time* due) {
   }
   if (heartbeat_due) {
     heartbeat_at_ = now + std::min(kHeartbeat, lease_ / 3);
-    // A task that does not end although its time is up loses its lease: somebody else may try.
+    // A process that does not end although its time is up loses its lease, and is killed.
     word.extends = timeout_at_ == Time::max() || now < timeout_at_ + lease_;
     word.lease = std::max(lease_, extended_until_ - now);
   }

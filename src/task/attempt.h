@@ -93,11 +93,19 @@ class Attempt {
   struct Word {
     std::uint64_t serial = 0;
     bool extends = false;
-    bool given_up = false;  // its hard time-out is over: it has failed, whatever it still does
+    bool given_up = false;  // its time is over: it has failed, whatever it still does
+    bool hard = false;      // and that was its hard time-out
     Duration lease{0};
     std::optional<engine::Progress> progress{};
     std::vector<std::string> log{};
     engine::LeaseToken token{};
+
+    // Of one that is given up: its error.
+    [[nodiscard]] std::string_view failure() const {
+      return hard
+                 ? "penstock::Timeout: its hard time-out was over"
+                 : "penstock::Timeout: its time-out was over, and a lease later it had not stopped";
+    }
   };
   [[nodiscard]] std::optional<Word> word(Time now, Time* due);
   void answered(std::uint64_t serial, const Extension& extension);

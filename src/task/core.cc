@@ -62,6 +62,8 @@ void Core::add(const std::shared_ptr<const TaskDefinition>& definition) {
   if (!definition->run)
     throw InvalidInput(
         fmt::format("task {}: a remote_task has no function here", definition->name));
+  if (definition->options.timeout < Duration(0) || definition->options.hard_timeout < Duration(0))
+    throw InvalidInput(fmt::format("task {}: a time-out is negative", definition->name));
   // A test's own App runs everything itself.
   const bool isolated = definition->options.isolation == Isolation::process && backend_->waits();
   if (isolated && (zygote_ == nullptr || !zygote_->find(*definition)))

@@ -128,6 +128,7 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
   [[nodiscard]] bool worker_dies(std::string_view task);
   // What a worker's keeper does for a running attempt. When it is next due.
   Time keep();
+  void give_up(const detail::Attempt::Word& word);
   void check_outside() const;
   [[nodiscard]] bool work_waits();
 
@@ -138,6 +139,7 @@ class TestApp::State final : public detail::AttemptHost, public detail::PublishH
   std::unique_ptr<detail::Consumer> consumer_;
   Attempt attempt_{*this};
   bool running_ = false;
+  bool gave_up_ = false;                 // the running task, whose time is over
   std::vector<std::stop_source> stops_;  // to be delivered outside of the attempt's lock
   void need_queue(std::string_view name) {
     if (!name.empty() && std::ranges::find(queues_, name) == queues_.end())
@@ -199,10 +201,20 @@ Time TestApp::State::keep() {
     if (!word->log.empty()) extensions.push_back({.lease = word->token, .log = &word->log});
     if (word->extends) extensions.push_back({.lease = word->token, .duration = word->lease});
     if (!extensions.empty()) detail::value_or_throw(consumer_->extend(extensions));
+    if (word->given_up) give_up(*word);
     for (const auto& extension : extensions) attempt_.answered(word->serial, extension);
   }
   for (auto& source : std::exchange(stops_, {})) source.request_stop();
   return due;
+}
+
+// It runs on, and is not heard any more.
+void TestApp::State::give_up(const detail::Attempt::Word& word) {
+  detail::Settlement failed{
+      .lease = word.token, .outcome = engine::Outcome::nack, .error = word.failure()};
+  failed.cause = engine::Cause::timed_out;
+  (void)detail::value_or_throw(consumer_->settle(std::span(&failed, 1)));
+  gave_up_ = true;
 }
 
 void TestApp::State::advance(Duration time) {
@@ -265,10 +277,13 @@ Ran TestApp::State::run(const broker::Delivery& delivery) {
   }
   declined_.erase(delivery.id);
   running_ = true;
+  gave_up_ = false;
   const detail::Ending ending = attempt(*task, registry->middleware, delivery);
   running_ = false;
   stops_.clear();
-  if (core_->closed() || ending.lost) return {.lost = 1};
+  if (core_->closed()) return {.lost = 1};
+  if (gave_up_) return {.failed = 1};
+  if (ending.lost) return {.lost = 1};
   if (!ending.words.lines.empty()) {
     detail::Extension last{.lease = delivery.lease, .log = &ending.words.lines};
     detail::value_or_throw(consumer_->extend(std::span(&last, 1)));

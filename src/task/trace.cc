@@ -69,6 +69,7 @@ Duration expires_with_task(Duration own, Time now) {
 SentHeaders::SentHeaders(const EnqueueOptions& given) : SentHeaders(given.headers) {
   const auto add = [&](std::string_view name, const std::optional<Duration>& timeout) {
     if (!timeout) return;
+    if (*timeout < Duration(0)) throw InvalidInput(std::string(name) + ": it is negative");
     if (!own_) own_ = given_;
     own_->emplace_back(name, format_duration(*timeout));
   };

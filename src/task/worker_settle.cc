@@ -330,7 +330,7 @@ void WorkerPool::give_up(const Attempt::Word& word) {
                            .outcome = engine::Outcome::nack,
                            .runs_on = true,
                            .cause = engine::Cause::timed_out,
-                           .text = "penstock::Timeout: its hard time-out was over"});
+                           .text = std::string(word.failure())});
   }
   finished_.fetch_add(1);
   finished_.notify_one();

@@ -28,6 +28,7 @@ const std::set<std::string> kOfOneself = {"cancel_take",     "add_credit",    "a
 const std::set<std::string> kQuestions = {"may", "may_enter", "may_as", "sees", "log_in"};
 
 constexpr std::pair<std::string_view, std::string_view> kWeight[]{{"weight", "3"}};
+constexpr std::pair<std::string_view, std::string_view> kPaused[]{{"paused", "true"}};
 
 class World;
 
@@ -291,6 +292,7 @@ std::vector<Case> cases_of_topology() {
        "dead letters by the default exchange",
        {{configure, "new"}, {read, "new"}, {write, "amq.default"}},
        RUN(m.do_declare("new", {{"dead_letter_exchange", "amq.default"}}))},
+      {"change", "", {{configure, "q"}}, ASK(change(m.who(), t, "q", kPaused))},
       {"declare_same", "new", {{configure, "new"}}, ASK(declare_same(m.who(), t, "new", {}))},
       {"declare_same", "there", {{configure, "q"}}, ASK(declare_same(m.who(), t, "q", {}))},
       {"remove", "", {{configure, "q"}}, ASK(remove(m.who(), t, "q"))},

@@ -195,7 +195,10 @@ TEST_F(DeadLettersTest, stay_when_their_queue_is_gone_or_has_no_room_for_them) {
   kill("gone", "y");
   send("small", std::string(800, 'z'));
   EXPECT_EQ(remove("gone").kind, "done");
-  EXPECT_EQ(redriven("grave"), 0u);
+  broker->redrive(session, ++tag, "grave", 0);
+  EXPECT_EQ(wait(tag).error.code, ErrorCode::conflict) << "0 would sound as if there were none";
+  broker->redrive_some(session, ++tag, "grave", {});
+  EXPECT_EQ(wait(tag).error.code, ErrorCode::conflict);
   EXPECT_EQ(statistics("grave").ready, 2u);
   settle({take("small").messages.at(0).lease});
   EXPECT_EQ(redriven("grave"), 1u);

@@ -289,5 +289,14 @@ TEST_F(RefusalsTest, a_workflow_is_a_tree_of_tasks_that_queues_keep) {
   EXPECT_TRUE(take("q").messages.empty());
 }
 
+TEST_F(RefusalsTest, SayWhatCanNeverFit) {
+  declare("small", {{"max_length", "2"}});
+  const auto refused = send("small", {input("a"), input("b"), input("c")}).refused;
+  EXPECT_EQ(refused.message,
+            "queue small takes at most 2 messages, and 3 came at once: send them in smaller "
+            "batches");
+  EXPECT_EQ(send("small", {input("a"), input("b")}).kind, "published");
+}
+
 }  // namespace
 }  // namespace penstock::broker

@@ -219,6 +219,7 @@ TEST_F(RespDialogue, AQueueIsDeclaredChangedShownAndDeleted) {
   EXPECT_EQ(at(stats, "ready").integer, 1);
   EXPECT_EQ(at(at(stats, "options"), "max_length").text, "2");
   EXPECT_EQ(at(at(stats, "counters"), "published").integer, 1);
+  EXPECT_TRUE(say({"QUEUE.PAUSE", "mial"}).text.starts_with("NOTFOUND")) << "none is made";
   EXPECT_EQ(say({"QUEUE.PAUSE", "mail"}).text, "OK");
   EXPECT_TRUE(say({"RECEIVE", "mail"}).items.empty());
   EXPECT_EQ(say({"QUEUE.RESUME", "mail"}).text, "OK");

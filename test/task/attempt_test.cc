@@ -103,14 +103,17 @@ TEST_F(AttemptTest, IsNotMadeShorterThanWhatTheTaskAskedFor) {
   EXPECT_EQ(word->lease, 59min);
 }
 
-TEST_F(AttemptTest, LosesItsLeaseWhenItDoesNotEndAlthoughItsTimeIsUp) {
+TEST_F(AttemptTest, HasFailedOfItsTimeWhenItDoesNotEndALeaseLater) {
   begin(90ms, 100ms);
   ASSERT_TRUE(after(99ms)->extends);
   EXPECT_FALSE(attempt.stop_requested());
   ASSERT_TRUE(after(30ms)->extends);
   EXPECT_TRUE(attempt.stop_requested());
-  EXPECT_FALSE(after(90ms)->extends);
-  EXPECT_EQ(attempt.end(), StopReason::timeout);
+  const auto last = after(90ms);
+  ASSERT_TRUE(last);
+  EXPECT_TRUE(last->given_up);
+  EXPECT_FALSE(last->hard);
+  EXPECT_EQ(attempt.end(), StopReason::lease_lost) << "what it returns is not settled";
 }
 
 TEST_F(AttemptTest, SaysItsLinesSoonAndTheLastOnesWithItsEnd) {
@@ -146,7 +149,7 @@ TEST_F(AttemptTest, AtItsHardTimeoutItHasFailedWhateverItStillDoes) {
   EXPECT_EQ(attempt.stop_reason(), StopReason::timeout);
   const auto last = after(3s);
   ASSERT_TRUE(last);
-  EXPECT_TRUE(last->given_up);
+  EXPECT_TRUE(last->given_up && last->hard);
   EXPECT_FALSE(last->extends);
   EXPECT_FALSE(after(10s)) << "its lease is nobody's to keep";
   EXPECT_EQ(attempt.end(), StopReason::lease_lost) << "what it returns is not settled";

@@ -47,6 +47,10 @@ TEST_F(RemoteLimits, WhatMakesNoSenseIsSaidBeforeItIsSent) {
                                               .throttle = Throttle{.key = "k", .period = 1s}}),
                                    1),
                InvalidInput);
+  for (const auto& call : {ping.with({.unique = Unique{.key = "k", .time = -1s}}),
+                           ping.with({.timeout = -1s}), ping.with({.hard_timeout = -1s})})
+    EXPECT_THROW((void)app_->enqueue(call, 1), InvalidInput);
+  EXPECT_THROW(app_->add(task("late", [](int n) { return n; }, {.timeout = -1s})), InvalidInput);
 }
 
 }  // namespace

@@ -126,7 +126,7 @@ TEST(TestApps, LetTheTimeOfARunningTaskPass) {
                            app.advance(40s);  // longer than its lease
                            seen.push_back(app->job<void>(context.id()).status().progress_text);
                            EXPECT_FALSE(context.stop_requested());
-                           app.advance(30s);
+                           app.advance(25s);
                            EXPECT_TRUE(context.stop_requested());
                            throw std::runtime_error("gave up");
                          },
@@ -137,6 +137,22 @@ TEST(TestApps, LetTheTimeOfARunningTaskPass) {
   EXPECT_EQ(seen, (std::vector<std::string>{"half", "stop"}));
   EXPECT_EQ(job.status().error,
             "penstock::Timeout: the task's time was up: std::runtime_error: gave up");
+}
+
+TEST(TestApps, GiveUpWhatDoesNotEndInItsTime) {
+  TestApp app;
+  const auto lasts = [&app](Context&) { app.advance(30s); };
+  const auto hard = task("hard", lasts, {.max_attempts = 1, .lease = 10s, .hard_timeout = 20s});
+  const auto soft = task("soft", lasts, {.max_attempts = 1, .lease = 10s, .timeout = 15s});
+  app->add(hard);
+  app->add(soft);
+  for (const auto& job : {app->enqueue(hard), app->enqueue(soft)}) {
+    EXPECT_EQ(app.run_one(), Ran{.failed = 1});
+    const auto failures = job.status().failures();
+    ASSERT_EQ(failures.size(), 1u);
+    EXPECT_EQ(failures[0].cause, "timed_out");
+    EXPECT_EQ(failures[0].type, "penstock::Timeout");
+  }
 }
 
 TEST(TestApps, HaveTheSameOutcomeEveryTime) {

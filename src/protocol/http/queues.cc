@@ -125,18 +125,12 @@ void on_paused(Exchange& exchange, const broker::Done&) {
   exchange.answer_json(200);
 }
 
-// The queue is there: to declare one that is not would create it.
-void on_found(Exchange& exchange, const broker::Queues&) {
-  const std::pair<std::string_view, std::string_view> patch[] = {{"paused", exchange.note}};
-  const auto tag = exchange.expect<on_paused>();
-  exchange.broker().declare(exchange.session().id(), tag, exchange.parameter(), patch);
-}
-
 void set_paused(Exchange& exchange, std::string_view paused) {
   if (refuse_name(exchange)) return;
   exchange.note = paused;
-  const auto tag = exchange.expect<on_found>();
-  exchange.broker().queue(exchange.session().id(), tag, exchange.parameter());
+  const std::pair<std::string_view, std::string_view> patch[] = {{"paused", paused}};
+  const auto tag = exchange.expect<on_paused>();
+  exchange.broker().change(exchange.session().id(), tag, exchange.parameter(), patch);
 }
 
 }  // namespace

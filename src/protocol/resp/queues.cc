@@ -39,7 +39,7 @@ constexpr Option<Limit> kBrowseOptions[] = {
 Result<void> set_paused(Session& session, std::string_view queue, std::string_view paused) {
   if (auto good = check_queue(queue); !good) return good;
   const std::pair<std::string_view, std::string_view> patch[] = {{"paused", paused}};
-  session.broker().declare(session.id(), session.ask(encode_ok), queue, patch);
+  session.broker().change(session.id(), session.ask(encode_ok), queue, patch);
   return {};
 }
 
