@@ -194,7 +194,7 @@ Result<void> Engine::cancel_workflow(Time now, MessageId id) {
   const auto& workflow = state_.workflows.workflow(*number);
   if (workflow.ended_at != Time{})
     return fail(ErrorCode::conflict,
-                fmt::format("workflow {} has {}", id.value, name_of(workflow.state)));
+                fmt::format("workflow {} has ended: it is {}", id.value, name_of(workflow.state)));
   if (workflow.state == WorkflowState::cancelled) return {};
   const WorkflowCancelledEvent event{id, now};
   write(event);

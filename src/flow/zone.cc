@@ -37,7 +37,7 @@ Result<Zone> Zone::find(std::string_view name) {
   if (const std::string text(name);
       is_zone_name(name) && is_in_database(text) && cctz::load_time_zone(text, &rules))
     return Zone(rules);
-  return fail(ErrorCode::not_found, "there is no time zone " + quoted(name) + " on this machine",
+  return fail(ErrorCode::invalid, "there is no time zone " + quoted(name) + " on this machine",
               "write it as in Europe/Berlin; without any zones, install the package tzdata");
 }
 

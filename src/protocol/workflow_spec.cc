@@ -257,7 +257,7 @@ class WorkflowSpec::Reader {
       if (auto valid = valid_name(*queue, "queue name"); !valid) return valid;
       options.queue = keep(*queue);
     }
-    if (const auto priority = in.integer("priority", 0, engine::kPriorityMax))
+    if (const auto priority = in.integer("priority", 0, 9))
       options.message.priority = static_cast<std::uint8_t>(*priority);
     if (const auto group = in.text("group")) options.message.group = keep(*group);
     if (const auto* headers = in.object("headers"))

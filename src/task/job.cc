@@ -133,7 +133,9 @@ JobStatus job_status(Core& core, std::uint64_t id, Duration wait) {
 
 bool cancel_job(Core& core, std::uint64_t id) {
   const auto cancelled = core.backend().cancel(MessageId(id));
-  if (!cancelled && cancelled.error().code == ErrorCode::not_found) return false;
+  if (!cancelled && (cancelled.error().code == ErrorCode::not_found ||
+                     cancelled.error().code == ErrorCode::conflict))
+    return false;
   if (!value_or_throw(cancelled)) return false;
   core.cancel_running(MessageId(id));
   return true;

@@ -150,6 +150,12 @@ TEST_F(ExecExecutorTest, HandsOnTheTraceInTheEnvironment) {
             "\"p=00-a s=b=c\"");
 }
 
+TEST_F(ExecExecutorTest, RunsNoProgramForManyListsOfArguments) {
+  const auto ending = run("echo hi", R"({"each":[[1],[2]]})");
+  EXPECT_EQ(ending.kind, Ending::Kind::failed);
+  EXPECT_NE(ending.error.find("`map`"), std::string::npos) << ending.error;
+}
+
 TEST_F(ExecExecutorTest, TellsExitCodeSignalAndTimeOutApart) {
   EXPECT_EQ(run("sh -c 'echo first; echo bad luck >&2; exit 3'").error, "exit: 3: bad luck");
   EXPECT_EQ(run("sh -c 'kill -SEGV $$'").error, "signal: SIGSEGV");

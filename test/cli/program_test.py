@@ -318,7 +318,8 @@ class Workflow(ProgramTest):
 
     def test_a_workflow_is_submitted_drawn_listed_and_cancelled(self):
         step = {"task": "later", "options": {"queue": "nobody"}}
-        drawn = self.submit({"name": "two", "run": {"chain": [step, step]}}, "--wait", "1ms")
+        two = {"name": "two", "run": {"chain": [step, step]}}
+        drawn, _ = self.submit(two, "--wait", "1ms", code=8)
         self.assertRegex(drawn, r"(?s)name +two.*chain of 2  active.*later \d+  queued"
                                 r".*later \d+  waiting")
         flow = re.search(r"workflow +(\d+)", drawn).group(1)

@@ -67,7 +67,8 @@ TEST(Schedule, IsPausedResumedTriggeredAndRemoved) {
 TEST(Schedule, SaysWhatIsWrongWithItsLine) {
   TestApp app;
   EXPECT_THROW(app->schedule("bad", cron("61 * * * *"), kReport, "x"), InvalidInput);
-  EXPECT_THROW(app->schedule("bad", cron("0 3 * * *", "Europe/Nowhere"), kReport, "x"), NotFound);
+  EXPECT_THROW(app->schedule("bad", cron("0 3 * * *", "Europe/Nowhere"), kReport, "x"),
+               InvalidInput);
   EXPECT_THROW(app->schedule("bad", every(1h), ScheduleOptions{}, kReport.with({.delay = 1s}), "x"),
                InvalidInput);
 }

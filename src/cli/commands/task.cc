@@ -82,7 +82,8 @@ int show(const Options& options) {
   } else {
     write_out(text_of(*status));
   }
-  return status->ended() && status->state != "done" ? kExitFailed : kExitOk;
+  if (!status->ended()) return options.wait > Duration(0) ? kExitTimeout : kExitOk;
+  return status->state != "done" ? kExitFailed : kExitOk;
 }
 
 int cancel(client::Client& client, const Options& options) {

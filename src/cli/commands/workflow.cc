@@ -104,7 +104,8 @@ int show(client::Client& client, const Options& options) {
     print_json(to_json(*status));
   else
     write_out(text_of(*status));
-  return status->ended() && status->state != "done" ? kExitFailed : kExitOk;
+  if (!status->ended()) return options.wait > Duration(0) ? kExitTimeout : kExitOk;
+  return status->state != "done" ? kExitFailed : kExitOk;
 }
 
 int submit(client::Client& client, Options options) {

@@ -12,6 +12,9 @@
 namespace penstock::cli {
 namespace {
 
+// Of a step of `chunks`: {"each":[[...],...]}.
+constexpr std::string_view kManyLists = "{\"each\":";
+
 std::string with_tail(std::string error, std::string_view standard_error) {
   const std::string tail = printable(standard_error);
   if (!tail.empty()) error.append(": ").append(tail);
@@ -21,6 +24,10 @@ std::string with_tail(std::string error, std::string_view standard_error) {
 }  // namespace
 
 Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
+  if (work.payload.starts_with(kManyLists))
+    return Ending::hopeless(
+        "arguments: many lists of them, which a program cannot take: submit `map` instead of "
+        "`chunks`");
   auto argv = command_.fill(Arguments::of(work.payload));
   if (!argv) return Ending::hopeless("arguments: " + argv.error().message);
 
