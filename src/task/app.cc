@@ -384,7 +384,10 @@ std::size_t App::ack(std::span<Message> messages) {
         {.lease = message.state_->delivery->lease, .outcome = engine::Outcome::ack});
   }
   if (settlements.empty()) return lost;
-  return lost + detail::value_or_throw(core_->receiver().settle(settlements));
+  lost += detail::value_or_throw(core_->receiver().settle(settlements));
+  for (const auto& settlement : settlements)
+    if (settlement.refused) detail::throw_error(*settlement.refused);
+  return lost;
 }
 
 void App::declare(std::string_view queue, const QueueOptions& options) {

@@ -101,6 +101,11 @@ struct Settlement {
   std::optional<Error> refused{};  // out: why it is not settled, by no fault of its lease
 };
 
+// Not the connection, and not a server that cannot just now: to say it again would not help.
+[[nodiscard]] inline bool blames_what_was_said(const Error& error) {
+  return error.code == ErrorCode::invalid || error.code == ErrorCode::too_large;
+}
+
 struct Extension {
   engine::LeaseToken lease{};
   Duration duration{0};

@@ -134,7 +134,7 @@ class EmbeddedConsumer::SettleAll final : public Operation {
     if (const auto* settled = std::get_if<broker::Settled>(&reply)) {
       if (result) *result += settled->lost;
     } else if (const auto* error = std::get_if<Error>(&reply)) {
-      if (run.front().replacement != nullptr)
+      if (run.front().replacement != nullptr || !blames_what_was_said(*error))
         result = fail(*error);
       else
         for (auto& one : run) one.refused = *error;

@@ -42,11 +42,6 @@ Result<Deliveries> unpack(std::string_view rows) {
   return taken;
 }
 
-// Not the connection, and not a server that cannot just now: to say it again would not help.
-bool blames_what_was_said(const Error& error) {
-  return error.code == ErrorCode::invalid || error.code == ErrorCode::too_large;
-}
-
 class RemoteConsumer final : public Consumer {
  public:
   explicit RemoteConsumer(std::unique_ptr<client::Client> client) : client_(std::move(client)) {}
