@@ -419,6 +419,7 @@ class Engine {
     std::string task, message;
   };
   [[nodiscard]] StepError step_error(std::uint32_t step);
+  [[nodiscard]] std::string reason_of(std::uint32_t step);
   // exchanges.cc
   [[nodiscard]] Result<void> may_declare(const ExchangeSpec& spec);
   [[nodiscard]] Result<void> check_ends(SessionId session, const BindingSpec& spec);

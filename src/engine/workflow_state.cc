@@ -160,9 +160,12 @@ void State::apply(const WorkflowResumedEvent& event) {
   auto& workflow = workflows.workflow(number);
   if (workflow.timer != 0) wheel.cancel(workflow.timer);
   workflow.timer = 0;
-  for (const auto step : workflows.reset(number))
-    if (const auto result = find_result(workflows.node(step).step); result != 0)
-      forget_result(result);
+  // What is gone will not run again, and keeps its reason.
+  for (const auto step : workflows.reset(number)) {
+    const auto id = workflows.node(step).step;
+    const auto result = index.find(id) != 0 ? find_result(id) : 0;
+    if (result != 0) forget_result(result);
+  }
   WorkflowTree::Work work;
   workflows.activate(workflow.root, work);
   follow(number, work, event.at);

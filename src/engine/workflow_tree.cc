@@ -242,6 +242,22 @@ std::vector<std::uint32_t> WorkflowTree::reset(std::uint32_t number) {
   return failed;
 }
 
+std::uint32_t WorkflowTree::hindrance(std::uint32_t number, const IdIndex& messages) const {
+  const Workflow& workflow = workflows_[number];
+  for (auto at = workflow.root; at != 0;) {
+    const Node& node = nodes_[at];
+    if (node.kind == NodeKind::step && node.state != NodeState::succeeded &&
+        node.role == NodeRole::member && messages.find(node.step) == 0)
+      return at;
+    // What need not go well for the whole to do so.
+    const bool collects = node.kind == NodeKind::group && workflow.policy == FailurePolicy::collect;
+    const bool skips =
+        node.state == NodeState::succeeded || node.role != NodeRole::member || collects;
+    at = skips ? past(at, workflow.root) : after(at, workflow.root);
+  }
+  return 0;
+}
+
 bool WorkflowTree::has_ended(std::uint32_t number) const {
   const Workflow& workflow = workflows_[number];
   if (workflow.active > 0) return false;

@@ -69,6 +69,9 @@ class WorkflowTree {
   // All that did not succeed is to be done again, from the root on; answers the steps that failed.
   // What is below a node that succeeded stays as it is: its errors were collected, or are nobody's.
   [[nodiscard]] std::vector<std::uint32_t> reset(std::uint32_t workflow);
+  // The first step that keeps a workflow from going well when it is resumed: it has to run for that
+  // and is not in `messages` any more. 0: nothing does.
+  [[nodiscard]] std::uint32_t hindrance(std::uint32_t workflow, const IdIndex& messages) const;
   // None of its steps is active and none will be.
   [[nodiscard]] bool has_ended(std::uint32_t workflow) const;
   void forget(std::uint32_t workflow);

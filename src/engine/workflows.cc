@@ -211,6 +211,11 @@ Result<void> Engine::resume_workflow(Time now, MessageId id) {
     return fail(ErrorCode::conflict,
                 fmt::format("workflow {} is {}: one that failed can be resumed", id.value,
                             name_of(workflow.state)));
+  if (const auto step = state_.workflows.hindrance(*number, state_.index); step != 0)
+    return fail(ErrorCode::conflict,
+                fmt::format("workflow {} cannot be resumed: its step {} is gone: {}", id.value,
+                            state_.workflows.node(step).step.value, reason_of(step)),
+                "start the workflow anew");
   const WorkflowResumedEvent event{id, now};
   write(event);
   state_.apply(event);
@@ -244,6 +249,11 @@ Engine::StepError Engine::step_error(std::uint32_t step) {
     error.message = body.error().message;
   }
   return error;
+}
+
+std::string Engine::reason_of(std::uint32_t step) {
+  const auto error = step_error(step);
+  return error.message.empty() ? std::string(name_of(error.state)) : error.message;
 }
 
 std::string Engine::error_of(std::uint32_t node) {

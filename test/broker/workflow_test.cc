@@ -323,8 +323,32 @@ TEST_F(WorkflowTest, APurgeEndsItsStepsAndItFails) {
   broker->purge(session, ++tag, "w");
   wait(tag);
   EXPECT_EQ(state(id), TaskState::failed);
-  EXPECT_EQ(resume(id).kind, "done");
-  EXPECT_EQ(state(id), TaskState::failed) << "what is gone cannot be done again";
+  const auto why = task(id).error.message;
+  const auto got = resume(id);
+  EXPECT_EQ(got.error.code, ErrorCode::conflict) << "what is gone cannot be done again";
+  EXPECT_NE(got.error.message.find("is gone"), std::string::npos) << got.error.message;
+  by_checkpoint();
+  EXPECT_EQ(state(id), TaskState::failed);
+  EXPECT_EQ(task(id).error.message, why);
+}
+
+TEST_F(WorkflowTest, WhatIsGoneAndNotNeededDoesNotKeepAWorkflowFromBeingResumed) {
+  Tree a = step("a");
+  a.on_error = {step("told")};
+  const auto id =
+      submitted(chain({a, group({step("b"), step("c")}), step("d")}), FailurePolicy::collect);
+  EXPECT_EQ(cancel(id - 3).kind, "done") << "b, before its turn; the steps' ids end before id";
+  EXPECT_NE(run_badly("oops"), "nothing");
+  EXPECT_EQ(cancel(id - 4).kind, "done") << "told";
+  ASSERT_EQ(state(id), TaskState::failed);
+  ASSERT_EQ(resume(id).kind, "done");
+  crash();
+  EXPECT_EQ(run("1"), "[\"a\"]");
+  EXPECT_EQ(run("3"), "[1,\"c\"]");
+  const auto list = run("4");
+  EXPECT_NE(list.find("cancelled before it ran"), std::string::npos)
+      << "b keeps its reason: " << list;
+  EXPECT_EQ(state(id), TaskState::done);
 }
 
 TEST_F(WorkflowTest, APurgeOfAStepThatHadFailedCountsItOnce) {
