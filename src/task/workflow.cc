@@ -150,6 +150,8 @@ std::string_view FlatWorkflow::keep(std::string_view text) {
 
 namespace {
 
+constexpr std::string_view kArguments = "{\"args\":";
+
 class Writer {
  public:
   Writer(const engine::WorkflowInput& workflow, Time now) : workflow_(workflow), now_(now) {}
@@ -176,15 +178,20 @@ class Writer {
   // The next node and what is below it.
   void node() {
     const auto& one = workflow_.nodes[next_++];
-    if (one.node.kind == engine::NodeKind::step) {
+    bool open = one.node.kind != engine::NodeKind::step;
+    std::uint32_t child = 0;
+    if (!open) {
       step(one);
+    } else if (const auto members = steps_of_a_map(one); members > 0) {
+      map(members);
+      child = members;
+      open = false;
     } else {
       put(one.node.kind == engine::NodeKind::chain ? "{\"chain\":[" : "{\"group\":[");
     }
     auto role = engine::NodeRole::member;
-    bool open = one.node.kind != engine::NodeKind::step;
     bool first = true;
-    for (std::uint32_t child = 0; child < one.node.children; ++child) {
+    for (; child < one.node.children; ++child) {
       const auto its = workflow_.nodes[next_].node.role;
       if (its != role) {
         if (open) put("]");
@@ -202,38 +209,82 @@ class Writer {
 
   void step(const engine::WorkflowNodeInput& one) {
     put("{\"task\":");
-    text(find_header(one.message.headers, kTaskHeader).value_or(""));
+    text(task_of(one));
     if (!one.node.takes_input) put(",\"input\":false");
     // {"args":[...]} or {"each":[...]}: as it is, without its braces.
     const auto payload = as_text(one.message.body);
     put(",");
     put(payload.substr(1, payload.size() - 2));
-    put(",\"options\":{\"queue\":");
-    text(one.queue);
-    const auto& message = one.message;
-    if (message.priority > 0) put(fmt::format(",\"priority\":{}", message.priority));
-    if (!message.group.empty()) put(",\"group\":"), text(message.group);
-    if (one.node.delay.count() > 0) put(",\"delay\":" + in_milliseconds(one.node.delay));
-    if (message.expires_at != Time{})
-      put(",\"expires\":" + in_milliseconds(message.expires_at - now_));
-    if (message.policy.max_attempts)
-      put(fmt::format(",\"max_attempts\":{}", *message.policy.max_attempts));
-    if (message.policy.backoff) {
-      put(",\"backoff\":");
-      text(engine::format_backoff(*message.policy.backoff));
+    put(",\"options\":" + options_of(one));
+  }
+
+  // How many members a group has, if all of them are steps that differ in their arguments only: the
+  // task and the options of a hundred thousand are written once. 0: it is no such group.
+  [[nodiscard]] std::uint32_t steps_of_a_map(const engine::WorkflowNodeInput& group) const {
+    if (group.node.kind != engine::NodeKind::group) return 0;
+    std::uint32_t members = 0;
+    std::string options;
+    const auto nodes = std::span(workflow_.nodes).subspan(next_);
+    for (; members < group.node.children; ++members) {
+      const auto& one = nodes[members];
+      if (one.node.role != engine::NodeRole::member) break;
+      if (one.node.kind != engine::NodeKind::step || one.node.children > 0 ||
+          one.node.takes_input || !as_text(one.message.body).starts_with(kArguments) ||
+          !as_text(one.message.body).ends_with("]}"))
+        return 0;
+      if (members == 0)
+        options = options_of(one);
+      else if (task_of(one) != task_of(nodes[0]) || options_of(one) != options)
+        return 0;
     }
-    if (message.policy.lease) put(",\"lease\":" + in_milliseconds(*message.policy.lease));
+    return members;
+  }
+
+  void map(std::uint32_t members) {
+    const auto& any = workflow_.nodes[next_];
+    put("{\"map\":{\"task\":");
+    text(task_of(any));
+    put(",\"options\":" + options_of(any) + ",\"args\":[");
+    for (std::uint32_t member = 0; member < members; ++member) {
+      const auto payload = as_text(workflow_.nodes[next_++].message.body);
+      if (member > 0) put(",");
+      put(payload.substr(kArguments.size(), payload.size() - kArguments.size() - 1));
+    }
+    put("]}");
+  }
+
+  static std::string_view task_of(const engine::WorkflowNodeInput& one) {
+    return find_header(one.message.headers, kTaskHeader).value_or("");
+  }
+
+  [[nodiscard]] std::string options_of(const engine::WorkflowNodeInput& one) const {
+    std::string out = "{\"queue\":";
+    const auto put_text = [&out](std::string_view some) { wire::json::append_string(out, some); };
+    put_text(one.queue);
+    const auto& message = one.message;
+    if (message.priority > 0) out += fmt::format(",\"priority\":{}", message.priority);
+    if (!message.group.empty()) out += ",\"group\":", put_text(message.group);
+    if (one.node.delay.count() > 0) out += ",\"delay\":" + in_milliseconds(one.node.delay);
+    if (message.expires_at != Time{})
+      out += ",\"expires\":" + in_milliseconds(message.expires_at - now_);
+    if (message.policy.max_attempts)
+      out += fmt::format(",\"max_attempts\":{}", *message.policy.max_attempts);
+    if (message.policy.backoff) {
+      out += ",\"backoff\":";
+      put_text(engine::format_backoff(*message.policy.backoff));
+    }
+    if (message.policy.lease) out += ",\"lease\":" + in_milliseconds(*message.policy.lease);
     bool any = false;
     for_each_header(message.headers, [&](std::string_view name, std::string_view value) {
       if (name == kTaskHeader) return;
-      put(any ? "," : ",\"headers\":{");
+      out += any ? "," : ",\"headers\":{";
       any = true;
-      text(name);
-      put(":");
-      text(value);
+      put_text(name);
+      out += ":";
+      put_text(value);
     });
-    if (any) put("}");
-    put("}");
+    out += any ? "}}" : "}";
+    return out;
   }
 
   const engine::WorkflowInput& workflow_;

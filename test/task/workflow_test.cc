@@ -1,4 +1,6 @@
 // Workflows made in C++: what their steps are given, in memory, in this process and by a server.
+#include "task/workflow.h"
+
 #include <future>
 #include <penstock/testing.hpp>
 #include <stdexcept>
@@ -179,6 +181,40 @@ TEST(WorkflowEmbedded, AChordOfManyRunsOnThreads) {
 }
 
 using WorkflowRemote = ServerTest;
+
+TEST_F(WorkflowRemote, AMapOfAHundredThousandWithOptionsIsTaken) {
+  EnqueueOptions options;
+  options.queue = "many";
+  options.priority = 3;
+  options.expires = 1h;
+  options.headers = {{"customer", "number 123456789"}, {"h", "\"v\""}};
+  const std::vector<std::tuple<int, int>> arguments(100'000, {1, 1});
+  const auto flow = app_->start(map(add.with(options), arguments).on_success(step(sum)));
+  const auto status = flow.progress();
+  EXPECT_EQ(status.steps, 100'001u);
+  EXPECT_EQ(status.active, 100'000u);
+  EXPECT_TRUE(flow.cancel());
+}
+
+TEST(WorkflowJson, AGroupIsAMapWhereItsStepsDifferInTheirArgumentsOnly) {
+  EnqueueOptions later;
+  later.delay = 1ms;
+  const auto json = [](const auto& flow) {
+    return detail::to_json(detail::FlatWorkflow(flow.part(), {}, Time{}).input(), Time{});
+  };
+  const std::string map = R"({"map":{"task":"add","options":{"queue":"default"},"args":[)";
+  const auto alike = group(step(add, 1, 2), step(add, 3, 4));
+  EXPECT_EQ(json(alike), R"({"on_failure":"stop","run":)" + map + "[1,2],[3,4]]}}}");
+  EXPECT_NE(json(alike.on_success(step(sum))).find(map + R"([1,2],[3,4]]},"on_success":[{"task")"),
+            std::string::npos);
+  for (const auto& other : {group(step(add, 1, 2), step(add.with(later), 3, 4)),
+                            group(step(add, 1, 2), step(add, 3, 4).on_success(step(name))),
+                            group(step(add, 1, 2), step(fails, 3))})
+    EXPECT_EQ(json(other).find("map"), std::string::npos);
+  EXPECT_EQ(json(chain(step(add, 1, 1), group(step(add, 5), step(add, 6)))).find("map"),
+            std::string::npos)
+      << "what takes the value of the step before is no map";
+}
 
 TEST_F(WorkflowRemote, ItIsTheSameByAServer) {
   app_->add(add, sum, fails, note, name, countdown);
