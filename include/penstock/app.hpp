@@ -107,7 +107,6 @@ class App {
   }
   template <class R, class... Args, class... Given>
   Job<R> enqueue(const Call<R(Args...)>& call, Given&&... given) {
-    check_arguments<Task<R(Args...)>, sizeof...(Args), Given...>();
     detail::Payloads payload;
     Task<R(Args...)>::write_payload(payload.text, std::forward<Given>(given)...);
     payload.close();
@@ -124,7 +123,6 @@ class App {
   template <class R, class... Args, class... Given>
   [[nodiscard]] std::expected<Job<R>, Refusal> try_enqueue(const Call<R(Args...)>& call,
                                                            Given&&... given) {
-    check_arguments<Task<R(Args...)>, sizeof...(Args), Given...>();
     detail::Payloads payload;
     Task<R(Args...)>::write_payload(payload.text, std::forward<Given>(given)...);
     payload.close();
@@ -133,8 +131,9 @@ class App {
     return Job<R>(core_, *id);
   }
 
-  // One task for each tuple of arguments, in order, and far cheaper than one by one. They come in
-  // in batches, each as a whole or not at all; Refused::accepted() says how many did.
+  // One task for each tuple of arguments (of a task of one parameter, or value), in order, and far
+  // cheaper than one by one. They come in in batches, each as a whole or not at all;
+  // Refused::accepted() says how many did.
   template <class R, class... Args, std::ranges::input_range Tuples>
   std::vector<Job<R>> enqueue_many(const Task<R(Args...)>& task, Tuples&& tuples) {
     return enqueue_many(Call<R(Args...)>{task, {}}, std::forward<Tuples>(tuples));
@@ -143,12 +142,7 @@ class App {
   std::vector<Job<R>> enqueue_many(const Call<R(Args...)>& call, Tuples&& tuples) {
     detail::Payloads payloads;
     for (auto&& arguments : tuples) {
-      std::apply(
-          [&](auto&&... given) {
-            check_arguments<Task<R(Args...)>, sizeof...(Args), decltype(given)...>();
-            Task<R(Args...)>::write_payload(payloads.text, std::forward<decltype(given)>(given)...);
-          },
-          std::forward<decltype(arguments)>(arguments));
+      Task<R(Args...)>::write_tuple(payloads.text, std::forward<decltype(arguments)>(arguments));
       payloads.close();
     }
     std::vector<Job<R>> jobs;
@@ -160,8 +154,11 @@ class App {
 
   // Starts a workflow: durable when it returns, with all of its steps, or not at all. Waits and
   // throws as enqueue() does.
-  template <class R>
-  Workflow<R> start(const Flow<R>& flow, const WorkflowOptions& options = {}) {
+  template <class R, class In>
+  Workflow<R> start(const Flow<R, In>& flow, const WorkflowOptions& options = {}) {
+    static_assert(std::same_as<In, detail::NoInput>,
+                  "penstock: nothing comes before the workflow to give it a value: give its first "
+                  "step all of its arguments.");
     return Workflow<R>(core_, detail::start_workflow(*core_, flow.part(), options));
   }
   // One that was started earlier, perhaps by another process.
@@ -191,7 +188,6 @@ class App {
   template <class R, class... Args, class... Given>
   bool schedule(std::string_view name, const When& when, const ScheduleOptions& how,
                 const Call<R(Args...)>& call, Given&&... given) {
-    check_arguments<Task<R(Args...)>, sizeof...(Args), Given...>();
     detail::Payloads payload;
     Task<R(Args...)>::write_payload(payload.text, std::forward<Given>(given)...);
     payload.close();
@@ -284,14 +280,6 @@ class App {
   friend class outbox::Drainer;
   explicit App(std::shared_ptr<detail::Core> core);
   void add_definition(const std::shared_ptr<const detail::TaskDefinition>& definition);
-
-  template <class TaskType, std::size_t kWanted, class... Given>
-  static constexpr void check_arguments() {
-    static_assert(sizeof...(Given) == kWanted,
-                  "penstock: the task takes another number of arguments (Context does not count).");
-    static_assert(sizeof...(Given) != kWanted || TaskType::template accepts<Given...>,
-                  "penstock: an argument does not convert to the type of the task's parameter.");
-  }
 
   std::shared_ptr<detail::Core> core_;
 };

@@ -71,15 +71,13 @@ namespace detail {
 // EnqueueOptions::key and patience are not looked at, and a delay begins when the drainer
 // publishes. Throws InvalidInput (an argument that cannot travel), StorageError.
 template <class R, class... Args, class... Given>
-requires(Task<R(Args...)>::template accepts<Given...>) std::string
-    enqueue(Table& table, const Call<R(Args...)>& call, Given&&... given) {
+std::string enqueue(Table& table, const Call<R(Args...)>& call, Given&&... given) {
   std::string payload;
   Task<R(Args...)>::write_payload(payload, std::forward<Given>(given)...);
   return detail::insert(table, *call.task.definition(), call.options, std::move(payload));
 }
 template <class R, class... Args, class... Given>
-requires(Task<R(Args...)>::template accepts<Given...>) std::string
-    enqueue(Table& table, const Task<R(Args...)>& task, Given&&... given) {
+std::string enqueue(Table& table, const Task<R(Args...)>& task, Given&&... given) {
   return enqueue(table, Call<R(Args...)>{task, {}}, std::forward<Given>(given)...);
 }
 

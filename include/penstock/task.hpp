@@ -39,8 +39,11 @@ struct FlowResult {
   using type = T;
   static constexpr bool kIsFlow = false;
 };
-template <class T>
-struct FlowResult<Flow<T>> {
+template <class T, class In>
+struct FlowResult<Flow<T, In>> {
+  static_assert(std::same_as<In, NoInput>,
+                "penstock: the workflow that a task returns has nobody to give it a value: give "
+                "its first step all of its arguments.");
   using type = T;
   static constexpr bool kIsFlow = true;
 };
@@ -94,6 +97,11 @@ class Arguments {
 
 template <class... T>
 struct TypeList {};
+
+template <class T>
+concept TupleLike = requires {
+  std::tuple_size<std::remove_cvref_t<T>>::value;
+};
 
 template <class F>
 struct Signature {};  // empty: the callable's parameters cannot be known
@@ -245,15 +253,6 @@ class Task<R(Args...)> {
   using Result = R;
   using Signature = R(Args...);
 
-  // Whether enqueue(task, given...) compiles.
-  template <class... Given>
-  static constexpr bool accepts = [] {
-    if constexpr (sizeof...(Given) == sizeof...(Args))
-      return (std::is_convertible_v<Given, Args> && ...);
-    else
-      return false;
-  }();
-
   explicit Task(std::shared_ptr<const detail::TaskDefinition> definition)
       : definition_(std::move(definition)) {}
 
@@ -270,11 +269,30 @@ class Task<R(Args...)> {
   // {"args":[...]}
   template <class... Given>
   static void write_payload(std::string& out, Given&&... given) {
-    out.append("{\"args\":[");
-    std::size_t n = 0;
-    ((n++ > 0 ? out.push_back(',') : void(), write_argument<Args>(out, std::forward<Given>(given))),
-     ...);
-    out.append("]}");
+    static_assert(sizeof...(Given) == sizeof...(Args),
+                  "penstock: the task takes another number of arguments (Context does not count).");
+    if constexpr (sizeof...(Given) == sizeof...(Args)) {
+      out.append("{\"args\":[");
+      std::size_t n = 0;
+      ((n++ > 0 ? out.push_back(',') : void(),
+        write_argument<Args>(out, std::forward<Given>(given))),
+       ...);
+      out.append("]}");
+    }
+  }
+  // The same of one tuple of arguments; a task of one parameter is also given the bare value.
+  template <class Tuple>
+  static void write_tuple(std::string& out, Tuple&& arguments) {
+    if constexpr (detail::TupleLike<Tuple>) {
+      std::apply(
+          [&](auto&&... given) { write_payload(out, std::forward<decltype(given)>(given)...); },
+          std::forward<Tuple>(arguments));
+    } else {
+      static_assert(sizeof...(Args) == 1,
+                    "penstock: give a std::tuple of arguments for each call (a task of one "
+                    "parameter takes the bare values, too).");
+      if constexpr (sizeof...(Args) == 1) write_payload(out, std::forward<Tuple>(arguments));
+    }
   }
 
  private:
@@ -284,6 +302,9 @@ class Task<R(Args...)> {
                   (std::same_as<Wanted, std::string> &&
                    std::convertible_to<const Given&, std::string_view>)) {
       detail::write_json(out, given);
+    } else if constexpr (!std::is_convertible_v<Given, Wanted>) {
+      static_assert(std::is_convertible_v<Given, Wanted>,
+                    "penstock: an argument does not convert to the type of the task's parameter.");
     } else {
       const Wanted wanted = static_cast<Wanted>(std::forward<Given>(given));
       detail::write_json(out, wanted);

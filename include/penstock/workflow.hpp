@@ -164,12 +164,16 @@ FlowPart bound_step(const Call<R(Args...)>& call, bool takes_input, std::index_s
 template <class R, class... Args, class... Given>
 [[nodiscard]] auto step(const Call<R(Args...)>& call, Given&&... given) {
   constexpr bool all = sizeof...(Given) == sizeof...(Args);
-  static_assert(all || sizeof...(Given) + 1 == sizeof...(Args),
+  constexpr bool counted = all || sizeof...(Given) + 1 == sizeof...(Args);
+  static_assert(counted,
                 "penstock: give a step all arguments of its task, or all but the first one, which "
                 "is then the value of the step before.");
   using In = std::conditional_t<all, detail::NoInput, typename detail::FirstOf<Args...>::type>;
-  return Flow<R, In>(detail::bound_step(call, !all, std::make_index_sequence<sizeof...(Given)>(),
-                                        std::forward<Given>(given)...));
+  detail::FlowPart part;
+  if constexpr (counted)
+    part = detail::bound_step(call, !all, std::make_index_sequence<sizeof...(Given)>(),
+                              std::forward<Given>(given)...);
+  return Flow<R, In>(std::move(part));
 }
 template <class R, class... Args, class... Given>
 [[nodiscard]] auto step(const Task<R(Args...)>& task, Given&&... given) {
@@ -224,7 +228,7 @@ template <class R1, class In1, class R2, class In2>
   return chain(members, body);
 }
 
-// A group of one task: one step for each tuple of arguments.
+// A group of one task: one step for each tuple of arguments (of a task of one parameter, or value).
 template <class R, class... Args, std::ranges::input_range Tuples>
 [[nodiscard]] auto map(const Call<R(Args...)>& call, Tuples&& tuples) {
   detail::FlowNode node;
@@ -232,12 +236,8 @@ template <class R, class... Args, std::ranges::input_range Tuples>
   node.task = call.task.definition();
   node.options = call.options;
   for (auto&& arguments : tuples)
-    std::apply(
-        [&](auto&&... given) {
-          Task<R(Args...)>::write_payload(node.payloads.emplace_back(),
-                                          std::forward<decltype(given)>(given)...);
-        },
-        std::forward<decltype(arguments)>(arguments));
+    Task<R(Args...)>::write_tuple(node.payloads.emplace_back(),
+                                  std::forward<decltype(arguments)>(arguments));
   return Flow<std::vector<detail::ValueOf<R>>>(
       std::make_shared<const detail::FlowNode>(std::move(node)));
 }
@@ -258,11 +258,7 @@ template <class R, class... Args, std::ranges::input_range Tuples>
   std::string one;
   for (auto&& arguments : tuples) {
     one.clear();
-    std::apply(
-        [&](auto&&... given) {
-          Task<R(Args...)>::write_payload(one, std::forward<decltype(given)>(given)...);
-        },
-        std::forward<decltype(arguments)>(arguments));
+    Task<R(Args...)>::write_tuple(one, std::forward<decltype(arguments)>(arguments));
     const bool starts = count++ % std::max<std::size_t>(size, 1) == 0;
     if (starts && !node.payloads.empty()) node.payloads.back().append("]}");
     std::string& payload =

@@ -224,16 +224,6 @@ TEST(TaskTypes, AreDeducedFromFunctionsLambdasAndFunctionObjects) {
   EXPECT_EQ(from_function.name(), "add");
 }
 
-TEST(TaskTypes, SayWhichArgumentsTheyAccept) {
-  using Resize = penstock::Task<std::string(std::string, int)>;
-  static_assert(Resize::accepts<const char*, int>);
-  static_assert(Resize::accepts<std::string, short>);
-  static_assert(!Resize::accepts<const char*>);
-  static_assert(!Resize::accepts<int, int>);
-  static_assert(!Resize::accepts<const char*, std::string>);
-  static_assert(!Resize::accepts<const char*, int, int>);
-}
-
 struct Opaque {
   int* secret = nullptr;
 };

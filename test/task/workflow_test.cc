@@ -79,6 +79,19 @@ TEST_F(WorkflowInMemory, MapsAndChunksRunOneTaskForManyArguments) {
   EXPECT_EQ(ran.done, 10u + 1 + 3);
 }
 
+TEST_F(WorkflowInMemory, ATaskOfOneParameterIsGivenBareValues) {
+  const auto square = penstock::task("square", [](int n) { return n * n; });
+  test->add(square);
+  const std::vector numbers{1, 2, 3};
+  const auto mapped = test->start(map(square, numbers));
+  const auto chunked = test->start(chunks(square, numbers, 2));
+  const auto jobs = test->enqueue_many(square, numbers);
+  test.run_until_idle();
+  EXPECT_EQ(mapped.get(), (std::vector{1, 4, 9}));
+  EXPECT_EQ(chunked.get(), (std::vector<std::vector<int>>{{1, 4}, {9}}));
+  EXPECT_EQ(jobs.at(2).get(), 9);
+}
+
 TEST_F(WorkflowInMemory, WhatFailsStopsItAndItIsResumed) {
   const auto flow = test->start(chain(step(add, 1, 2), step(add, 3)), {.name = "sums"});
   test.fail_next(add, Permanent("disk full"));
