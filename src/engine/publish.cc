@@ -136,6 +136,12 @@ std::optional<Refusal> Engine::refusal(Time now, const Plan& plan) {
     refusal.message = fmt::format(
         "queue {} takes at most {} messages, and {} came at once: send them in smaller batches",
         queue.name, queue.options.max_length, plan.count);
+  else if (plan.bytes > queue.options.max_bytes)
+    refusal.message = fmt::format(
+        "queue {} takes at most {}, and {} came at once: send them in smaller batches, or "
+        "references "
+        "to the data",
+        queue.name, format_bytes(queue.options.max_bytes), format_bytes(plan.bytes));
   else
     refusal.message =
         fmt::format("queue {} holds {} messages ({} bytes), predicted wait {}: {} is reached",

@@ -146,6 +146,23 @@ TEST_F(HttpTest, AnUnknownPathIsNotFoundWithAHint) {
   EXPECT_EQ(ask("GET /healthz").status, 200);
 }
 
+TEST_F(HttpTest, AnUnknownParameterIsRefusedWithThoseThatThereAre) {
+  const auto misspelt = ask("POST /v1/tasks/t?quue=mail", "{}");
+  EXPECT_EQ(misspelt.status, 400);
+  EXPECT_EQ(misspelt.text("/error/message"), R"(there is no parameter "quue")");
+  EXPECT_EQ(misspelt.text("/error/hint"), "these are taken here: queue");
+  EXPECT_EQ(ask("GET /v1/queues?limit=1&after=a&li=2").text("/error/hint"),
+            "these are taken here: limit, after");
+  EXPECT_EQ(ask("GET /v1/queues?").status, 200);
+  EXPECT_EQ(ask("GET /v1/queues?l%69mit=1").status, 200);
+  EXPECT_EQ(ask("GET /v1/queues?limi").status, 400);
+  EXPECT_EQ(ask("PUT /v1/queues/q?limit=1").text("/error/hint"), "no parameter is taken here");
+  EXPECT_EQ(ask("GET /v1/queues/q").status, 404);
+  // What probes and scrapers add makes no difference.
+  EXPECT_EQ(ask("GET /healthz?probe=1").status, 200);
+  EXPECT_EQ(ask("GET /metrics?collect[]=x").status, 200);
+}
+
 TEST_F(HttpTest, AForeignHostIsRefused) {
   for (const auto host :
        {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example:7411"}) {

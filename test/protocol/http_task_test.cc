@@ -130,6 +130,14 @@ TEST_F(HttpTest, ABatchOfTasksComesInWholeAndItsRepeatGivesTheSameIds) {
   EXPECT_EQ(taken.text("/messages/2/task"), "t");
 }
 
+TEST_F(HttpTest, ATaskGoesToTheQueueOfTheRequestUnlessItNamesAnother) {
+  (void)ask("POST /v1/tasks/t?queue=a", "{}");
+  (void)ask("POST /v1/tasks/t?queue=a", R"({"options":{"queue":"b"}})");
+  EXPECT_EQ(ask("GET /v1/tasks/1").text("/queue"), "a");
+  EXPECT_EQ(ask("GET /v1/tasks/2").text("/queue"), "b");
+  EXPECT_EQ(ask("POST /v1/tasks/t?queue=", "{}").status, 400);
+}
+
 TEST_F(HttpTest, OneBadTaskRefusesTheWholeBatchAndNamesTheLine) {
   const auto type = "Content-Type: application/x-ndjson\r\n";
   for (const auto bad : {R"({"args":{}})", R"({"options":{"priority":10}})", "[]", "x"}) {

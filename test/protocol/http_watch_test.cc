@@ -164,6 +164,15 @@ TEST(HttpDocumentation, ListsTheMetricsAsTheTablesHaveThem) {
       << metrics_as_markdown();
 }
 
+TEST(HttpDocumentation, NamesEachParameterOfARoute) {
+  for (const auto& route : native_routes().routes) {
+    if (route.query == kAnyQuery) continue;
+    std::stringstream names{std::string(route.query)};
+    for (std::string name; names >> name;)
+      EXPECT_NE(route.meaning.find("`?" + name + "="), std::string_view::npos) << route.pattern;
+  }
+}
+
 TEST(HttpRoutes, EveryRouteIsFoundByItsOwnPattern) {
   std::size_t number = 0;
   for_each_route([&](const Route& route) {

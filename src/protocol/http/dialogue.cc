@@ -98,6 +98,7 @@ void Dialogue::serve_request() {
     return after_answer();
   }
   ++service_.counters().requests[match_.number];
+  if (refuse_query()) return after_answer();
   exchange_.run(may_see() ? match_.route->handle : refuse_sight);
   if (exchange_.state_ == State::streaming) return begin_events();
   if (exchange_.state_ == State::idle) return after_answer();
@@ -135,6 +136,20 @@ bool Dialogue::refuse_foreign() {
                   "send requests from a program, or from a page that this server gave out");
   }
   return false;
+}
+
+// What would be left out of account is refused: `?quue=mail` is not meant for the default queue.
+bool Dialogue::refuse_query() {
+  if (match_.management) return false;
+  const auto unknown = unknown_in_query(*match_.route, parser_.raw_query());
+  if (!unknown) return false;
+  std::string hint = "no parameter is taken here";
+  if (const auto names = match_.route->query; !names.empty()) {
+    hint = "these are taken here: ";
+    for (const char c : names) c == ' ' ? hint.append(", ") : hint.append(1, c);
+  }
+  exchange_.answer_error(400, "invalid", "there is no parameter " + quoted(*unknown, 64), hint);
+  return true;
 }
 
 void Dialogue::answer_unserved() {

@@ -68,6 +68,7 @@ class Dialogue final : public Conversation, private ReplyTaker, private EventHub
   // True when the request was answered: it is a web page's, from elsewhere.
   [[nodiscard]] bool refuse_foreign();
   // Of a path or method that is not served; OPTIONS too.
+  [[nodiscard]] bool refuse_query();
   void answer_unserved();
   void after_answer();
   [[nodiscard]] std::size_t waiting_output() const;

@@ -29,7 +29,9 @@ Result<std::string> payload_of(const RawObject& task) {
 
 }  // namespace
 
-Result<void> TaskInputs::read_one(std::string_view text) {
+Result<void> TaskInputs::read_one(std::string_view text, std::string_view queue) {
+  if (auto valid = valid_name(queue, "queue name"); !valid) return valid;
+  queue_ = queue;
   return read(text, defaults_, true);
 }
 

@@ -23,8 +23,8 @@ class TaskInputs {
   TaskInputs(const TaskInputs&) = delete;
   TaskInputs& operator=(const TaskInputs&) = delete;
 
-  // Its options may name the queue.
-  [[nodiscard]] Result<void> read_one(std::string_view text);
+  // Goes to `queue`, unless its options name another.
+  [[nodiscard]] Result<void> read_one(std::string_view text, std::string_view queue);
   // All go to `queue`. A key among the defaults becomes "<key>/<index>".
   [[nodiscard]] Result<void> read_lines(std::string_view text, std::uint32_t lines_max,
                                         std::string_view queue);
@@ -39,7 +39,7 @@ class TaskInputs {
   const MessageFields& defaults_;
   const Time now_;
   const ByteView headers_;
-  std::string_view queue_ = kDefaultQueue;
+  std::string_view queue_;
   std::vector<engine::MessageInput> messages_;  // at most lines_max
   // What views point into; deques, because their elements stay where they are.
   std::deque<std::string> texts_;

@@ -121,15 +121,15 @@ void post_task(Exchange& exchange) {
   read_trace(exchange.fields(), exchange.headers);
   exchange.headers.add(kTaskHeader, name);
   TaskInputs tasks(fields.message, exchange.now(), exchange.headers.view());
+  const auto queue = exchange.query("queue").value_or(std::string(kDefaultQueue));
   if (is_batch(exchange.fields().value("Content-Type"))) {
     const auto lines_max = exchange.service().settings().batch_max;
-    const auto queue = exchange.query("queue").value_or(std::string(kDefaultQueue));
     if (auto read = tasks.read_lines(exchange.body(), lines_max, queue); !read) {
       return exchange.answer_error(read.error());
     }
     return publish<on_batch_published>(exchange, tasks.queue(), tasks.messages(), fields.wait);
   }
-  if (auto read = tasks.read_one(exchange.body()); !read) {
+  if (auto read = tasks.read_one(exchange.body(), queue); !read) {
     return exchange.answer_error(read.error());
   }
   publish<on_submitted>(exchange, tasks.queue(), tasks.messages(), fields.wait);
