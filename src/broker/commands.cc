@@ -160,6 +160,8 @@ OwnedTask Broker::Impl::task_status(MessageId id) {
   auto& state = engine_.state();
   task.status.id = id;
   task.status.state = engine_.task_state(id);
+  if (const auto step = state.workflows.find_step(id); step != 0)
+    task.name = state.workflows.task_of(step);
   if (const auto slot = state.find_result(id); slot != 0) {
     const auto& result = state.results[slot];
     task.status.attempts = result.attempts;
@@ -169,7 +171,7 @@ OwnedTask Broker::Impl::task_status(MessageId id) {
     if (const auto* queue = state.find_queue(result.queue)) task.queue = queue->name;
     if (auto body = storage_->read_body(result.position)) {
       Cursor in(*body);
-      task.name = in.text();
+      if (const auto name = in.text(); !name.empty()) task.name = name;
       task.result = in.text();
       task.error = in.text();
       task.history = in.text();

@@ -88,7 +88,7 @@ class TreeText {
     const auto& node = tree.node(number);
     ++shown_;
     if (node.kind == engine::NodeKind::step) {
-      write_step(node.step);
+      write_step(number);
     } else {
       put(fmt::format(R"({{"kind":"{}","state":"{}")",
                       node.kind == engine::NodeKind::chain ? "chain" : "group",
@@ -126,25 +126,23 @@ class TreeText {
     if (written < count) put(fmt::format(",\"left_out\":{}", count - written));
   }
 
-  void write_step(MessageId id) {
+  void write_step(std::uint32_t number) {
     const auto& state = engine_.state();
-    std::string name;
+    const auto id = state.workflows.node(number).step;
+    std::string name(state.workflows.task_of(number));
     std::uint32_t attempts = 0;
     std::string error;
     if (const auto result = state.find_result(id); result != 0) {
       attempts = state.results[result].attempts;
       if (auto body = storage_.read_body(state.results[result].position)) {
         Cursor in(*body);
-        name = in.text();
+        if (const auto task = in.text(); name.empty()) name = task;
         (void)in.prefixed();
         error = in.text();
       }
     } else if (const auto slot = state.find(id); slot != 0) {
       attempts = state.attempts_of(state.messages[slot]);
-      if (auto body = storage_.read_body(state.messages[slot].position)) {
-        Cursor in(*body);
-        if (const auto found = find_header(in.prefixed(), kTaskHeader)) name = *found;
-      }
+      if (name.empty()) name = task_in(state.messages[slot].position);
     }
     put(fmt::format(R"({{"kind":"step","id":"{}","state":"{}","attempts":{},"task":")", id.value,
                     engine::name_of(engine_.task_state(id)), attempts));
@@ -154,6 +152,14 @@ class TreeText {
     put(",\"error\":\"");
     engine::append_json(out_, error, kLongestName);
     put("\"");
+  }
+
+  // The name in a message's record; empty: it cannot be read.
+  std::string task_in(LogPosition position) {
+    const auto body = storage_.read_body(position);
+    if (!body) return {};
+    Cursor in(*body);
+    return std::string(find_header(in.prefixed(), kTaskHeader).value_or(""));
   }
 
   const engine::Engine& engine_;

@@ -9,6 +9,7 @@
 // is refused half way, and what a step is given stays where it was written until it is delivered.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -44,7 +45,22 @@ struct WorkflowNode {
   std::uint32_t children = 0;  // direct ones
   MessageId step;              // its message
   Duration delay{0};           // of a step: from its turn to its start; whole milliseconds
+  std::uint8_t task = 0;       // of a step: the place of its task's name, from 1; 0: none is kept
 };
+
+// The names of a workflow's tasks, each once: what a step was is told when its message is gone.
+inline constexpr std::size_t kTaskNamesMax = 255;  // steps of further tasks have none
+// The place of `name`, where it is put if it has none yet. `Names`: a vector of texts.
+template <class Names>
+std::uint8_t place_of_task(Names& names, std::string_view name) {
+  const auto found = std::ranges::find(names, name);
+  if (found == names.end()) {
+    if (name.empty() || names.size() == kTaskNamesMax) return 0;
+    names.emplace_back(name);
+    return static_cast<std::uint8_t>(names.size());
+  }
+  return static_cast<std::uint8_t>(found - names.begin() + 1);
+}
 
 // One node, and the message of a step: {"args":[...]}, task = true.
 struct WorkflowNodeInput {

@@ -1,5 +1,6 @@
 // Events of workflows, to and from bytes.
 #include <algorithm>
+#include <bitset>
 
 #include "base/canary.h"
 #include "engine/event.h"
@@ -8,6 +9,7 @@ namespace penstock::engine {
 namespace {
 
 constexpr unsigned kTakesInput = 16;
+constexpr unsigned kHasTask = 32;
 
 void put(Encoder& out, Time time) {
   out.varint(static_cast<std::uint64_t>(std::max<std::int64_t>(micros(time), 0)));
@@ -71,15 +73,21 @@ void encode(Bytes& head, const WorkflowNodesEvent& event) {
   put(out, event.at);
   out.varint(event.nodes.size());
   std::uint64_t last = 0;
+  std::bitset<kTaskNamesMax + 1> told;
   for (const auto& node : event.nodes) {
-    out.integer(static_cast<std::uint8_t>(static_cast<unsigned>(node.kind) |
-                                          static_cast<unsigned>(node.role) << 2 |
-                                          (node.takes_input ? kTakesInput : 0)));
+    const bool named = node.task != 0 && node.task <= event.tasks.size();
+    out.integer(static_cast<std::uint8_t>(
+        static_cast<unsigned>(node.kind) | static_cast<unsigned>(node.role) << 2 |
+        (node.takes_input ? kTakesInput : 0) | (named ? kHasTask : 0)));
     out.varint(node.children);
     if (node.kind != NodeKind::step) continue;
     out.varint(node.step.value - last)
         .varint(static_cast<std::uint64_t>(node.delay.count() / 1000));
     last = node.step.value;
+    if (!named) continue;
+    out.integer(node.task);
+    if (!told.test(node.task)) out.text(event.tasks[node.task - 1]);
+    told.set(node.task);
   }
 }
 bool decode(ByteView head, WorkflowNodesEvent& event, IdList&) {
@@ -88,6 +96,7 @@ bool decode(ByteView head, WorkflowNodesEvent& event, IdList&) {
   const auto count = in.varint();
   if (count > in.left()) return false;
   event.decoded.clear();
+  event.tasks.clear();
   event.decoded.reserve(static_cast<std::size_t>(count));
   std::uint64_t last = 0;
   for (std::uint64_t n = 0; n < count && in.ok(); ++n) {
@@ -102,6 +111,13 @@ bool decode(ByteView head, WorkflowNodesEvent& event, IdList&) {
     node.step = MessageId(last += in.varint());
     node.delay = Duration(static_cast<std::int64_t>(in.varint() & 0xffffffff) * 1000);
     if (!node.step) return false;
+    if ((flags & kHasTask) == 0) continue;
+    node.task = in.integer<std::uint8_t>();
+    if (node.task == 0) return false;
+    if (event.tasks.size() < node.task) event.tasks.resize(node.task);
+    auto& name = event.tasks[node.task - 1];
+    if (name.empty()) name = in.text();
+    if (name.empty()) return false;
   }
   event.nodes = event.decoded;
   return in.ok();

@@ -4,6 +4,11 @@
 #include "engine/state.h"
 
 namespace penstock::engine {
+namespace {
+
+constexpr unsigned kHasTasks = 32;  // of a workflow in a checkpoint
+
+}  // namespace
 
 void State::hold(std::uint32_t slot) {
   detach(slot);
@@ -35,6 +40,10 @@ void State::apply(const WorkflowSetEvent& event) {
 void State::apply(const WorkflowNodesEvent& event) {
   if (begun_.nodes == 0) return;
   begun_.tree.insert(begun_.tree.end(), event.nodes.begin(), event.nodes.end());
+  auto& tasks = begun_.workflow.tasks;
+  if (tasks.size() < event.tasks.size()) tasks.resize(event.tasks.size());
+  for (std::size_t n = 0; n < event.tasks.size(); ++n)
+    if (tasks[n].empty()) tasks[n] = event.tasks[n];
   if (begun_.tree.size() < begun_.nodes) return;
   const Begun begun = std::move(begun_);
   begun_ = {};
@@ -43,7 +52,7 @@ void State::apply(const WorkflowNodesEvent& event) {
   std::uint32_t from = 0;
   if (replaced != 0) {
     if (workflows.node(replaced).state != NodeState::active) return;
-    from = workflows.build_in_place_of(replaced, begun.tree);
+    from = workflows.build_in_place_of(replaced, begun.tree, begun.workflow.tasks);
   } else {
     if (workflows.find(begun.workflow.id) != 0) return;
     from = workflows.build(begun.workflow, begun.tree);
@@ -193,13 +202,15 @@ void State::encode_workflows(Encoder& out) const {
     const auto& workflow = workflows.workflow(number);
     if (!workflow.id) continue;
     out.varint(workflow.id.value).text(workflow.name).varint(workflow.queue.value);
-    out.integer(static_cast<std::uint8_t>(static_cast<unsigned>(workflow.policy) |
-                                          static_cast<unsigned>(workflow.state) << 2 |
-                                          (workflow.stopping ? 16u : 0u)));
+    out.integer(static_cast<std::uint8_t>(
+        static_cast<unsigned>(workflow.policy) | static_cast<unsigned>(workflow.state) << 2 |
+        (workflow.stopping ? 16u : 0u) | (workflow.tasks.empty() ? 0u : kHasTasks)));
     out.varint(static_cast<std::uint64_t>(workflow.ttl.count()))
         .varint(static_cast<std::uint64_t>(workflow.failed_ttl.count()))
         .varint(static_cast<std::uint64_t>(micros(workflow.at)))
         .varint(static_cast<std::uint64_t>(micros(workflow.ended_at)));
+    if (!workflow.tasks.empty()) out.varint(workflow.tasks.size());
+    for (const auto& task : workflow.tasks) out.text(task);
     workflows.encode(out, number);
     std::uint64_t kept = 0;
     const auto each_result = [&](const auto& tell) {
@@ -239,8 +250,13 @@ bool State::restore_workflow(Cursor& in) {
   workflow.failed_ttl = duration();
   workflow.at = Time(duration());
   workflow.ended_at = Time(duration());
+  if ((flags & kHasTasks) != 0) {
+    const auto count = in.varint();
+    if (count == 0 || count > kTaskNamesMax) in.spoil();
+    while (in.ok() && workflow.tasks.size() < count) workflow.tasks.emplace_back(in.text());
+  }
   if (!in.ok() || !workflow.id || workflow.id.value >= next_message || (flags & 3) == 0 ||
-      flags >= 32 || !workflows.restore(in, workflow))
+      flags >= 2 * kHasTasks || !workflows.restore(in, workflow))
     return false;
   const auto number = workflows.find(workflow.id);
   auto& made = workflows.workflow(number);

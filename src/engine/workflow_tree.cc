@@ -19,6 +19,8 @@ std::string_view name_of(WorkflowState state) {
   return kNames[static_cast<std::size_t>(state)];
 }
 
+static_assert(sizeof(WorkflowTree::Node) == 40);
+
 // ---- building
 
 bool WorkflowTree::is_tree(std::span<const WorkflowNode> nodes) {
@@ -63,7 +65,8 @@ std::uint32_t WorkflowTree::build(const Workflow& workflow, std::span<const Work
 }
 
 std::uint32_t WorkflowTree::build_in_place_of(std::uint32_t step,
-                                              std::span<const WorkflowNode> nodes) {
+                                              std::span<const WorkflowNode> nodes,
+                                              std::span<const std::string> tasks) {
   Node& node = nodes_[step];
   CHECK(node.kind == NodeKind::step && node.state == NodeState::active);
   Workflow& workflow = workflows_[node.workflow];
@@ -74,7 +77,12 @@ std::uint32_t WorkflowTree::build_in_place_of(std::uint32_t step,
   node.step = {};
   node.kind = NodeKind::chain;
   node.takes_input = false;
-  add_all(nodes, node.workflow, step);
+  node.task = 0;
+  std::vector<WorkflowNode> renamed(nodes.begin(), nodes.end());
+  for (auto& one : renamed)
+    if (one.task != 0)
+      one.task = one.task > tasks.size() ? 0 : place_of_task(workflow.tasks, tasks[one.task - 1]);
+  add_all(renamed, node.workflow, step);
   return step;
 }
 
@@ -94,6 +102,7 @@ void WorkflowTree::add_all(std::span<const WorkflowNode> nodes, std::uint32_t nu
     node.kind = spec.kind;
     node.role = spec.role;
     node.takes_input = spec.takes_input;
+    node.task = spec.task;
     node.delay_ms = static_cast<std::uint32_t>(spec.delay.count() / 1000);
     node.beside = spec.role != NodeRole::member;
     if (path.empty()) {
@@ -276,7 +285,7 @@ void WorkflowTree::forget(std::uint32_t number) {
       by_step_.erase(nodes_[node].step);
       --steps_;
     }
-    nodes_[node] = {};
+    nodes_[node] = Node();
     nodes_.give_back(node);
   }
   by_id_.erase(workflows_[number].id);
@@ -352,6 +361,7 @@ std::uint32_t WorkflowTree::failed_step(std::uint32_t root) const {
 
 void WorkflowTree::encode(Encoder& out, std::uint32_t number) const {
   const auto root = workflows_[number].root;
+  const bool named = !workflows_[number].tasks.empty();
   out.varint(workflows_[number].nodes);
   for (auto at = root; at != 0; at = after(at, root)) {
     const Node& node = nodes_[at];
@@ -362,6 +372,7 @@ void WorkflowTree::encode(Encoder& out, std::uint32_t number) const {
         static_cast<unsigned>(node.state) << 4 | (node.takes_input ? 64u : 0u) |
         (node.broken ? 128u : 0u)));
     out.varint(children).varint(node.pending).varint(node.delay_ms).varint(node.step.value);
+    if (named && node.kind == NodeKind::step) out.integer(node.task);
   }
 }
 
@@ -389,6 +400,8 @@ bool WorkflowTree::restore(Cursor& in, const Workflow& workflow) {
     const bool step = node.kind == NodeKind::step;
     if (step != (node.step.value != 0)) return false;
     if (!step) continue;
+    if (!workflow.tasks.empty()) node.task = in.integer<std::uint8_t>();
+    if (node.task > workflow.tasks.size()) return false;
     if (steps.find(node.step) != 0 || by_step_.find(node.step) != 0) return false;
     steps.insert(node.step, 1);
   }
@@ -438,6 +451,7 @@ void WorkflowTree::check() const {
       done += node.state == NodeState::succeeded;
       failed += node.state == NodeState::failed;
       CHECK(by_step_.find(node.step) == at);
+      CHECK(node.task <= workflow.tasks.size());
     }
     CHECK(nodes == workflow.nodes && steps == workflow.steps && active == workflow.active);
     CHECK(done == workflow.done && failed == workflow.failed);

@@ -17,7 +17,7 @@ namespace penstock::engine {
 
 class WorkflowTree {
  public:
-  // 48 bytes for each step.
+  // 40 bytes, and 8 of the index by step.
   struct Node {
     MessageId step;
     std::uint32_t workflow = 0, parent = 0, first = 0, next = 0, previous = 0;
@@ -25,9 +25,10 @@ class WorkflowTree {
     // place, from 1, of the member because of which it did; what fails later changes nothing.
     std::uint32_t pending = 0;
     std::uint32_t delay_ms = 0;
-    NodeKind kind = NodeKind::step;
-    NodeRole role = NodeRole::member;
-    NodeState state = NodeState::waiting;
+    std::uint8_t task = 0;  // of a step: see WorkflowNode
+    NodeKind kind : 2 = NodeKind::step;
+    NodeRole role : 2 = NodeRole::member;
+    NodeState state : 2 = NodeState::waiting;
     bool takes_input : 1 = false;
     bool beside : 1 = false;  // it or one above it runs beside the rest
     bool broken : 1 = false;  // of a group: a member failed
@@ -35,6 +36,7 @@ class WorkflowTree {
   struct Workflow {
     MessageId id;
     std::string name;
+    std::vector<std::string> tasks;  // kTaskNamesMax at most
     QueueId queue;  // of its first step; whoever may write to it may steer the workflow
     FailurePolicy policy = FailurePolicy::stop;
     WorkflowState state = WorkflowState::running;
@@ -59,8 +61,10 @@ class WorkflowTree {
   [[nodiscard]] bool has_new_steps(std::span<const WorkflowNode> nodes) const;
   // Makes the tree; answers the node to activate. Needs is_tree() and has_new_steps().
   std::uint32_t build(const Workflow& workflow, std::span<const WorkflowNode> nodes);
-  // Puts the tree in the place of an active step, which is a chain of one from then on.
-  std::uint32_t build_in_place_of(std::uint32_t step, std::span<const WorkflowNode> nodes);
+  // Puts the tree in the place of an active step, which is a chain of one from then on. `tasks` are
+  // the names of its tasks.
+  std::uint32_t build_in_place_of(std::uint32_t step, std::span<const WorkflowNode> nodes,
+                                  std::span<const std::string> tasks);
   void activate(std::uint32_t node, Work& work);
   // A step has ended, in its turn or before; once.
   void finish(std::uint32_t step, bool well, Work& work);
@@ -108,6 +112,12 @@ class WorkflowTree {
   }
   [[nodiscard]] bool is_cancelled(std::uint32_t node) const {
     return workflows_[nodes_[node].workflow].state == WorkflowState::cancelled;
+  }
+  // The name of a step's task; empty: it was not kept.
+  [[nodiscard]] std::string_view task_of(std::uint32_t step) const {
+    const Node& node = nodes_[step];
+    const auto& tasks = workflows_[node.workflow].tasks;
+    return node.task == 0 || node.task > tasks.size() ? std::string_view() : tasks[node.task - 1];
   }
   [[nodiscard]] std::uint32_t last_member(std::uint32_t node) const;
   // The step because of which a node failed; 0: none did.

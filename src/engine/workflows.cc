@@ -103,10 +103,13 @@ Engine::WorkflowAnswer Engine::take_in(Time now, const WorkflowInput& input, Mes
 
   std::vector<WorkflowNode> nodes;
   nodes.reserve(input.nodes.size());
+  std::vector<std::string_view> tasks;
   for (const auto& one : input.nodes) {
     nodes.push_back(one.node);
     if (one.node.kind != NodeKind::step) continue;
     Queue& queue = *state_.find_queue(one.queue);
+    nodes.back().task =
+        place_of_task(tasks, find_header(one.message.headers, kTaskHeader).value_or(""));
     nodes.back().step = write_message(now, queue, one.message, {}, true);
     ++queue.counters.published;
   }
@@ -131,6 +134,7 @@ Engine::WorkflowAnswer Engine::take_in(Time now, const WorkflowInput& input, Mes
   for (std::size_t at = 0; at < nodes.size(); at += kNodesInEvent) {
     WorkflowNodesEvent some;
     some.at = now;
+    some.tasks = tasks;
     some.nodes = std::span(nodes).subspan(at, std::min(kNodesInEvent, nodes.size() - at));
     write(some);
     state_.apply(some);
@@ -237,12 +241,13 @@ Engine::StepError Engine::step_error(std::uint32_t step) {
   StepError error;
   if (step == 0) return error;
   error.id = state_.workflows.node(step).step;
+  error.task = state_.workflows.task_of(step);
   const auto result = state_.find_result(error.id);
   if (result == 0) return error;
   error.state = state_.results[result].state;
   if (auto body = storage_->read_body(state_.results[result].position)) {
     Cursor in(*body);
-    error.task = in.text();
+    if (const auto task = in.text(); !task.empty()) error.task = task;
     (void)in.prefixed();
     error.message = in.text();
   } else {

@@ -61,7 +61,7 @@ struct Got {
   };
   std::vector<Message> messages;
   engine::TaskState state = engine::TaskState::unknown;
-  std::string name, result, history;
+  std::string name, result, history, workflow;
   std::vector<engine::QueueStatistics> queues;
   std::string declined;  // of a task
   std::vector<engine::LogLine> lines;
@@ -124,6 +124,7 @@ class Sink final : public ReplySink {
     got.kind = "task", got.state = t.state, got.name = t.name, got.result = t.result,
     got.error.message = t.error;
     got.history = t.history;
+    got.workflow = t.workflow;
     got.count = t.attempts;
     got.cancelled = t.cancel_requested;
     got.declined = t.declined;

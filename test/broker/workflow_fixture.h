@@ -17,12 +17,16 @@ struct Tree {
   bool takes_input = true;
   Duration delay{0};
   std::optional<Duration> result_ttl{};
+  std::string task{};  // its task's name; empty: none
 };
 inline Tree step(std::string name) {
   return {.name = std::move(name)};
 }
 inline Tree deaf(std::string name) {
   return {.name = std::move(name), .takes_input = false};
+}
+inline Tree step_of(std::string task) {
+  return {.name = "s", .task = std::move(task)};
 }
 inline Tree chain(std::vector<Tree> members) {
   return {.kind = engine::NodeKind::chain, .members = std::move(members)};
@@ -37,6 +41,7 @@ class WorkflowTest : public BrokerTest {
   struct Flat {
     std::vector<engine::WorkflowNodeInput> nodes;
     std::deque<std::string> texts;
+    std::deque<HeaderWriter> headers;
   };
   void flatten(const Tree& tree, Flat& flat, std::string_view queue,
                engine::NodeRole role = engine::NodeRole::member) {
@@ -53,6 +58,8 @@ class WorkflowTest : public BrokerTest {
       one.message.policy.max_attempts = 1;
       one.message.policy.result_ttl = tree.result_ttl;
       one.message.body = as_bytes(flat.texts.emplace_back("{\"args\":[\"" + tree.name + "\"]}"));
+      if (!tree.task.empty()) flat.headers.emplace_back().add(kTaskHeader, tree.task);
+      if (!tree.task.empty()) one.message.headers = flat.headers.back().view();
     }
     for (const auto& child : tree.members) flatten(child, flat, queue);
     for (const auto& child : tree.on_success)
