@@ -103,7 +103,8 @@ class Job {
   // For ever the same; app.job<R>(id) makes a Job of it again, in any process.
   [[nodiscard]] std::uint64_t id() const { return id_; }
 
-  // Waits for the end. Throws the task's error once it has failed for good: the usual exceptions of
+  // Waits for the end, also through a restart of the server that takes less than half a minute.
+  // Throws the task's error once it has failed for good: the usual exceptions of
   // the standard library (runtime_error, logic_error and what derives from them there, bad_alloc)
   // with their own type and message, others as TaskError. Also Timeout (the task goes on),
   // Cancelled, Expired, NotFound (no such task, or its result is forgotten), Closed; InvalidInput

@@ -65,6 +65,7 @@ class Client::Impl {
     });
   }
   bool wait_until_connected(Duration timeout, std::stop_token stop);
+  void pause(Duration time, std::stop_token stop);
 
   [[nodiscard]] Limits limits() const {
     const std::lock_guard lock(mutex_);
@@ -200,6 +201,11 @@ void Client::Impl::on_closed(const Error& why) {
 bool Client::Impl::wait_until_connected(Duration timeout, std::stop_token stop) {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, std::move(stop), timeout, [this] { return ready_ != nullptr; });
+}
+
+void Client::Impl::pause(Duration time, std::stop_token stop) {
+  std::unique_lock lock(mutex_);
+  (void)changed_.wait_for(lock, std::move(stop), time, [] { return false; });
 }
 
 // ---- calls
@@ -374,6 +380,9 @@ std::unique_ptr<Lane> Client::open_lane() {
 
 bool Client::connected() const {
   return impl_->connected();
+}
+void Client::pause(Duration time, std::stop_token stop) {
+  impl_->pause(time, std::move(stop));
 }
 bool Client::wait_until_connected(Duration timeout, std::stop_token stop) {
   return impl_->wait_until_connected(timeout, std::move(stop));

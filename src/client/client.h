@@ -174,6 +174,8 @@ class Client {
   // Returns at once while connected; otherwise when the connection stands again, at the latest
   // after `timeout` or when `stop` is triggered. Gives connected().
   bool wait_until_connected(Duration timeout, std::stop_token stop = {});
+  // For who tries again: returns after `time`, or when `stop` is triggered.
+  void pause(Duration time, std::stop_token stop = {});
   [[nodiscard]] const Options& options() const;
   // As the server said last. The blocking calls answer Error::too_large by themselves, where a
   // larger argument would break the connection for everybody.

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "client/await.h"
 #include "os/real_clock.h"
 #include "task/remote.h"
 #include "task/schedule.h"
@@ -216,21 +217,14 @@ Result<OwnedLog> Remote::log(MessageId id, std::uint64_t after, Duration wait) {
 }
 
 Result<OwnedStatus> Remote::task(MessageId id, Duration wait) {
-  const Time start = now();
-  const Time until = wait >= Time::max() - start ? Time::max() : start + wait;
-  while (true) {
-    if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
-    const Duration left = std::clamp(until - now(), Duration(0), kPiece);
-    auto answer = call(client::task(id, left));
-    if (!answer) {
-      if (answer.error().error.code != ErrorCode::not_found) return failed(answer);
-      OwnedStatus unknown;
-      unknown.status.id = id;
-      return unknown;
-    }
-    if (answer->ended() || answer->state == "unknown" || now() >= until)
-      return to_status(std::move(*answer));
-  }
+  auto answer = client::await_task(*client_, id, {.wait = wait}, closing_.get_token());
+  const bool unfinished = !answer || (!answer->ended() && answer->state != "unknown");
+  if (unfinished && closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
+  if (answer) return to_status(std::move(*answer));
+  if (answer.error().error.code != ErrorCode::not_found) return failed(answer);
+  OwnedStatus unknown;
+  unknown.status.id = id;
+  return unknown;
 }
 
 Result<bool> Remote::put_schedule(const Scheduling& scheduling) {

@@ -170,6 +170,20 @@ TEST_F(Remote, WorkersGoOnAfterTheServerWasAway) {
   EXPECT_EQ(again.enqueue(same, 3).get(kLong), 3);
 }
 
+TEST_F(Remote, WhoWaitsForATaskOutwaitsARestartOfTheServer) {
+  const auto same = task("same", [](int n) { return n; });
+  app_->add(same);
+  const auto job = app_->enqueue(same, 7);
+  auto waiting = std::async(std::launch::async, [&] { return job.get(kLong); });
+  stop_server();
+  EXPECT_THROW(job.get(50ms), Closed);
+  start_server();
+  auto other = App::connect(url());
+  other.add(same);
+  const auto workers = other.work();
+  EXPECT_EQ(waiting.get(), 7);
+}
+
 TEST(RemoteApp, SaysThatNobodyIsThere) {
   EXPECT_THROW((void)App::connect("penstock://127.0.0.1:1", {.timeout = 5s}), Closed);
   EXPECT_THROW((void)App::connect("http://somewhere"), InvalidInput);

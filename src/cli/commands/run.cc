@@ -14,6 +14,7 @@
 #include "cli/line_batches.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
+#include "client/await.h"
 #include "engine/options.h"
 #include "os/real_clock.h"
 #include "wire/json/json.h"
@@ -24,7 +25,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kForever = 24h * 365;
-constexpr Duration kWaitStep = 30s;
 constexpr Duration kProgressStep = 250ms;
 constexpr std::size_t kBarWidth = 30;
 
@@ -61,21 +61,15 @@ std::string bar_of(const client::TaskStatus& status) {
 // Until it ended, the time is up or somebody interrupts.
 client::Answer<client::TaskStatus> await_end(client::Client& client, MessageId id,
                                              const Options& options, const std::stop_token& stop) {
-  const auto clock = make_real_clock();
-  const Time until = clock->now() + options.timeout;
-  const bool live = terminal_width() > 0 && !options.json;
   LiveLines lines;
-  for (;;) {
-    const Duration left = std::max(until - clock->now(), Duration(0));
-    const auto status = client.call_waiting(
-        client::task(id, std::min(left, live ? kProgressStep : kWaitStep)), stop);
-    const bool over = !status || status->ended() || stop.stop_requested() || left.count() == 0;
-    if (over) {
-      lines.clear();
-      return status;
-    }
-    if (live) lines.draw(bar_of(*status));
+  client::Await how{.wait = options.timeout};
+  if (terminal_width() > 0 && !options.json) {
+    how.step = kProgressStep;
+    how.look = [&](const client::TaskStatus& status) { lines.draw(bar_of(status)); };
   }
+  const auto status = client::await_task(client, id, how, stop);
+  lines.clear();
+  return status;
 }
 
 int show_end(const client::TaskStatus& status, const Options& options) {

@@ -14,6 +14,7 @@
 #include "cli/table.h"
 #include "cli/task_check.h"
 #include "cli/terminal.h"
+#include "client/await.h"
 
 namespace penstock::cli {
 namespace {
@@ -70,8 +71,8 @@ int show(const Options& options) {
   Interrupt interrupt;
   auto client = connect(options.url);
   if (!client) return report(client.error());
-  const auto status =
-      (*client)->call_waiting(client::task(MessageId(options.id), options.wait), interrupt.token());
+  const auto status = client::await_task(**client, MessageId(options.id), {.wait = options.wait},
+                                         interrupt.token());
   if (!status) return report_failure(status.error());
   if (status->state == "unknown") {
     return report(Error{ErrorCode::not_found, fmt::format("there is no task {}", options.id),

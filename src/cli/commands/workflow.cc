@@ -13,6 +13,7 @@
 #include "cli/json_text.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
+#include "client/await.h"
 
 namespace penstock::cli {
 namespace {
@@ -95,7 +96,7 @@ std::string text_of(const client::TaskStatus& status) {
 int show(client::Client& client, const Options& options) {
   Interrupt interrupt;
   const auto status =
-      client.call_waiting(client::task(MessageId(options.id), options.wait), interrupt.token());
+      client::await_task(client, MessageId(options.id), {.wait = options.wait}, interrupt.token());
   if (!status) return report_failure(status.error());
   if (status->workflow.empty())
     return report(Error{ErrorCode::not_found, fmt::format("there is no workflow {}", options.id),
