@@ -81,7 +81,7 @@ class WorkflowSpec::Reader {
   static Result<void> read_headers(const boost::json::object& object, HeaderWriter& into) {
     for (const auto& [name, text] : object) {
       if (auto valid = valid_name(name, "header name"); !valid) return valid;
-      if (!text.is_string() || name == kTaskHeader)
+      if (!wire::json::is_text(text) || name == kTaskHeader)
         return fail(ErrorCode::invalid,
                     "header " + quoted(name) + " must be text, and none of Penstock's own");
       into.add(name, text.get_string());
@@ -285,7 +285,8 @@ class WorkflowSpec::Reader {
 
 Result<void> WorkflowSpec::read(std::string_view json, Time now, std::string_view key) {
   input_.key = key;
-  const auto value = wire::json::parse(json, {.max_bytes = kBytesMax, .max_depth = kDepthMax});
+  const auto value = wire::json::parse(
+      json, {.max_bytes = kBytesMax, .max_depth = kDepthMax, .keep_numbers = true});
   if (!value) return fail(value.error());
   if (auto done = Reader(*this, now).read(*value); !done) return done;
   input_.nodes = nodes_;

@@ -48,6 +48,16 @@ TEST_F(HttpTest, SchedulesArePausedListedInPagesAndDeleted) {
     EXPECT_EQ(ask(start).status, 404) << start;
 }
 
+TEST_F(HttpTest, AScheduleKeepsTheNumbersOfItsTask) {
+  EXPECT_EQ(ask("PUT /v1/schedules/s",
+                R"({"when":"@daily","task":"t","args":[1.50,1e3],"kwargs":{"k":2.0}})")
+                .status,
+            201);
+  (void)ask("POST /v1/schedules/s/trigger");
+  EXPECT_EQ(ask("POST /v1/queues/default/lease", "{}").text("/messages/0/body"),
+            R"({"args":[1.50,1e3],"kwargs":{"k":2.0}})");
+}
+
 TEST_F(HttpTest, AScheduleThatMakesNoSenseIsRefused) {
   const char* bodies[] = {R"({"body":"x"})",
                           R"({"when":"0 0 30 2 *"})",

@@ -49,6 +49,22 @@ TEST_F(HttpWorkflow, AChainOfATaskAChordAndATask) {
   EXPECT_EQ(ask("GET /v1/tasks/" + id).text("/result"), R"({"done":true})");
 }
 
+TEST_F(HttpWorkflow, NumbersOfArgumentsComeAsTheyWereWritten) {
+  (void)submit(R"({"run":{"group":[
+      {"task":"a","args":[1.50,123456789012345678901234567890],"kwargs":{"k":2.0}},
+      {"map":{"task":"b","args":[[0.10]]}}]}})");
+  EXPECT_EQ(run("1"), R"({"args":[1.50,123456789012345678901234567890],"kwargs":{"k":2.0}})");
+  EXPECT_EQ(run("1"), R"({"args":[0.10]})");
+  EXPECT_NE(error_of(R"({"run":{"task":"a","options":{"headers":{"h":1.5}}}})"), "");
+  EXPECT_NE(error_of(R"({"name":1.5,"run":{"task":"a"}})"), "");
+}
+
+TEST_F(HttpWorkflow, DurationsMayBeWholeMilliseconds) {
+  (void)submit(R"({"ttl":60000,"run":{"task":"a","options":{"delay":1,"lease":5000}}})");
+  EXPECT_NE(error_of(R"({"ttl":-1,"run":{"task":"a"}})"), "");
+  EXPECT_NE(error_of(R"({"run":{"task":"a","options":{"delay":1.5}}})"), "");
+}
+
 TEST_F(HttpWorkflow, AKeyGivesTheFirstOne) {
   const auto id = submit(R"({"key":"order 7","run":{"task":"a"}})");
   const auto repeat =

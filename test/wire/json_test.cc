@@ -145,14 +145,45 @@ TEST(ObjectReader, SaysWhatAFieldMustBeAndWhatItWas) {
             "field \"t\" must be a string, got 5");
   EXPECT_EQ(complaint(R"({"b":"true"})", [](ObjectReader& in) { (void)in.boolean("b"); }),
             "field \"b\" must be true or false, got \"true\"");
-  EXPECT_EQ(complaint(R"({"d":5})", [](ObjectReader& in) { (void)in.duration("d"); }),
-            "field \"d\" must be a duration as \"250ms\", \"1.5s\" or \"10m\", got 5");
-  EXPECT_EQ(complaint(R"({"d":"5"})", [](ObjectReader& in) { (void)in.duration("d"); }),
-            "field \"d\" must be a duration as \"250ms\", \"1.5s\" or \"10m\", got \"5\"");
+  const auto duration = [](ObjectReader& in) { (void)in.duration("d", 1s); };
+  const auto as = std::string("field \"d\" must be a duration as \"250ms\", \"1.5s\" or \"10m\"");
+  EXPECT_EQ(complaint(R"({"d":"5"})", duration),
+            as + ", or a whole number of milliseconds, got \"5\"");
+  EXPECT_EQ(complaint(R"({"d":1500.5})", duration),
+            as + ", or a whole number of milliseconds, got 1.5005E3");
+  EXPECT_EQ(complaint(R"({"d":999})", duration), "field \"d\" must be from 1s to 36500d, got 999");
+  EXPECT_EQ(complaint(R"({"d":-1})", duration), "field \"d\" must be from 1s to 36500d, got -1");
+  EXPECT_EQ(complaint(R"({"d":"36501d"})", duration),
+            "field \"d\" must be from 1s to 36500d, got \"36501d\"");
+  EXPECT_EQ(complaint(R"({"d":9223372036854775807})", duration),
+            "field \"d\" must be from 1s to 36500d, got 9223372036854775807");
+  EXPECT_EQ(complaint(R"({"d":1000})", duration), "");
   EXPECT_EQ(complaint("{}", [](ObjectReader& in) { (void)in.required_text("queue"); }),
             "field \"queue\" must be there: a string");
   EXPECT_EQ(complaint("{}", [](ObjectReader& in) { (void)in.required_integer("n", 1, 2); }),
             "field \"n\" must be there: an integer from 1 to 2");
+}
+
+TEST(JsonNumbers, StayAsTheyAreWrittenWhenTheyAreKept) {
+  const std::string text =
+      R"({"a":[1.50,1E5,-0.1e-7,123456789012345678901234567890,7,"1.5"],"b":{"c":2.0}})";
+  const auto value = parse(text, {.keep_numbers = true}).value();
+  EXPECT_EQ(to_text(value), text);
+  EXPECT_EQ(to_text(value.at("b").at("c")), "2.0");
+  EXPECT_FALSE(is_text(value.at("a").at(0)));
+  EXPECT_TRUE(is_text(value.at("a").at(5)));
+  EXPECT_FALSE(parse("[1e999]", {.keep_numbers = true})) << "no double holds it";
+}
+
+TEST(JsonNumbers, ThatAreKeptAreReadAsNumbers) {
+  const auto value =
+      parse(R"({"n":2.0,"half":0.50,"d":2.5e3,"t":1.5})", {.keep_numbers = true}).value();
+  ObjectReader in(value);
+  EXPECT_EQ(in.integer("n", 0, 10), 2);
+  EXPECT_EQ(in.number("half", 0, 1), 0.5);
+  EXPECT_EQ(in.duration("d"), 2500ms);
+  EXPECT_EQ(in.text("t"), std::nullopt);
+  EXPECT_EQ(in.finish().error().message, "field \"t\" must be a string, got 1.5");
 }
 
 TEST(ObjectReader, RefusesFieldsThatNobodyAskedFor) {

@@ -102,7 +102,7 @@ int look(const Options& options) {
 // JSON that was written on the command line.
 Result<void> add_json(boost::json::object& body, const char* name, const std::string& text) {
   if (text.empty()) return {};
-  auto value = wire::json::parse(text);
+  auto value = wire::json::parse(text, {.keep_numbers = true});
   if (!value) return fail(std::move(value.error()).at(name));
   body[name] = std::move(*value);
   return {};

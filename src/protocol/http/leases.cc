@@ -83,7 +83,7 @@ void settle_failed(Exchange& exchange, engine::Outcome outcome) {
   wire::json::ObjectReader in(*body);
   engine::Settle command;
   command.outcome = outcome;
-  if (outcome == engine::Outcome::nack) command.delay = duration_field(in, "delay");
+  if (outcome == engine::Outcome::nack) command.delay = in.duration("delay");
   if (const auto cause = in.text("cause")) {
     const auto known = engine::cause_named(*cause);
     if (!known) in.refuse("cause", fmt::format("be one of {}", engine::kCauseNames));
@@ -107,8 +107,8 @@ void lease_messages(Exchange& exchange) {
   wire::json::ObjectReader in(*body);
   engine::Take take;
   take.max = static_cast<std::uint32_t>(in.integer("max", 1, settings.take_max, 1));
-  const auto wait = std::min(duration_field(in, "wait").value_or(Duration(0)), settings.wait_max);
-  take.lease = duration_field(in, "lease", kLeaseMin).value_or(Duration(0));
+  const auto wait = std::min(in.duration("wait").value_or(Duration(0)), settings.wait_max);
+  take.lease = in.duration("lease", kLeaseMin).value_or(Duration(0));
   if (const auto good = in.finish(); !good) return exchange.answer_error(good.error());
   take.queues.emplace_back(exchange.parameter());
   take.connection_bound = false;
@@ -187,7 +187,7 @@ void extend_lease(Exchange& exchange) {
   if (!body) return exchange.answer_error(body.error());
   wire::json::ObjectReader in(*body);
   // Without one, it is the message's or the queue's own.
-  const auto duration = duration_field(in, "lease", kLeaseMin).value_or(Duration(0));
+  const auto duration = in.duration("lease", kLeaseMin).value_or(Duration(0));
   if (const auto good = in.finish(); !good) return exchange.answer_error(good.error());
   const auto tag = exchange.expect<on_extended>();
   exchange.broker().extend(exchange.session().id(), tag, {&*lease, 1}, duration);

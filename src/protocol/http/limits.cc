@@ -128,8 +128,8 @@ void read_limit_fields(wire::json::ObjectReader& in, LimitFields& into) {
   }
   if (auto debounce = begin(in, "debounce", into, given)) {
     into.debounce = debounce->required_text("key");
-    into.delay = duration_field(*debounce, "delay");
-    into.max_wait = duration_field(*debounce, "max_wait");
+    into.delay = debounce->duration("delay");
+    into.max_wait = debounce->duration("max_wait");
     end(*debounce, into);
   }
   if (auto throttle = begin(in, "throttle", into, given)) {

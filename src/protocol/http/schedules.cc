@@ -74,8 +74,8 @@ void read_policy(ObjectReader& in, engine::Policy& policy) {
     else
       in.refuse("backoff", "be none, fixed:2s or exponential:1s:60s");
   }
-  policy.lease = duration_field(in, "lease", kLeaseMin);
-  policy.result_ttl = duration_field(in, "result_ttl");
+  policy.lease = in.duration("lease", kLeaseMin);
+  policy.result_ttl = in.duration("result_ttl");
 }
 
 // A task with its arguments, or any body.
@@ -111,11 +111,9 @@ Result<void> read_headers(ObjectReader& in, HeaderWriter& headers) {
   const auto* object = in.object("headers");
   if (object == nullptr) return {};
   for (const auto& [name, value] : *object) {
-    const auto* text = value.if_string();
-    if (text == nullptr) return fail(ErrorCode::invalid, "headers: values must be text");
-    if (auto added = add_header(headers, {name.data(), name.size()}, {text->data(), text->size()});
-        !added)
-      return added;
+    if (!wire::json::is_text(value))
+      return fail(ErrorCode::invalid, "headers: values must be text");
+    if (auto added = add_header(headers, name, value.get_string()); !added) return added;
   }
   return {};
 }
@@ -189,7 +187,8 @@ void set_paused(Exchange& exchange, bool paused) {
 
 void put_schedule(Exchange& exchange) {
   if (refuse_name(exchange)) return;
-  const auto body = wire::json::parse(exchange.body(), {.max_bytes = kBodyBytesMax});
+  const auto body =
+      wire::json::parse(exchange.body(), {.max_bytes = kBodyBytesMax, .keep_numbers = true});
   if (!body) return exchange.answer_error(body.error());
   exchange.headers.clear();
   Given given;

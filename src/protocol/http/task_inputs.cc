@@ -84,8 +84,8 @@ Result<void> TaskInputs::read_options(std::string_view text, MessageFields& fiel
     if (!backoff) return fail(std::move(backoff.error()).at("backoff"));
     policy.backoff = *backoff;
   }
-  policy.lease = duration_field(in, "lease", kLeaseMin);
-  policy.result_ttl = duration_field(in, "result_ttl");
+  policy.lease = in.duration("lease", kLeaseMin);
+  policy.result_ttl = in.duration("result_ttl");
   return in.finish();
 }
 

@@ -151,23 +151,6 @@ Result<MessageId> read_id(std::string_view text) {
   return MessageId(*id);
 }
 
-std::optional<Duration> duration_field(wire::json::ObjectReader& in, std::string_view name,
-                                       Duration min) {
-  const auto* value = in.any(name);
-  std::optional<Duration> duration;
-  if (value != nullptr && value->is_number()) {
-    constexpr auto max_ms = std::chrono::floor<std::chrono::milliseconds>(kDurationMax).count();
-    if (const auto ms = in.integer(name, 0, max_ms)) duration = std::chrono::milliseconds(*ms);
-  } else {
-    duration = in.duration(name);
-  }
-  if (duration && (*duration < min || *duration > kDurationMax)) {
-    in.refuse(name, "be from " + format_duration(min) + " to 36500d");
-    return std::nullopt;
-  }
-  return duration;
-}
-
 Result<std::uint32_t> count_in_query(const Exchange& exchange, std::string_view name,
                                      std::uint32_t fallback, std::uint32_t max) {
   const auto text = exchange.query(name);
@@ -212,13 +195,13 @@ Result<void> MessageFields::apply(Time now, engine::MessageInput& message) const
 }
 
 void read_message_fields(wire::json::ObjectReader& in, MessageFields& into) {
-  if (const auto delay = duration_field(in, "delay")) into.delay = delay, into.at.reset();
+  if (const auto delay = in.duration("delay")) into.delay = delay, into.at.reset();
   if (const auto at = in.integer("at", 0, kTimeMsMax)) {
     // Both in one object exclude each other, which apply() tells.
     if (in.any("delay") == nullptr) into.delay.reset();
     into.at = time_from_micros(*at * 1000);
   }
-  if (const auto expires = duration_field(in, "expires")) into.expires = expires;
+  if (const auto expires = in.duration("expires")) into.expires = expires;
   if (const auto priority = in.integer("priority", 0, 9)) {
     into.priority = static_cast<std::uint8_t>(*priority);
   }

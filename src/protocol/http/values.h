@@ -14,7 +14,7 @@
 namespace penstock::protocol::http {
 
 // Longer ones are refused: no sum with the present may overflow.
-inline constexpr Duration kDurationMax = std::chrono::hours(24 * 36500);
+inline constexpr Duration kDurationMax = wire::json::kDurationMax;
 inline constexpr std::int64_t kTimeMsMax = 253'402'300'799'999;  // the end of the year 9999
 inline constexpr std::size_t kKeyBytesMax = 1024;                // of an idempotency key or a group
 inline constexpr std::size_t kErrorTextBytesMax = 16u << 10;     // of a nack or reject
@@ -24,11 +24,6 @@ inline constexpr std::size_t kErrorTextBytesMax = 16u << 10;     // of a nack or
 // Decimal, as the API gave it.
 [[nodiscard]] Result<MessageId> read_id(std::string_view text);
 
-// The field `name`: text with a unit, or a whole number of milliseconds. What is negative, too long
-// or shorter than `min` is refused.
-[[nodiscard]] std::optional<Duration> duration_field(wire::json::ObjectReader& in,
-                                                     std::string_view name,
-                                                     Duration min = Duration(0));
 // A count from the query; `fallback` without one.
 [[nodiscard]] Result<std::uint32_t> count_in_query(const Exchange& exchange, std::string_view name,
                                                    std::uint32_t fallback, std::uint32_t max);

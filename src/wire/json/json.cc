@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <charconv>
 
 #include "base/text.h"
+#include "wire/json/kept_number.h"
 
 namespace penstock::wire::json {
 namespace {
@@ -17,6 +19,22 @@ std::string_view view(bj::string_view text) {
   return {text.data(), text.size()};
 }
 
+// A number that was kept, in digits; nothing: it is something else.
+std::optional<std::string_view> kept_number(const bj::value& value) {
+  const auto* text = value.if_string();
+  if (text == nullptr || !text->starts_with(kKeptNumber)) return std::nullopt;
+  return view(*text).substr(1);
+}
+
+// The value of a number, kept or not; any other stays what it is.
+bj::value as_number(const bj::value& value) {
+  const auto digits = kept_number(value);
+  if (!digits) return value.is_number() ? value : bj::value();
+  double read = 0;
+  (void)std::from_chars(digits->data(), digits->data() + digits->size(), read);
+  return read;
+}
+
 // A wrong value as an error shows it.
 std::string shown(const bj::value& value) {
   switch (value.kind()) {
@@ -25,6 +43,8 @@ std::string shown(const bj::value& value) {
     case bj::kind::array:
       return "an array";
     case bj::kind::string:
+      if (const auto digits = kept_number(value))
+        return std::string(digits->substr(0, kShownBytesMax));
       return quoted(view(value.get_string()), kShownBytesMax);
     default:
       return to_text(value);
@@ -41,8 +61,23 @@ std::string plain(double value) {
 
 }  // namespace
 
+bool is_text(const bj::value& value) {
+  return value.is_string() && !kept_number(value);
+}
+
 std::string to_text(const bj::value& value) {
-  return bj::serialize(value);
+  const std::string text = bj::serialize(value);
+  auto at = text.find(kKeptNumber);
+  if (at == std::string::npos) return text;
+  // Its quotes go, and the byte that says so.
+  std::string out;
+  std::size_t from = 0;
+  for (; at != std::string::npos; at = text.find(kKeptNumber, from)) {
+    const auto end = text.find('"', at);
+    out.append(text, from, at - 1 - from).append(text, at + 1, end - at - 1);
+    from = end + 1;
+  }
+  return out.append(text, from);
 }
 
 void append_string(std::string& out, std::string_view text) {
@@ -94,9 +129,10 @@ std::optional<std::int64_t> ObjectReader::integer(std::string_view name, std::in
   const auto* value = look_up(name);
   if (value == nullptr) return std::nullopt;
   bj::error_code error;
+  const auto given = as_number(*value);
   const auto number =
-      value->to_number<std::int64_t>(error);  // 5.0 is an integer too, as in JSON Schema
-  if (!value->is_number() || error || number < min || number > max) {
+      given.to_number<std::int64_t>(error);  // 5.0 is an integer too, as in JSON Schema
+  if (error || number < min || number > max) {
     refuse_value(name, range_text("an integer", std::to_string(min), std::to_string(max)), *value);
     return std::nullopt;
   }
@@ -107,8 +143,8 @@ std::optional<double> ObjectReader::number(std::string_view name, double min, do
   const auto* value = look_up(name);
   if (value == nullptr) return std::nullopt;
   bj::error_code error;
-  const auto number = value->to_number<double>(error);
-  if (!value->is_number() || error || !(number >= min && number <= max)) {
+  const auto number = as_number(*value).to_number<double>(error);
+  if (error || !(number >= min && number <= max)) {
     refuse_value(name, range_text("a number", plain(min), plain(max)), *value);
     return std::nullopt;
   }
@@ -126,20 +162,33 @@ std::optional<bool> ObjectReader::boolean(std::string_view name) {
 std::optional<std::string_view> ObjectReader::text(std::string_view name) {
   const auto* value = look_up(name);
   if (value == nullptr) return std::nullopt;
-  if (const auto* found = value->if_string()) return view(*found);
+  if (is_text(*value)) return view(value->get_string());
   refuse_value(name, "be a string", *value);
   return std::nullopt;
 }
 
-std::optional<Duration> ObjectReader::duration(std::string_view name) {
+std::optional<Duration> ObjectReader::duration(std::string_view name, Duration min) {
   const auto* value = look_up(name);
   if (value == nullptr) return std::nullopt;
-  constexpr std::string_view rule = "be a duration as \"250ms\", \"1.5s\" or \"10m\"";
-  if (const auto* found = value->if_string()) {
-    if (const auto parsed = parse_duration(view(*found))) return *parsed;
+  std::optional<Duration> found;
+  if (is_text(*value)) {
+    if (const auto parsed = parse_duration(view(value->get_string()))) found = *parsed;
+  } else {
+    constexpr auto max_ms = std::chrono::floor<std::chrono::milliseconds>(kDurationMax).count();
+    bj::error_code error;
+    const auto ms = as_number(*value).to_number<std::int64_t>(error);
+    if (!error) found = std::chrono::milliseconds(std::clamp<std::int64_t>(ms, -1, max_ms + 1));
   }
-  refuse_value(name, rule, *value);
-  return std::nullopt;
+  if (!found) {
+    refuse_value(name,
+                 "be a duration as \"250ms\", \"1.5s\" or \"10m\", or a whole number of "
+                 "milliseconds",
+                 *value);
+  } else if (*found < min || *found > kDurationMax) {
+    refuse_value(name, "be from " + format_duration(min) + " to 36500d", *value);
+    found.reset();
+  }
+  return found;
 }
 
 const bj::object* ObjectReader::object(std::string_view name) {

@@ -23,6 +23,10 @@ namespace penstock::wire::json {
 struct Limits {
   std::size_t max_bytes = 1u << 20;
   std::size_t max_depth = 32;
+  // Numbers that a double may change (with a fraction, an exponent, or more than 64 bits) stay as
+  // they are written. In the value they are strings that no text is: is_text() tells them apart,
+  // to_text() writes them as they came, and an ObjectReader reads them as numbers.
+  bool keep_numbers = false;
 };
 
 // One JSON text (RFC 8259), the whole of `text`: valid UTF-8, no comments, no trailing commas. Of a
@@ -58,10 +62,15 @@ class Parts {
   bool named_ = false;
   std::string_view name_, value_;
 };
+// A string, and no number that was kept.
+[[nodiscard]] bool is_text(const boost::json::value& value);
 // Without spaces; what parse() reads back.
 [[nodiscard]] std::string to_text(const boost::json::value& value);
 // Appends `text` as a JSON string, quotes included; bytes that are no UTF-8 become U+FFFD.
 void append_string(std::string& out, std::string_view text);
+
+// Longer ones are refused: no sum with the present may overflow.
+inline constexpr Duration kDurationMax = std::chrono::hours(24 * 36500);
 
 // Reads the fields of an object one by one. The first error stays, later calls give fallbacks, and
 // finish() tells it; so a request is decoded as a list and checked once, at its end:
@@ -82,8 +91,8 @@ class ObjectReader {
   [[nodiscard]] std::optional<double> number(std::string_view name, double min, double max);
   [[nodiscard]] std::optional<bool> boolean(std::string_view name);
   [[nodiscard]] std::optional<std::string_view> text(std::string_view name);
-  // Text with a unit, "1.5s" (base/text.h).
-  [[nodiscard]] std::optional<Duration> duration(std::string_view name);
+  // Text with a unit, "1.5s" (base/text.h), or a whole number of milliseconds.
+  [[nodiscard]] std::optional<Duration> duration(std::string_view name, Duration min = Duration(0));
   [[nodiscard]] const boost::json::object* object(std::string_view name);
   [[nodiscard]] const boost::json::array* array(std::string_view name);
   // Whatever it is; null too.

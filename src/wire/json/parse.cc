@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "wire/json/json.h"
+#include "wire/json/kept_number.h"
 
 namespace penstock::wire::json {
 namespace {
@@ -61,9 +62,10 @@ struct Checker : Handler {
 
 struct Builder : Handler {
   bj::value_stack stack;
+  bool keeps_numbers;
 
-  Builder(bj::storage_ptr memory, unsigned char* scratch, std::size_t size)
-      : stack({}, scratch, size) {
+  Builder(bj::storage_ptr memory, unsigned char* scratch, std::size_t size, bool keeps)
+      : stack({}, scratch, size), keeps_numbers(keeps) {
     stack.reset(std::move(memory));
   }
 
@@ -77,8 +79,9 @@ struct Builder : Handler {
   bool on_uint64(std::uint64_t value, Text, Code&) { return stack.push_uint64(value), true; }
   bool on_double(double value, Text text, Code& code) {
     if (!exact(value, text, code)) return false;
-    stack.push_double(value);
-    return true;
+    if (!keeps_numbers) return stack.push_double(value), true;
+    stack.push_chars({&kKeptNumber, 1});
+    return stack.push_string(text), true;
   }
   bool on_bool(bool value, Code&) { return stack.push_bool(value), true; }
   bool on_null(Code&) { return stack.push_null(), true; }
@@ -120,7 +123,8 @@ bj::parse_options options(const Limits& limits) {
 
 Result<bj::value> parse(std::string_view text, const Limits& limits, bj::storage_ptr memory) {
   unsigned char scratch[2048];
-  bj::basic_parser<Builder> parser(options(limits), std::move(memory), scratch, sizeof scratch);
+  bj::basic_parser<Builder> parser(options(limits), std::move(memory), scratch, sizeof scratch,
+                                   limits.keep_numbers);
   if (auto good = read(parser, text, limits); !good) return fail(std::move(good.error()));
   return parser.handler().stack.release();
 }
