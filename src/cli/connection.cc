@@ -76,6 +76,10 @@ Result<std::unique_ptr<client::Client>> connect(const std::string& url, client::
   return fail(std::move(error));
 }
 
+void say_server_gone(const Error& why) {
+  fmt::print(stderr, "penstock: the server is gone: {}; trying again\n", why.message);
+}
+
 int report_failure(const client::Failure& failure) {
   if (!failure.refusal) return report(failure.error);
   const auto& refusal = *failure.refusal;

@@ -23,6 +23,9 @@ CLI::Option* add_duration_option(CLI::App& app, const std::string& name, Duratio
 [[nodiscard]] Result<std::unique_ptr<client::Client>> connect(const std::string& url,
                                                               client::Options options = {});
 
+// For client::Await::away: says so on standard error.
+void say_server_gone(const Error& why);
+
 // As report(Error) of command.h; a refusal says when to come back.
 int report_failure(const client::Failure& failure);
 

@@ -1,7 +1,5 @@
 #include "cli/http_call.h"
 
-#include <boost/json/serialize.hpp>
-
 #include "cli/worker/curl_handles.h"
 #include "client/client.h"
 #include "wire/json/json.h"
@@ -66,7 +64,7 @@ Result<boost::json::value> call_http(const std::string& url, const HttpCall& cal
   if (!handles.ok()) return fail(ErrorCode::io, "out of memory");
   CURL* easy = handles.easy();
   const std::string address = "http://" + endpoint->address() + call.path;
-  const std::string body = call.body.is_null() ? std::string() : boost::json::serialize(call.body);
+  const std::string body = call.body.is_null() ? std::string() : wire::json::to_text(call.body);
   std::string answer;
   CurlList headers;
   headers.add("Content-Type: application/json");

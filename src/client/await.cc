@@ -27,6 +27,7 @@ Answer<TaskStatus> await_task(Client& client, MessageId id, const Await& how,
       continue;
     }
     if (over || answer.error().error.code != ErrorCode::closed) return answer;
+    if (tries == 0 && how.away) how.away(answer.error().error);
     if (tries == 0) away_until = std::min(until, now + how.away_max);
     client.pause(flow::delay_after(client.options().reconnect, ++tries, 0), stop);
     if (!client.wait_until_connected(away_until - clock->now(), stop)) return answer;

@@ -12,6 +12,7 @@ struct Await {
   Duration wait{0};                                  // in all; 0: as it is now
   Duration step = std::chrono::seconds(30);          // what is asked for at a time
   Duration away_max = std::chrono::seconds(30);      // how long the server may be away
+  std::function<void(const Error&)> away = {};       // when the server has gone, once each time
   std::function<void(const TaskStatus&)> look = {};  // after each step that it has not ended with
 };
 

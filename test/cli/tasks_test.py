@@ -56,6 +56,34 @@ class Bulk(Tasks):
         self.assertIn("--timeout excludes --no-wait", errors)
 
 
+class Schedules(Tasks):
+    def test_one_publishes_its_task_as_it_was_written_also_after_a_crash(self):
+        arguments = '[1.50,123456789012345678901234567890]'
+        self.penstock("schedule", "put", "report", "@daily", "-q", "reports", "--task", "t",
+                      "--args", arguments)
+        self.server.kill()
+        self.server.start()
+        self.penstock("schedule", "trigger", "report")
+        taken = self.post("/v1/queues/reports/lease", {"max": 1})["messages"][0]
+        self.assertEqual(taken["body"], '{"args":' + arguments + "}")
+
+
+class Waits(Tasks):
+    def test_who_waits_for_a_task_outwaits_a_crash_of_the_server(self):
+        waiting = subprocess.Popen([PENSTOCK, "run", "t", "late", "-q", "late",
+                                    "-c", self.server.url],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(waiting.communicate)
+        self.addCleanup(waiting.kill)
+        while not any(queue["name"] == "late" for queue in self.json("queue", "list")):
+            self.assertIsNone(waiting.poll())
+        self.server.kill()
+        self.assertIn("the server is gone", waiting.stderr.readline())
+        self.server.start()
+        self.worker("--queue", "late", "--exec", "echo {0}")
+        self.assertEqual(waiting.communicate(timeout=TIMEOUT)[0], "late\n")
+
+
 class Logs(Tasks):
     def follow(self, task):
         following = subprocess.Popen([PENSTOCK, "task", "logs", task, "--follow", "--json",

@@ -62,7 +62,7 @@ std::string bar_of(const client::TaskStatus& status) {
 client::Answer<client::TaskStatus> await_end(client::Client& client, MessageId id,
                                              const Options& options, const std::stop_token& stop) {
   LiveLines lines;
-  client::Await how{.wait = options.timeout};
+  client::Await how{.wait = options.timeout, .away = say_server_gone};
   if (terminal_width() > 0 && !options.json) {
     how.step = kProgressStep;
     how.look = [&](const client::TaskStatus& status) { lines.draw(bar_of(status)); };

@@ -172,7 +172,7 @@ void add_put(const Adding& adding) {
   sub->add_option("when", options->when, "a cron line, '@every 90s', '@at 2026-12-24T18:00'")
       ->required();
   sub->add_option("--zone", options->zone, "the time zone of it")->capture_default_str();
-  sub->add_option("--queue", options->queue, "where it publishes to")->capture_default_str();
+  sub->add_option("-q,--queue", options->queue, "where it publishes to")->capture_default_str();
   sub->add_option("--task", options->task, "the task that it submits");
   sub->add_option("--args", options->args, "the task's arguments, a JSON array");
   sub->add_option("--kwargs", options->kwargs, "and those with names, a JSON object");

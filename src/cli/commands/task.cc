@@ -71,8 +71,9 @@ int show(const Options& options) {
   Interrupt interrupt;
   auto client = connect(options.url);
   if (!client) return report(client.error());
-  const auto status = client::await_task(**client, MessageId(options.id), {.wait = options.wait},
-                                         interrupt.token());
+  const auto status =
+      client::await_task(**client, MessageId(options.id),
+                         {.wait = options.wait, .away = say_server_gone}, interrupt.token());
   if (!status) return report_failure(status.error());
   if (status->state == "unknown") {
     return report(Error{ErrorCode::not_found, fmt::format("there is no task {}", options.id),

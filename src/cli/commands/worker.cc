@@ -84,9 +84,7 @@ class Teller final : public WorkerPoolWatcher {
                  shown(ending.error));
     }
   }
-  void on_server_lost(const Error& error) override {
-    fmt::print(stderr, "penstock: the server is gone: {}; trying again\n", error.message);
-  }
+  void on_server_lost(const Error& error) override { say_server_gone(error); }
   void on_server_back() override { fmt::print(stderr, "penstock: the server is back\n"); }
 
  private:

@@ -96,7 +96,8 @@ std::string text_of(const client::TaskStatus& status) {
 int show(client::Client& client, const Options& options) {
   Interrupt interrupt;
   const auto status =
-      client::await_task(client, MessageId(options.id), {.wait = options.wait}, interrupt.token());
+      client::await_task(client, MessageId(options.id),
+                         {.wait = options.wait, .away = say_server_gone}, interrupt.token());
   if (!status) return report_failure(status.error());
   if (status->workflow.empty())
     return report(Error{ErrorCode::not_found, fmt::format("there is no workflow {}", options.id),
