@@ -153,6 +153,27 @@ TEST_F(GroupsTest, WeightsShareWhatIsDelivered) {
   EXPECT_EQ(order(20).size(), 7u) << "what one does not use goes to the others";
 }
 
+TEST_F(GroupsTest, WeightsShareAmongVeryMany) {
+  declare("q", {{"group_limit", "0"}});
+  for (int group = 0; group < 60; ++group) {
+    const auto name = "g" + std::to_string(group);
+    if (group % 3 == 0) set(name, {{"weight", "3"}});
+    send_to(name, 9);
+  }
+  std::map<std::string, int> counts;
+  std::set<std::uint64_t> ids;
+  for (int round = 0; round < 3; ++round)  // 20 groups of weight 3, 40 of weight 1
+    for (const auto& message : take("q", 100).messages) {
+      ++counts[message.group];
+      ids.insert(message.id);
+    }
+  EXPECT_EQ(ids.size(), 300u);
+  EXPECT_EQ(counts["g0"], 9);
+  EXPECT_EQ(counts["g57"], 9);
+  EXPECT_EQ(counts["g1"], 3);
+  EXPECT_EQ(counts["g59"], 3);
+}
+
 TEST_F(GroupsTest, WeightsHoldWhereEachGroupHasOneAtATime) {
   declare("q", {});
   set("a", {{"weight", "3"}});

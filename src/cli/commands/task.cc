@@ -5,6 +5,7 @@
 #include <functional>
 #include <iterator>
 #include <memory>
+#include <set>
 
 #include "cli/commands/commands.h"
 #include "cli/connection.h"
@@ -209,9 +210,27 @@ std::string table_of(std::span<const UnknownTask> unknown) {
   return table.text(terminal_width());
 }
 
+// What lies in the dead letters of a queue waits for a person, and for no worker.
+void leave_out_dead_letters(std::vector<client::QueueStatistics>& queues) {
+  std::set<std::string, std::less<>> dead;
+  for (const auto& queue : queues) {
+    const auto named = std::ranges::find(queue.options, "dead_letter", [](const auto& option) {
+      return std::string_view(option.first);
+    });
+    const bool default_name = named == queue.options.end() || named->second.empty();
+    dead.insert(default_name ? queue.name + ".dead" : named->second);
+  }
+  std::erase_if(queues, [&](const auto& queue) { return dead.contains(queue.name); });
+}
+
+// The one that is asked for, or all that workers may serve.
 client::Answer<std::vector<client::QueueStatistics>> queues_of(client::Client& client,
                                                                const Options& options) {
-  if (options.queue.empty()) return client.call(client::all_queue_statistics());
+  if (options.queue.empty()) {
+    auto all = client.call(client::all_queue_statistics());
+    if (all) leave_out_dead_letters(*all);
+    return all;
+  }
   auto one = client.call(client::queue_statistics(options.queue));
   if (!one) return std::unexpected(std::move(one.error()));
   return std::vector{std::move(*one)};
