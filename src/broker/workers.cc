@@ -89,8 +89,8 @@ PendingReply Broker::Impl::task_log(MessageId id, std::uint64_t after) {
   OwnedTaskLog log;
   log.id = id;
   log.ended = engine::is_final(state);
-  if (const auto* lines = engine_.logs().find(id))
-    for (const auto& line : *lines) {
+  if (engine_.logs().has_more(id, after))
+    for (const auto& line : *engine_.logs().find(id)) {
       if (line.number <= after) continue;
       log.lines.push_back(line);
       log.bytes += sizeof line + line.text.size();

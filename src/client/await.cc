@@ -6,32 +6,37 @@
 #include "os/real_clock.h"
 
 namespace penstock::client {
+
+Outage::Outage(Client& client, std::function<void(const Error&)> away)
+    : client_(client), away_(std::move(away)), clock_(make_real_clock()) {}
+
+bool Outage::outlast(const Error& error, Time until, const std::stop_token& stop) {
+  const Time current = now();
+  if (error.code != ErrorCode::closed || stop.stop_requested() || current >= until) return false;
+  if (tries_ == 0) until_ = std::min(until, current + kLongest);
+  if (tries_ == 0 && away_) away_(error);
+  client_.pause(flow::delay_after(client_.options().reconnect, ++tries_, 0), stop);
+  return client_.wait_until_connected(until_ - now(), stop) && now() < until_;
+}
+
 Answer<TaskStatus> await_task(Client& client, MessageId id, const Await& how,
                               const std::stop_token& stop) {
-  const auto clock = make_real_clock();
-  const Time start = clock->now();
+  Outage outage(client, how.away);
+  const Time start = outage.now();
   const Time until = how.wait >= Time::max() - start ? Time::max() : start + how.wait;
-  Time away_until{};  // while the server is away
-  std::uint32_t tries = 0;
   for (;;) {
-    const Duration left = std::clamp(until - clock->now(), Duration(0), how.step);
+    const Duration left = std::clamp(until - outage.now(), Duration(0), how.step);
     const auto request = task(id, left);
     auto answer =
         left > Duration(0) ? client.call_waiting(request, stop) : client.call_anyhow(request);
-    const Time now = clock->now();
-    const bool over = stop.stop_requested() || now >= until;
-    if (answer) {
-      if (over || answer->ended() || answer->state == "unknown") return answer;
-      if (how.look) how.look(*answer);
-      tries = 0;
+    if (!answer) {
+      if (!outage.outlast(answer.error().error, until, stop)) return answer;
       continue;
     }
-    if (over || answer.error().error.code != ErrorCode::closed) return answer;
-    if (tries == 0 && how.away) how.away(answer.error().error);
-    if (tries == 0) away_until = std::min(until, now + how.away_max);
-    client.pause(flow::delay_after(client.options().reconnect, ++tries, 0), stop);
-    if (!client.wait_until_connected(away_until - clock->now(), stop)) return answer;
-    if (clock->now() >= away_until) return answer;
+    const bool over = stop.stop_requested() || outage.now() >= until;
+    if (over || answer->ended() || answer->state == "unknown") return answer;
+    if (how.look) how.look(*answer);
+    outage.over();
   }
 }
 

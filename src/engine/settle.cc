@@ -247,6 +247,7 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
   state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()), slot);
   wake_watchers(id);
   stir(now);
+  if (state == TaskState::done) happened(now, "task_done", queue, id, "");
   if (state == TaskState::failed) happened(now, "task_failed", queue, id, error);
 }
 

@@ -45,6 +45,14 @@ void TaskLogs::drop_first(Log& log) {
   log.lines.pop_front();
 }
 
+bool TaskLogs::has_more(MessageId task, std::uint64_t& after) const {
+  const auto* lines = find(task);
+  if (lines == nullptr || lines->empty()) return false;
+  const auto last = lines->back().number;
+  if (after > last) after = 0;
+  return last > after;
+}
+
 const std::deque<LogLine>* TaskLogs::find(MessageId task) const {
   const auto found = logs_.find(task.value);
   return found == logs_.end() ? nullptr : &found->second.lines;

@@ -35,6 +35,9 @@ class TaskLogs {
   void add(MessageId task, std::uint32_t attempt, Time at, std::string_view text);
   // Null: it said nothing, or that was long ago.
   [[nodiscard]] const std::deque<LogLine>* find(MessageId task) const;
+  // Whether it has lines for who has read up to number `after`, and behind which one they begin:
+  // who has read more than there are has it from a server before this one, and reads anew.
+  [[nodiscard]] bool has_more(MessageId task, std::uint64_t& after) const;
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   void check() const;
 

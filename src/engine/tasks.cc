@@ -11,6 +11,7 @@ TaskState Engine::task_state(MessageId id) const {
   if (slot == 0) return state_of_workflow(id);
   if (!state_.messages[slot].task) return TaskState::unknown;
   const Message& message = state_.messages[slot];
+  if (is_dead_letter(message, {})) return TaskState::failed;  // its result is forgotten
   switch (message.state) {
     case MessageState::leased:
       return TaskState::running;
@@ -41,7 +42,8 @@ TaskState Engine::state_of_workflow(MessageId id) const {
 
 bool Engine::is_pending(MessageId id) const {
   if (state_.find_result(id) != 0) return false;
-  if (const auto slot = state_.find(id); slot != 0) return state_.messages[slot].task;
+  if (const auto slot = state_.find(id); slot != 0)
+    return state_.messages[slot].task && !is_dead_letter(state_.messages[slot], {});
   const auto number = state_.workflows.find(id);
   return number != 0 && state_.workflows.workflow(number).ended_at == Time{};
 }
@@ -94,10 +96,15 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
   if (auto allowed = of == nullptr ? may_ask() : may(Right::write, Resource::queue, of->name);
       !allowed)
     return allowed;
+  const auto state = task_state(id);
+  if (state == TaskState::unknown)
+    return fail(ErrorCode::not_found, fmt::format("there is no task {}", id.value),
+                "it never was, or its result is forgotten (result_ttl)");
   const auto slot = state_.find(id);
-  if (slot == 0 || !state_.messages[slot].task || state_.find_result(id) != 0)
-    return fail(ErrorCode::not_found, fmt::format("there is no unfinished task {}", id.value),
-                "it may have ended: ask for its status");
+  if (is_final(state) || slot == 0)
+    return fail(ErrorCode::conflict,
+                fmt::format("task {} has ended: it is {}", id.value, name_of(state)),
+                "only what has not ended can be cancelled");
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
   if (message.state == MessageState::leased) {

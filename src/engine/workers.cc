@@ -206,9 +206,7 @@ Engine::ExtendAnswer Engine::log_task(Time now, const LeaseToken& lease,
 
 void Engine::watch_log(Time now, SessionId session, std::uint64_t tag, MessageId id,
                        std::uint64_t after, Time until) {
-  const auto* lines = logs_.find(id);
-  const bool has_more = lines != nullptr && !lines->empty() && lines->back().number > after;
-  if (has_more || !is_pending(id) || until <= now) {
+  if (logs_.has_more(id, after) || !is_pending(id) || until <= now) {
     effects_.emplace_back(WatchAnswer{session, tag, id, after});
     return;
   }

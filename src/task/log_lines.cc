@@ -1,5 +1,7 @@
 #include "task/log_lines.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -32,16 +34,34 @@ void LogLines::add(std::string_view text) {
 }
 
 void LogLines::add_line(std::string_view line) {
-  if (lines_.size() == engine::kLogLinesMax ||
-      bytes_ + std::min(line.size(), engine::kLogLineBytesMax) > engine::kLogBytesMax) {
-    ++dropped_;
-    return;
-  }
   lines_.push_back(clean(line));
   bytes_ += lines_.back().size();
+  const auto room = [&] { return engine::kLogLinesMax - (left_out_ > 0 ? 1 : 0); };
+  for (; lines_.size() - first_ > room() || bytes_ > engine::kLogBytesMax; ++first_) {
+    bytes_ -= lines_[first_].size();
+    ++left_out_;
+    ++dropped_;
+  }
+  if (first_ > engine::kLogLinesMax) compact();
+}
+
+void LogLines::compact() {
+  lines_.erase(lines_.begin(), lines_.begin() + static_cast<std::ptrdiff_t>(first_));
+  first_ = 0;
+}
+
+const std::vector<std::string>& LogLines::lines() {
+  compact();
+  if (left_out_ > 0) {
+    lines_.insert(lines_.begin(), fmt::format("({} lines are left out)", left_out_));
+    bytes_ += lines_.front().size();
+    left_out_ = 0;
+  }
+  return lines_;
 }
 
 std::vector<std::string> LogLines::take() {
+  (void)lines();
   bytes_ = 0;
   return std::exchange(lines_, {});
 }

@@ -203,11 +203,14 @@ constexpr Duration kPiece = std::chrono::seconds(30);
 Result<OwnedLog> Remote::log(MessageId id, std::uint64_t after, Duration wait) {
   const Time start = now();
   const Time until = wait >= Time::max() - start ? Time::max() : start + wait;
+  client::Outage outage(*client_);
   while (true) {
     if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
     const Duration left = std::clamp(until - now(), Duration(0), kPiece);
     auto answer = call(client::task_log(id, after, left));
+    if (!answer && outage.outlast(answer.error().error, until, closing_.get_token())) continue;
     if (!answer) return failed(answer);
+    outage.over();
     if (answer->lines.empty() && !answer->ended && now() < until) continue;
     OwnedLog log{.lines = {}, .ended = answer->ended};
     for (auto& line : answer->lines)

@@ -309,7 +309,7 @@ void WorkerPool::keep_once(Time now, Time* due) {
       owners.emplace_back(attempt, word.serial);
     }
   }
-  for (const auto& [message, said] : unheard_) {
+  for (auto& [message, said] : unheard_) {
     extensions.push_back({.lease = said.lease, .log = &said.lines.lines()});
     owners.emplace_back(said.attempt, said.serial);
   }

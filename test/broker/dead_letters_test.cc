@@ -101,6 +101,21 @@ TEST_F(DeadLettersTest, that_are_tasks_keep_to_the_queue_of_that_name) {
   EXPECT_EQ(statistics("q.dead").ready, 1u) << "so that it can be tried anew";
 }
 
+TEST_F(DeadLettersTest, that_are_tasks_stay_failed_when_their_result_is_forgotten) {
+  const auto id = send_task("q");
+  reject("q");
+  advance(24h * 30);
+  broker->settle_down();
+  EXPECT_EQ(task(id).state, TaskState::failed);
+  broker->task(session, ++tag, MessageId(id), clock.now() + 1h);
+  EXPECT_TRUE(answered(tag)) << "nobody waits for what has ended";
+  broker->cancel_task(session, ++tag, MessageId(id));
+  EXPECT_EQ(wait(tag).error.code, ErrorCode::conflict);
+  EXPECT_EQ(statistics("q.dead").ready, 1u);
+  EXPECT_EQ(retry(id).kind, "done");
+  EXPECT_EQ(task(id).state, TaskState::queued);
+}
+
 TEST_F(DeadLettersTest, that_would_need_one_queue_too_many_are_discarded) {
   options.max_queues = 1;
   restart();

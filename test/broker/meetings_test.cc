@@ -91,7 +91,7 @@ TEST_F(MeetingsTest, a_running_task_is_cancelled_once_and_one_that_failed_not_at
   EXPECT_EQ(task(id).state, TaskState::cancelled);
   const auto failed = send_task("q");
   settle({take("q").messages.at(0).lease}, Outcome::reject);
-  EXPECT_EQ(cancel(failed).error.code, ErrorCode::not_found) << "it lies among the dead letters";
+  EXPECT_EQ(cancel(failed).error.code, ErrorCode::conflict) << "it lies among the dead letters";
   EXPECT_EQ(task(failed).state, TaskState::failed);
 }
 
@@ -113,6 +113,24 @@ TEST_F(MeetingsTest, lines_of_a_task_are_not_its_end_to_who_waits_for_that) {
   EXPECT_FALSE(answered(end));
   settle({lease});
   EXPECT_EQ(wait(end).state, TaskState::done);
+}
+
+TEST_F(MeetingsTest, who_read_lines_of_a_server_before_reads_those_of_this_one) {
+  const auto id = send_task("q");
+  const auto lease = take("q").messages.at(0).lease;
+  const auto ask = [&](std::uint64_t after, Time until) {
+    broker->task_log(session, ++tag, MessageId(id), after, until);
+    return tag;
+  };
+  const auto waiting = ask(11, clock.now() + 1h);
+  EXPECT_FALSE(answered(waiting));
+  std::vector<std::string_view> said{"one", "two"};
+  broker->log_task(session, ++tag, lease, said);
+  EXPECT_EQ(wait(tag).count, 1u);
+  EXPECT_EQ(wait(waiting).lines.size(), 2u);
+  EXPECT_EQ(wait(ask(11, clock.now() + 1h)).lines.size(), 2u);
+  EXPECT_EQ(wait(ask(1, clock.now() + 1h)).lines.size(), 1u);
+  EXPECT_FALSE(answered(ask(2, clock.now() + 1h)));
 }
 
 TEST_F(MeetingsTest, a_text_of_progress_is_cut_and_kept_with_its_task) {

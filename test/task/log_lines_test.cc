@@ -31,14 +31,19 @@ TEST(LogLines, HaveQuestionMarksForWhatIsNoUtf8) {
                                "gr\xc3\xbc\xc3\x9f"}));
 }
 
-TEST(LogLines, AreDroppedAndCountedWhenNobodySendsThem) {
+TEST(LogLines, AreTheLastOnesWhenNobodySendsThem) {
   LogLines log;
-  for (std::size_t n = 0; n < engine::kLogLinesMax + 3; ++n) log.add("short");
-  EXPECT_EQ(log.take_dropped(), 3U);
-  EXPECT_EQ(log.take().size(), engine::kLogLinesMax);
+  for (std::size_t n = 1; n <= 5 * engine::kLogLinesMax; ++n) log.add(std::to_string(n));
+  const auto kept = log.take();
+  ASSERT_EQ(kept.size(), engine::kLogLinesMax);
+  EXPECT_EQ(kept[0], "(2001 lines are left out)");
+  EXPECT_EQ(kept[1], "2002");
+  EXPECT_EQ(kept.back(), "2500");
+  EXPECT_EQ(log.take_dropped(), 2001U);
   const std::string long_line(engine::kLogLineBytesMax, 'x');
   for (int n = 0; n < 17; ++n) log.add(long_line);
-  EXPECT_EQ(log.take().size(), engine::kLogBytesMax / engine::kLogLineBytesMax);
+  EXPECT_EQ(log.lines().front(), "(1 lines are left out)");
+  EXPECT_EQ(log.take().size(), 1 + engine::kLogBytesMax / engine::kLogLineBytesMax);
   EXPECT_EQ(log.take_dropped(), 1U);
   log.add("again");
   EXPECT_EQ(log.take(), Lines{"again"});

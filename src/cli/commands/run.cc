@@ -81,6 +81,10 @@ int show_end(const client::TaskStatus& status, const Options& options) {
     write_out((result.is_string() ? std::string(result.as_string()) : status.result) + "\n");
     return kExitOk;
   }
+  if (status.state == "unknown")
+    return report({ErrorCode::not_found,
+                   fmt::format("task {} has ended, and its result is forgotten", status.id.value),
+                   "keep it for longer with --result-ttl"});
   if (!status.ended()) {
     return report({ErrorCode::timeout,
                    fmt::format("task {} is still {}", status.id.value, status.state),

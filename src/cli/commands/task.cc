@@ -115,12 +115,16 @@ int logs(const Options& options) {
   auto client = connect(options.url);
   if (!client) return report(client.error());
   std::uint64_t last = 0;
+  client::Outage outage(**client, say_server_gone);
   for (;;) {
     const auto log = (*client)->call_waiting(
         client::task_log(MessageId(options.id), last, options.follow ? kFollowStep : Duration(0)),
         interrupt.token());
     if (!log && interrupt.token().stop_requested()) return kExitOk;
+    if (!log && options.follow && outage.outlast(log.error().error, Time::max(), interrupt.token()))
+      continue;
     if (!log) return report_failure(log.error());
+    outage.over();
     for (const auto& line : log->lines) {
       if (line.number > last + 1)
         fmt::print(stderr, "({} lines are not kept any more)\n", line.number - last - 1);
