@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/cursor.h"
+#include "base/result.h"
 
 namespace penstock {
 
@@ -49,6 +50,11 @@ inline constexpr std::string_view kTaskHeader = "penstock-task";  // the task's 
 // Of what a schedule published: its name, and the time that it was due.
 inline constexpr std::string_view kScheduleHeader = "penstock-schedule";
 inline constexpr std::string_view kDueHeader = "penstock-due";
+// How long an attempt at a task may take, instead of what its worker says: "30s".
+inline constexpr std::string_view kTimeoutHeader = "penstock-timeout";
+inline constexpr std::string_view kHardTimeoutHeader = "penstock-hard-timeout";
+// Whether a client's header says what one of these may; what others say is not looked at.
+[[nodiscard]] Result<void> valid_header_value(std::string_view name, std::string_view value);
 inline constexpr std::string_view kContentTypeHeader = "content-type";
 
 // Headers that no client can set or see as they are, for no name of a client's holds a control

@@ -132,6 +132,7 @@ struct TakenTask {
   std::uint32_t attempts = 0;
   Time enqueued_at{};
   Time deadline{};
+  Time expires_at{};  // zero = never
 };
 [[nodiscard]] Request<std::vector<TakenTask>> take_tasks(std::span<const std::string> queues,
                                                          const TakeOptions& options = {});

@@ -122,6 +122,8 @@ void read_field(TakenTask& into, std::string_view name, Value& value) {
     into.enqueued_at = time_of(value);
   else if (name == "deadline")
     into.deadline = time_of(value);
+  else if (name == "expires_at")
+    into.expires_at = time_of(value);
 }
 
 void read_field(Browsed& into, std::string_view name, Value& value) {

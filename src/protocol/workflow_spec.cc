@@ -84,6 +84,7 @@ class WorkflowSpec::Reader {
       if (!wire::json::is_text(text) || name == kTaskHeader)
         return fail(ErrorCode::invalid,
                     "header " + quoted(name) + " must be text, and none of Penstock's own");
+      if (auto valid = valid_header_value(name, text.get_string()); !valid) return valid;
       into.add(name, text.get_string());
     }
     return {};

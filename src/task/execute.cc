@@ -4,7 +4,6 @@
 #include "base/text.h"
 #include "task/failure.h"
 #include "task/isolate/process_pool.h"
-#include "task/timeout_headers.h"
 #include "task/trace.h"
 #include "wire/json/json.h"
 

@@ -9,7 +9,6 @@
 #include "base/siphash.h"
 #include "base/text.h"
 #include "base/trace_context.h"
-#include "task/timeout_headers.h"
 
 namespace penstock {
 

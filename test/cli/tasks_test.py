@@ -68,6 +68,30 @@ class Schedules(Tasks):
         self.assertEqual(taken["body"], '{"args":' + arguments + "}")
 
 
+class Inherits(Tasks):
+    def test_what_a_program_enqueues_expires_with_its_task_and_is_of_its_trace(self):
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        task = self.submit("parents", "--expires", "1h", "--header", f"traceparent={trace}")
+        self.worker("--queue", "parents", "--exec",
+                    f"{PENSTOCK} run child --queue children --no-wait --expires 2h "
+                    f"--connect {self.server.url}")
+        self.penstock("task", "show", task, "--wait", "50s")
+        parent = self.post("/v1/queues/children/lease", {"max": 1})["messages"][0]
+        self.assertIn(trace[3:35], parent["headers"]["traceparent"])
+        left = parent["expires_at"] - parent["enqueued_at"]
+        self.assertGreater(left, 0)
+        self.assertLessEqual(left, 3600_000)
+
+    def test_a_timeout_that_is_none_is_refused(self):
+        for header in ("penstock-timeout=banana", "penstock-hard-timeout=-5s"):
+            _, errors = self.penstock("run", "t", "--no-wait", "--header", header, code=2)
+            self.assertIn("must be a duration", errors)
+        task = self.submit("short", "--task-timeout", "100ms", "--max-attempts", 1)
+        self.worker("--queue", "short", "--exec", "sleep 30")
+        shown, _ = self.penstock("task", "show", task, "--wait", "20s", code=1)
+        self.assertIn("after 100ms", shown)
+
+
 class Waits(Tasks):
     def test_who_waits_for_a_task_outwaits_a_crash_of_the_server(self):
         waiting = subprocess.Popen([PENSTOCK, "run", "t", "late", "-q", "late",

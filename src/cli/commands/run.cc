@@ -5,6 +5,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/headers.h"
 #include "base/text.h"
 #include "cli/commands/commands.h"
 #include "cli/commands/send_options.h"
@@ -36,7 +37,7 @@ struct Options {
   std::string queue;
   std::optional<std::uint32_t> max_attempts;
   std::string backoff, result_ttl;
-  Duration lease{0};
+  Duration lease{0}, task_timeout{0};
   Duration timeout = kForever;
   bool wait = true;
   bool lines = false;
@@ -113,6 +114,8 @@ Result<std::string> named_arguments(const std::vector<std::string>& named) {
 Result<void> set_policy(const Options& options, client::TaskOptions& into) {
   into.max_attempts = options.max_attempts;
   into.lease = options.lease;
+  if (options.task_timeout.count() > 0)
+    into.headers.emplace_back(kTimeoutHeader, format_duration(options.task_timeout));
   if (!options.backoff.empty()) {
     auto backoff = engine::parse_backoff(options.backoff);
     if (!backoff) return fail(std::move(backoff.error()).at("--backoff"));
@@ -199,6 +202,8 @@ Action set_up_run(CLI::App& app) {
   app.add_option("--max-attempts", options->max_attempts, "how often it is tried; 0 = for ever");
   app.add_option("--backoff", options->backoff, "between its attempts; else as the queue says")
       ->type_name("none|fixed:2s|exponential:1s:60s");
+  add_duration_option(app, "--task-timeout", options->task_timeout,
+                      "how long each attempt may take; else as its worker says");
   add_duration_option(app, "--lease", options->lease,
                       "how long a worker may be silent; 0: as the queue says");
   app.add_option("--result-ttl", options->result_ttl,

@@ -1,7 +1,12 @@
 #include "cli/commands/send_options.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 #include "base/text.h"
+#include "base/trace_context.h"
 #include "cli/connection.h"
+#include "os/real_clock.h"
 
 namespace penstock::cli {
 
@@ -60,6 +65,29 @@ Result<void> add_limit(const SendArguments& arguments, client::SendOptions& opti
 
 }  // namespace
 
+// What a task's program enqueues belongs to the task: it is not started later than that might have
+// been, and to the same trace. See docs/concepts/workers.md.
+Result<void> inherit(client::SendOptions& options) {
+  if (const char* text = std::getenv("PENSTOCK_EXPIRES_AT")) {
+    const auto ms = parse_u64(text);
+    if (!ms || *ms > static_cast<std::uint64_t>(INT64_MAX / 1000))
+      return fail(ErrorCode::invalid,
+                  "PENSTOCK_EXPIRES_AT is not milliseconds since 1970: " + penstock::quoted(text));
+    const Time at = time_from_micros(static_cast<std::int64_t>(*ms) * 1000);
+    const Duration left = std::max(at - make_real_clock()->now(), Duration(1000));
+    options.expires = options.expires.count() > 0 ? std::min(options.expires, left) : left;
+  }
+  const char* trace = std::getenv("TRACEPARENT");
+  const bool has_own = std::ranges::any_of(
+      options.headers, [](const auto& header) { return header.first == kTraceParentHeader; });
+  if (trace == nullptr || has_own || !parse_traceparent(trace)) return {};
+  options.headers.emplace_back(kTraceParentHeader, trace);
+  const char* state = std::getenv("TRACESTATE");
+  if (state != nullptr && is_valid_tracestate(state))
+    options.headers.emplace_back(kTraceStateHeader, state);
+  return {};
+}
+
 Result<client::SendOptions> send_options_of(const SendArguments& arguments) {
   client::SendOptions options;
   if (auto added = add_limit(arguments, options); !added) return fail(added.error());
@@ -83,6 +111,7 @@ Result<client::SendOptions> send_options_of(const SendArguments& arguments) {
     }
     options.headers.emplace_back(header.substr(0, equals), header.substr(equals + 1));
   }
+  if (auto inherited = inherit(options); !inherited) return fail(inherited.error());
   return options;
 }
 

@@ -31,10 +31,7 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
   auto argv = command_.fill(Arguments::of(work.payload));
   if (!argv) return Ending::hopeless("arguments: " + argv.error().message);
 
-  // The worker's own limit stands above what the task asks for.
-  Duration timeout = options_.timeout;
-  if (work.timeout.count() > 0)
-    timeout = timeout.count() > 0 ? std::min(timeout, work.timeout) : work.timeout;
+  const Duration timeout = work.timeout_within(options_.timeout);
   Program program{.argv = std::move(*argv),
                   .environment = {"PENSTOCK_TASK_ID=" + work.id, "PENSTOCK_TASK_NAME=" + work.name,
                                   "PENSTOCK_QUEUE=" + work.queue,
@@ -44,6 +41,9 @@ Ending ExecExecutor::run(const Work& work, std::stop_token stop) {
                   .memory_bytes = options_.memory_bytes,
                   .timeout = timeout,
                   .kill_after = options_.kill_after};
+  if (work.expires_at != Time{})
+    program.environment.push_back("PENSTOCK_EXPIRES_AT=" +
+                                  std::to_string(micros(work.expires_at) / 1000));
   // As OpenTelemetry hands contexts on between processes.
   if (!work.traceparent.empty()) program.environment.push_back("TRACEPARENT=" + work.traceparent);
   if (!work.tracestate.empty()) program.environment.push_back("TRACESTATE=" + work.tracestate);

@@ -22,10 +22,17 @@ struct Work {
   std::string payload;        // of a task: {"args":[...],"kwargs":{...}}
   // W3C Trace Context, as the task was enqueued with; empty when it was not, or wrongly.
   std::string traceparent{}, tracestate{};
+  Time expires_at{};    // what it enqueues need not start later; zero = never
   Duration timeout{0};  // of this attempt, as whoever enqueued it says; 0 = they do not
   // Says a line to whoever follows the task, from the thread that runs it; blocks nobody. May be
   // empty: nobody hears.
   std::function<void(std::string_view)> say{};
+
+  // The worker's own limit stands above what the task asks for; 0 = none.
+  [[nodiscard]] Duration timeout_within(Duration limit) const {
+    if (timeout.count() <= 0) return limit;
+    return limit.count() > 0 ? std::min(limit, timeout) : timeout;
+  }
 };
 
 // What became of an attempt.

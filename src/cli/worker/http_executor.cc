@@ -38,9 +38,10 @@ void set_request(CURL* easy, const HttpOptions& options, const Work& work, const
   ::curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                      static_cast<curl_off_t>(work.payload.size()));
   ::curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers.get());
-  ::curl_easy_setopt(
-      easy, CURLOPT_TIMEOUT_MS,
-      static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(options.timeout).count()));
+  ::curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     static_cast<long>(std::chrono::ceil<std::chrono::milliseconds>(
+                                           work.timeout_within(options.timeout))
+                                           .count()));
   ::curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
   ::curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_bytes);
   ::curl_easy_setopt(easy, CURLOPT_WRITEDATA, &answer);
@@ -101,6 +102,8 @@ Ending HttpExecutor::run(const Work& work, std::stop_token stop) {
   if (!work.name.empty()) headers.add("Penstock-Task: " + work.name);
   headers.add("Penstock-Queue: " + work.queue);
   headers.add("Penstock-Attempt: " + std::to_string(work.attempt));
+  if (work.expires_at != Time{})
+    headers.add("Penstock-Expires-At: " + std::to_string(micros(work.expires_at) / 1000));
   if (!work.traceparent.empty()) headers.add("traceparent: " + work.traceparent);
   if (!work.tracestate.empty()) headers.add("tracestate: " + work.tracestate);
   // Curl would wait for a "100 Continue" before larger bodies.
@@ -115,8 +118,9 @@ Ending HttpExecutor::run(const Work& work, std::stop_token stop) {
                             format_bytes(options_.answer_bytes_max));
   }
   if (code == CURLE_OPERATION_TIMEDOUT) {
-    return Ending::failed("timeout: no answer within " + format_duration(options_.timeout),
-                          engine::Cause::timed_out);
+    return Ending::failed(
+        "timeout: no answer within " + format_duration(work.timeout_within(options_.timeout)),
+        engine::Cause::timed_out);
   }
   if (code != CURLE_OK) return Ending::failed(std::string("http: ") + ::curl_easy_strerror(code));
   long status = 0;

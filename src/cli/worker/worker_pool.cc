@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/headers.h"
 #include "base/text.h"
 #include "base/trace_context.h"
 #include "cli/interrupt.h"
 #include "cli/worker/task_voice.h"
 #include "os/process_info.h"
-#include "task/timeout_headers.h"
 
 namespace penstock::cli {
 namespace {
@@ -175,7 +175,8 @@ void WorkerPool::run_one(const SharedAttempt& attempt) {
             .queue = attempt->task.queue,
             .name = attempt->task.name,
             .attempt = attempt->task.attempts,
-            .payload = std::move(attempt->task.payload)};
+            .payload = std::move(attempt->task.payload),
+            .expires_at = attempt->task.expires_at};
   read_trace(attempt->task.headers, work);
   read_timeouts(attempt->task.headers, work);
   const auto voice = std::make_shared<TaskVoice>(

@@ -257,6 +257,7 @@ Result<void> add_header(HeaderWriter& headers, std::string_view name, std::strin
   if (!is_valid_utf8(value)) {
     return fail(ErrorCode::invalid, "the value of header " + quoted(name) + " is not UTF-8");
   }
+  if (auto valid = valid_header_value(name, value); !valid) return valid;
   headers.add(name, value);
   return {};
 }

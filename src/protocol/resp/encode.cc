@@ -248,7 +248,8 @@ void encode_tasks(ReplyWriter& to, const broker::Reply& reply, Slot&) {
   const auto messages = std::get<broker::Delivered>(reply).messages;
   to.array(messages.size());
   for (const auto& message : messages) {
-    to.map(9);
+    const bool expires = message.expires_at != Time{};
+    to.map(expires ? 10 : 9);
     id_field(to, message.id);
     field(to, "lease", broker::Broker::to_text(message.lease));
     field(to, "queue", message.queue);
@@ -258,6 +259,7 @@ void encode_tasks(ReplyWriter& to, const broker::Reply& reply, Slot&) {
     field(to, "attempts", std::uint64_t{message.attempts});
     field(to, "enqueued_at", message.enqueued_at);
     field(to, "deadline", message.deadline);
+    if (expires) field(to, "expires_at", message.expires_at);
   }
 }
 

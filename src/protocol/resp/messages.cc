@@ -126,6 +126,7 @@ Result<void> set_header(PublishOptions& into, Args values) {
   if (auto good = valid_name(values[0], "header name"); !good) return good;
   if (values[0] == kTaskHeader)
     return fail(ErrorCode::invalid, quoted(values[0]) + " is set by TASK.SUBMIT only");
+  if (auto good = valid_header_value(values[0], values[1]); !good) return good;
   into.scratch.headers.add(values[0], values[1]);
   return {};
 }

@@ -241,7 +241,9 @@ Result<void> ObjectReader::finish() {
     const auto name = view(field.key());
     if (std::ranges::find(asked_, name) != asked_.end()) continue;
     std::string known;
-    for (const auto asked : asked_) known.append(known.empty() ? "" : ", ").append(asked);
+    for (auto asked = asked_.begin(); asked != asked_.end(); ++asked)
+      if (std::find(asked_.begin(), asked, *asked) == asked)
+        known.append(known.empty() ? "" : ", ").append(*asked);
     return fail(ErrorCode::invalid, what_ + "unknown field " + quoted(name),
                 "known fields: " + known);
   }
