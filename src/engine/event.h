@@ -294,7 +294,7 @@ struct WorkflowNodesEvent {
   Time at;
   std::span<const WorkflowNode> nodes;
   std::vector<std::string_view> tasks;  // names by their places; of a decoded one its nodes'
-  std::vector<WorkflowNode> decoded;  // of a decoded one: its nodes live here
+  std::vector<WorkflowNode> decoded;    // of a decoded one: its nodes live here
 };
 
 struct WorkflowCancelledEvent {
