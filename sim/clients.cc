@@ -275,6 +275,7 @@ void Clients::extend() {
   asked.token = held.token;
   asked.lease = Duration(200'000 + static_cast<std::int64_t>(random_.below(3'000'000)));
   ++message.extends_asked;
+  ledger_.extended(held.body, held.token, client.session);
   // Until it is answered the lease may end at either time.
   if (message.live_until > clock_.now() + asked.lease)
     message.live_until = clock_.now() + asked.lease;
@@ -356,6 +357,7 @@ void Clients::crashed() {
   std::vector<Bond> bonds;
   for (const auto& [tag, asked] : asked_) give_up(tag, asked, publishes, bonds);
   ledger_.crashed(publishes, bonds);
+  ledger_.server_gone();
   asked_.clear();
   clients_.clear();
 }

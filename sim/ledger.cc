@@ -101,6 +101,7 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   message.lease_queue = delivery.queue;
   message.live_until = delivery.deadline;
   message.holder = to;
+  message.orphan = false;
   for (auto& bond : bonds_)
     if (bond.settled == body) bond.refuted = true;
 }
@@ -163,6 +164,22 @@ void Ledger::settled(const std::string& body, const engine::LeaseToken& lease,
 void Ledger::session_closed(SessionId session) {
   for (auto& [body, message] : messages_)
     if (message.holder == session) message.live_until = Time{}, message.holder = SessionId{};
+}
+
+void Ledger::server_gone() {
+  for (auto& [body, message] : messages_) {
+    message.orphan = message.orphan || message.holder != SessionId{};
+    message.holder = SessionId{};
+  }
+}
+
+void Ledger::extended(const std::string& body, const engine::LeaseToken& lease, SessionId by) {
+  auto& message = messages_.at(body);
+  if (!message.orphan || message.lease.delivery != lease.delivery ||
+      message.lease.seal != lease.seal)
+    return;
+  message.holder = by;
+  message.orphan = false;
 }
 
 Ledger::Bounds Ledger::bounds(const std::string& queue, Time now) const {

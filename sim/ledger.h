@@ -41,8 +41,9 @@ struct Sent {
   // The newest lease that was seen.
   engine::LeaseToken lease{};
   std::string lease_queue;
-  Time live_until{};   // nobody else may get it before
-  SessionId holder{};  // whose end ends the lease
+  Time live_until{};    // nobody else may get it before
+  SessionId holder{};   // whose end ends the lease
+  bool orphan = false;  // it had one before a restart: whoever extends it is the next
   std::set<std::string> leases_seen;
   std::map<engine::Cause, std::uint32_t> failed;  // attempts that are known to have ended so
   std::uint32_t given_back = 0;                   // that are known to count for nothing
@@ -84,6 +85,10 @@ class Ledger {
   void settled(const std::string& body, const engine::LeaseToken& lease, engine::Outcome outcome,
                bool final, engine::Cause cause);
   void session_closed(SessionId session);
+  // The server's end is that of all sessions; leases outlive it.
+  void server_gone();
+  // Asked for with this lease.
+  void extended(const std::string& body, const engine::LeaseToken& lease, SessionId by);
 
   // The least and the most messages that a queue may hold now.
   struct Bounds {

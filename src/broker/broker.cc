@@ -78,7 +78,7 @@ void Broker::extend(SessionId session, Tag tag, std::span<const engine::LeaseTok
                     Duration lease) {
   const auto asking = impl_->asks(session, tag);
   if (!asking) return;
-  const auto extended = impl_->engine_.extend(now(), leases, lease);
+  const auto extended = impl_->engine_.extend(now(), session, leases, lease);
   impl_->answer(session, tag,
                 Settled{extended.extended, extended.lost, extended.cancelled, extended.deadline});
 }

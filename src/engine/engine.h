@@ -119,7 +119,9 @@ class Engine {
     bool cancelled = false;
     Time deadline{};
   };
-  [[nodiscard]] ExtendAnswer extend(Time now, std::span<const LeaseToken> leases, Duration lease);
+  // Leases from before a restart belong to `session` from then on.
+  [[nodiscard]] ExtendAnswer extend(Time now, SessionId session, std::span<const LeaseToken> leases,
+                                    Duration lease);
   [[nodiscard]] ExtendAnswer progress(const LeaseToken& lease, const Progress& progress);
 
   // ---- queues (queues.cc)

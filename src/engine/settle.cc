@@ -363,7 +363,7 @@ void Engine::end_message(Time now, std::uint32_t slot, SettleReason reason,
     effects_.emplace_back(RoomMade{queue.id});
 }
 
-Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens,
+Engine::ExtendAnswer Engine::extend(Time now, SessionId session, std::span<const LeaseToken> tokens,
                                     Duration duration) {
   ExtendAnswer answer;
   IdList ids, transient;
@@ -375,6 +375,8 @@ Engine::ExtendAnswer Engine::extend(Time now, std::span<const LeaseToken> tokens
     }
     const Message& message = state_.messages[slot];
     answer.cancelled |= message.cancelled != 0;
+    const Lease& lease = state_.leases[message.link];
+    if (lease.connection_bound && !lease.owner) state_.own(slot, session);
     if (duration.count() == 0)
       duration = state_.policies[message.policy].lease.value_or(
           state_.queue_at(message.queue).options.lease);

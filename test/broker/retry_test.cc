@@ -204,6 +204,24 @@ TEST_F(RetryTest, ARedrivenTaskHasNotFailedAnyMoreAfterACrash) {
   EXPECT_EQ(task(id).state, TaskState::queued);
 }
 
+TEST_F(RetryTest, ALeaseFromBeforeARestartBelongsToWhoExtendsIt) {
+  send("q", "a");
+  send("q", "b");
+  const auto got = take("q", 2);
+  ASSERT_EQ(got.messages.size(), 2u);
+  crash();
+  EXPECT_EQ(statistics("q").leased, 2u) << "its worker may go on";
+  Sink worker;
+  const auto back = broker->open_session(worker);
+  broker->extend(back, 1, std::vector{got.messages[0].lease}, 30s);
+  broker->settle_down();
+  broker->close_session(back);
+  broker->settle_down();
+  EXPECT_EQ(statistics("q").leased, 1u);
+  EXPECT_EQ(statistics("q").ready, 1u) << "it died, and nobody waits for the end of the lease";
+  broker->check();
+}
+
 TEST_F(RetryTest, AQueuedTaskIsCancelledAtOnceAndARunningOneIsTold) {
   const auto queued = submit("t").ids.at(0);
   broker->cancel_task(session, ++tag, MessageId(queued));
