@@ -13,8 +13,8 @@ namespace {
 
 constexpr const char* kQueues[] = {"a", "b"};
 constexpr const char* kExchange = "x";
-constexpr const char* kKinds[] = {"publish", "take", "settle", "extend",
-                                  "queue",   "task", "redrive"};
+constexpr const char* kKinds[] = {"publish", "take", "settle",  "extend",
+                                  "queue",   "task", "redrive", "worker"};
 std::string short_name(const std::string& body) {
   return body.substr(0, body.find('-'));
 }
@@ -34,11 +34,31 @@ Clients::Clients(const WorldOptions& options, SimRandom& random, SimClock& clock
 void Clients::connect(broker::Broker& broker) {
   broker_ = &broker;
   clients_.clear();
-  for (std::uint32_t n = 0; n < options_.sessions; ++n) {
-    auto inbox = std::make_unique<Inbox>(&arrivals_);
-    const auto session = broker.open_session(*inbox);
-    clients_.push_back({std::move(inbox), session});
-  }
+  for (std::uint32_t n = 0; n < options_.sessions; ++n) clients_.push_back(come(n));
+}
+
+// Some of them are workers, and say how much they do at once.
+Clients::Client Clients::come(std::size_t number) {
+  auto inbox = std::make_unique<Inbox>(&arrivals_);
+  const auto session = broker_->open_session(*inbox);
+  Client client{std::move(inbox), session};
+  const auto slots = number == 0 ? 0 : static_cast<std::uint32_t>(random_.below(4));
+  if (slots == 0) return client;
+  ledger_.worker_came(client.session, slots);
+  engine::WorkerSpec spec;
+  spec.id = (1u << 30) + ++serial_;
+  spec.name = "client";
+  spec.queues = {kQueues[0], kQueues[1]};
+  const auto asked = [&] {
+    Asked one(Asked::Kind::worker);
+    one.client = number;
+    return ask(std::move(one));
+  };
+  broker_->announce_worker(client.session, asked(), spec);
+  engine::WorkerBeat beat;
+  beat.slots = slots;
+  broker_->beat_worker(client.session, asked(), beat);
+  return client;
 }
 
 void Clients::declare_queues() {
@@ -335,7 +355,7 @@ void Clients::reconnect() {
   auto& client = clients_[number];
   trace_.say([&] { return fmt::format("client {} reconnects", number); });
   broker_->close_session(client.session);
-  ledger_.session_closed(client.session);
+  ledger_.session_closed(client.session, clock_.now());
   std::vector<std::string> publishes;
   std::vector<Bond> bonds;
   for (auto it = asked_.begin(); it != asked_.end();) {
@@ -348,8 +368,7 @@ void Clients::reconnect() {
     it = asked_.erase(it);
   }
   ledger_.crashed(publishes, bonds);
-  client.inbox = std::make_unique<Inbox>(&arrivals_);
-  client.session = broker_->open_session(*client.inbox);
+  client = come(number);
 }
 
 void Clients::crashed() {
@@ -397,6 +416,7 @@ void Clients::hear() {
 void Clients::hear_one(broker::Tag tag, Asked& asked, const Answer& answer) {
   // There may be no dead letters yet, and so no queue of them.
   if (asked.kind == Asked::Kind::redrive) return;
+  if (asked.kind == Asked::Kind::worker) return;
   if (answer.kind == Answer::Kind::error)
     violated("answers", fmt::format("an error for a command that is right: {}", answer.reason));
   switch (asked.kind) {
@@ -409,7 +429,8 @@ void Clients::hear_one(broker::Tag tag, Asked& asked, const Answer& answer) {
         ++counters_.deliveries;
         trace_.add(message.id.value);
         ledger_.delivered(message, asked.lease,
-                          asked.bound ? clients_[asked.client].session : SessionId{});
+                          asked.bound ? clients_[asked.client].session : SessionId{},
+                          clients_[asked.client].session);
         held_.push_back({message.body, message.lease, message.task, asked.client});
       }
       if (held_.size() > 60) held_.erase(held_.begin(), held_.begin() + 20);
@@ -426,6 +447,7 @@ void Clients::hear_one(broker::Tag tag, Asked& asked, const Answer& answer) {
     case Asked::Kind::queue:
       return hear_queue(asked, answer);
     case Asked::Kind::redrive:
+    case Asked::Kind::worker:
       return;
     case Asked::Kind::task:
       if (answer.task != engine::TaskState::done || answer.result != asked.result)
@@ -533,7 +555,7 @@ void Clients::drain() {
         if (!answer) violated("liveness", "a take at the end was not answered");
         more = !answer->messages.empty();
         for (const auto& message : answer->messages) {
-          ledger_.delivered(message, 1h, client.session);
+          ledger_.delivered(message, 1h, client.session, client.session);
           if (!drained.insert(message.body).second) violated("settled once", message.body);
           engine::Settle settle;
           settle.leases = {&message.lease, 1};

@@ -34,7 +34,7 @@ class Clients {
 
  private:
   struct Asked {
-    enum class Kind : std::uint8_t { publish, take, settle, extend, queue, task, redrive };
+    enum class Kind : std::uint8_t { publish, take, settle, extend, queue, task, redrive, worker };
     explicit Asked(Kind k) : kind(k) {}
     Kind kind;
     std::size_t client = 0;
@@ -72,6 +72,7 @@ class Clients {
   void extend();
   void redrive();
   void reconnect();
+  Client come(std::size_t number);
   void look();
   void look_at_task();
   [[nodiscard]] std::vector<engine::MessageInput> make_messages(const std::string& queue,

@@ -46,7 +46,7 @@ void Ledger::crashed(const std::vector<std::string>& publishes, const std::vecto
   newest_fresh_.clear();
 }
 
-void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
+void Ledger::delivered(const Message& delivery, Duration lease, SessionId to, SessionId by) {
   const auto found = messages_.find(delivery.body);
   if (found == messages_.end())
     violated("no invention", fmt::format("`{}` was never sent", delivery.body.substr(0, 40)));
@@ -93,6 +93,8 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
                                      engine::name_of(cause)));
   if (delivery.attempts == 0) violated("attempts", body + " came for the 0. time");
   if (timed && !dead) check_order(body, message, decided);
+  if (dead || message.may_move) message.suspect = false;
+  if (timed) check_company(body, message, by, decided);
   // It is here, so whatever might have ended it did not.
   message.seen = message.returned = true;
   message.may_be_gone = false;
@@ -101,6 +103,7 @@ void Ledger::delivered(const Message& delivery, Duration lease, SessionId to) {
   message.lease_queue = delivery.queue;
   message.live_until = delivery.deadline;
   message.holder = to;
+  message.taker = by;
   message.orphan = false;
   for (auto& bond : bonds_)
     if (bond.settled == body) bond.refuted = true;
@@ -122,6 +125,23 @@ void Ledger::check_given_up(const std::string& body, const Sent& message,
     return;
   violated("dead letters", fmt::format("{} is dead after {} attempts, {} of one cause at most",
                                        body, attempts, most + attempts - known));
+}
+
+// A worker has no more than its slots, when one of them was lost with another before.
+void Ledger::check_company(const std::string& body, const Sent& message, SessionId by,
+                           Time decided) const {
+  const auto worker = slots_.find(by);
+  if (worker == slots_.end()) return;
+  std::uint32_t held = 0;
+  bool suspect = message.suspect;
+  for (const auto& [name, other] : messages_) {
+    if (&other == &message || other.taker != by || !other.is_held(decided)) continue;
+    ++held;
+    suspect |= other.suspect;
+  }
+  if (suspect && held >= worker->second)
+    violated("suspects", fmt::format("{} came to a worker of {} slots that holds {}", body,
+                                     worker->second, held));
 }
 
 // Among messages that were never leased, have no time and no group, the order is that of sending.
@@ -161,16 +181,25 @@ void Ledger::settled(const std::string& body, const engine::LeaseToken& lease,
       outcome == engine::Outcome::give_back || outcome == engine::Outcome::decline;
 }
 
-void Ledger::session_closed(SessionId session) {
-  for (auto& [body, message] : messages_)
-    if (message.holder == session) message.live_until = Time{}, message.holder = SessionId{};
+void Ledger::session_closed(SessionId session, Time now) {
+  slots_.erase(session);
+  for (auto& [body, message] : messages_) {
+    if (message.taker == session) message.taker = SessionId{};
+    if (message.holder != session) continue;
+    const auto& rules = queues.at(message.queue);
+    message.suspect |= message.is_held(now) && message.lease_queue == message.queue &&
+                       (message.task || rules.gives_up());
+    message.live_until = Time{}, message.holder = SessionId{};
+  }
 }
 
 void Ledger::server_gone() {
   for (auto& [body, message] : messages_) {
     message.orphan = message.orphan || message.holder != SessionId{};
-    message.holder = SessionId{};
+    message.holder = message.taker = SessionId{};
+    message.suspect = false;
   }
+  slots_.clear();
 }
 
 void Ledger::extended(const std::string& body, const engine::LeaseToken& lease, SessionId by) {

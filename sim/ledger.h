@@ -41,9 +41,15 @@ struct Sent {
   // The newest lease that was seen.
   engine::LeaseToken lease{};
   std::string lease_queue;
-  Time live_until{};    // nobody else may get it before
-  SessionId holder{};   // whose end ends the lease
-  bool orphan = false;  // it had one before a restart: whoever extends it is the next
+  Time live_until{};     // nobody else may get it before
+  SessionId holder{};    // whose end ends the lease
+  SessionId taker{};     // who has it, as long as this server lives
+  bool suspect = false;  // it was lost with a session, for certain, as long as this server lives
+  bool orphan = false;   // it had one before a restart: whoever extends it is the next
+  // For certain.
+  [[nodiscard]] bool is_held(Time now) const {
+    return live_until > now && ends_asked == 0 && !gone && !may_be_gone;
+  }
   std::set<std::string> leases_seen;
   std::map<engine::Cause, std::uint32_t> failed;  // attempts that are known to have ended so
   std::uint32_t given_back = 0;                   // that are known to count for nothing
@@ -79,12 +85,14 @@ class Ledger {
 
   // ---- what the broker says
   // `lease` is what the take asked for, or 0: then it is the queue's. It was decided that much
-  // before its deadline. `to`: the session that it is bound to, if it is.
-  void delivered(const Message& message, Duration lease, SessionId to);
+  // before its deadline. `to`: the session that it is bound to, if it is; `by`: who took it.
+  void delivered(const Message& message, Duration lease, SessionId to, SessionId by);
   // `cause`: of an attempt that failed.
   void settled(const std::string& body, const engine::LeaseToken& lease, engine::Outcome outcome,
                bool final, engine::Cause cause);
-  void session_closed(SessionId session);
+  // A session says that it is a worker.
+  void worker_came(SessionId session, std::uint32_t slots) { slots_[session] = slots; }
+  void session_closed(SessionId session, Time now);
   // The server's end is that of all sessions; leases outlive it.
   void server_gone();
   // Asked for with this lease.
@@ -104,10 +112,13 @@ class Ledger {
 
  private:
   void check_given_up(const std::string& body, const Sent& message, std::uint64_t attempts) const;
+  void check_company(const std::string& body, const Sent& message, SessionId by,
+                     Time decided) const;
   void check_order(const std::string& body, const Sent& message, Time decided);
 
   std::map<std::string, Sent> messages_;
   std::vector<Bond> bonds_;
+  std::map<SessionId, std::uint32_t> slots_;  // of workers
   std::uint64_t bundles_ = 0;
   std::map<std::pair<std::string, unsigned>, MessageId> newest_fresh_;
 };

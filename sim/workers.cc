@@ -142,7 +142,8 @@ void Workers::announce() {
       quiet = one.kind == OrderKind::quiet;
   }
   broker_->announce_worker(session_, ++tag_, spec);
-  const auto there = broker_->workers(session_).value();
+  auto there = broker_->workers(session_).value();
+  std::erase_if(there, [this](const auto* one) { return one->session != session_; });
   if (there.size() != 1 || there.front()->spec.id != spec.id)
     violated("presence", "a session has one worker, the one that it announced last");
   const auto told = broker_->told(*there.front());

@@ -35,9 +35,10 @@ enum class Canary : std::uint8_t {
   forget_resize,         // a checkpoint leaves out to how many slots workers were told to change
   miscount_missed,       // what was missed is left out, and not counted
   lose_workflow_key,     // a workflow's idempotency key is known and not written
+  crowd_suspects,        // a worker gets more than it has slots beside what a worker was lost with
 };
 
-inline constexpr std::array<std::string_view, 25> kCanaryNames{"none",
+inline constexpr std::array<std::string_view, 26> kCanaryNames{"none",
                                                                "reply_before_sync",
                                                                "skip_directory_sync",
                                                                "skip_recovery_sync",
@@ -61,7 +62,8 @@ inline constexpr std::array<std::string_view, 25> kCanaryNames{"none",
                                                                "forget_pause",
                                                                "forget_resize",
                                                                "miscount_missed",
-                                                               "lose_workflow_key"};
+                                                               "lose_workflow_key",
+                                                               "crowd_suspects"};
 
 #ifdef PENSTOCK_CANARIES
 inline Canary active_canary = Canary::none;

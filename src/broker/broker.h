@@ -42,6 +42,7 @@ struct Options {
   std::uint64_t checkpoint_bytes = 1ull << 30;
   // Cleaning begins when the log takes twice what lives in it, and this many segments more.
   std::uint64_t dead_segments = 8;
+  bool sole_owner = false;  // leases from before the start come back at once: nobody else has them
   std::uint64_t max_transient_bytes = 1ull << 30;  // bodies of queues that live in memory only
   const engine::FieldReader* fields = nullptr;     // for headers exchanges; outlives the broker
 };

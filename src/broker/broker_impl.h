@@ -145,6 +145,7 @@ class Broker::Impl {
 
   static engine::EngineOptions engine_options(const Options& options) {
     engine::EngineOptions result;
+    result.sole_owner = options.sole_owner;
     result.limits.max_results = options.max_results;
     result.max_message_bytes = options.max_message_bytes;
     result.max_queues = options.max_queues;

@@ -182,10 +182,12 @@ void State::encode_changed(Encoder& out, const Message& message) const {
   put(out, since);
   put(out, extra.expires_at);
   out.varint(extra.history.value).varint(extra.history_bytes);
-  out.integer(static_cast<std::uint8_t>(
-      (bound ? 1 : 0) | (message.cancelled ? 2 : 0) | (message.dying ? 4 : 0) |
-      (message.holds_group ? 8 : 0) | (extra.moved ? 16 : 0) |
-      (message.dying ? static_cast<unsigned>(extra.dying) << 5 : 0u)));
+  out.integer(static_cast<std::uint8_t>((bound ? 1 : 0) | (message.cancelled ? 2 : 0) |
+                                        (message.dying ? 4 : 0) | (message.holds_group ? 8 : 0) |
+                                        (extra.moved ? 16 : 0) |
+                                        (message.dying   ? static_cast<unsigned>(extra.dying) << 5
+                                         : extra.suspect ? 32u
+                                                         : 0u)));
 }
 
 // What hangs on something that lives in memory only is not kept either.
@@ -383,6 +385,7 @@ bool State::restore_override(Cursor& in) {
   change.connection_bound = (flags & 1) != 0;
   change.cancelled = (flags & 2) != 0;
   change.dying = dying_reason((flags & 4) != 0, flags >> 5);
+  change.suspect = (flags & 4) == 0 && (flags & 32) != 0;
   change.holds_group = (flags & 8) != 0;
   change.moved = (flags & 16) != 0;
   if (!in.ok() || !is_new || find_queue(change.queue) == nullptr) return false;
@@ -439,6 +442,7 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
     extra.history = change.history;
     extra.history_bytes = change.history_bytes;
   }
+  if (change.suspect) note_suspect(slot);
   switch (change.state) {
     case MessageState::leased:
       lease(slot, change.since, change.due, change.connection_bound);

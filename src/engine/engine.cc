@@ -23,14 +23,7 @@ void Engine::start(Storage& storage, Time now, bool created) {
   (void)state_.topology.take_gone();
   for (const auto& queue : state_.queues)
     if (queue) touch(now, *queue);
-  // Leases that only a connection's end would have ended: that connection is gone.
-  std::vector<std::uint32_t> back;
-  for (std::uint32_t lease = 1; lease < state_.leases.end(); ++lease) {
-    const auto& one = state_.leases[lease];
-    if (one.message != 0 && one.connection_bound && one.deadline == Time{})
-      back.push_back(one.message);
-  }
-  take_back(now, std::move(back));
+  take_back_of_before(now);
   start_schedules(now);
 }
 
@@ -80,6 +73,12 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
           state_.mark(*queue);
         }
         break;
+      case TimerKind::queue_company:
+        if (Queue* queue = state_.find_queue(QueueId(payload))) {
+          queue->company_timer = 0;
+          state_.mark(*queue);
+        }
+        break;
       case TimerKind::queue_expires:
         if (Queue* queue = state_.find_queue(QueueId(payload))) {
           queue->expiry_timer = 0;
@@ -106,8 +105,7 @@ void Engine::on_message_due(Time now, std::uint32_t slot) {
     state_.leases[message.link].timer = 0;
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.returned;
-    return fail_delivery(now, slot, ReturnReason::lease_expired,
-                         {"the lease ran out", Cause::worker_lost}, Duration(0));
+    return lose(now, slot, ReturnReason::lease_expired, company_of(state_.leases[message.link]));
   }
   CHECK(message.state == MessageState::scheduled);
   message.link = 0;

@@ -33,6 +33,7 @@ struct EngineOptions {
   std::uint32_t max_schedules = 10'000;
   std::uint32_t max_group_settings = 100'000;  // of all queues
   Duration default_result_ttl = std::chrono::hours(1);
+  bool sole_owner = false;  // who opens the log is the only worker: leases from before are nobody's
   const FieldReader* fields = nullptr;  // for headers exchanges; null: no message has any fields
 };
 
@@ -368,7 +369,6 @@ class Engine {
   void leave(Time now, SessionId session);
   void serve(Time now, Queue& queue);
   bool serve_take(Time now, Queue& queue);
-  void take_back(Time now, std::vector<std::uint32_t> slots);
   // consumers.cc
   bool serve_consumer(Time now, Queue& queue);
   // streams.cc
@@ -383,7 +383,30 @@ class Engine {
   // workers.cc
   void decline(Time now, std::uint32_t slot, std::string_view why);
   void wake_declined(Time now, const Worker& worker);
-  [[nodiscard]] std::uint32_t next_taker(const Queue& queue) const;
+  // suspects.cc
+  // What a worker has beside one of its leases.
+  struct Company {
+    std::uint32_t held = 0;   // leases, with that one
+    std::uint32_t slots = 0;  // how many tasks it runs at once; 0: not known
+  };
+  enum class Chance : std::uint8_t {
+    free,     // like any other
+    alone,    // and nothing beside it for a while
+    refused,  // not now
+  };
+  [[nodiscard]] Company company_of(const Lease& lease);
+  [[nodiscard]] bool is_charged(const Message& message, const Queue& queue,
+                                const Company& company) const;
+  void lose(Time now, std::uint32_t slot, ReturnReason reason, const Company& company);
+  [[nodiscard]] bool is_last_chance(const Message& message, const Queue& queue) const;
+  [[nodiscard]] bool is_careful(const Queue& queue, SessionId session) const;
+  Chance chance_of(Time now, Queue& queue, SessionId session, std::uint32_t slot);
+  void look_again(Queue& queue, Time when);
+  void take_back_of_before(Time now);
+  void own(Time now, Queue& queue, std::uint32_t slot, SessionId session, Chance chance);
+  void wake_eased();
+  void take_back(Time now, std::vector<std::uint32_t> slots, const Company& company);
+  [[nodiscard]] std::uint32_t next_taker(Time now, Queue& queue);
   [[nodiscard]] std::vector<MessageId> cancelled_of(const Worker& worker);
   void wake_log_watchers(MessageId id);
   // queues.cc

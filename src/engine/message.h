@@ -57,17 +57,20 @@ struct Extra {
   std::uint32_t expiry_timer = 0;
   LogPosition history{};  // of the newest record that carries its history
   std::uint32_t history_bytes = 0;
-  std::uint16_t uncounted = 0;          // deliveries that are no attempts
-  CauseCounts causes;                   // of its attempts
-  QueueId origin{};                     // of a dead letter: where it came from
-  std::uint32_t key = 0;                // the dedup entry that ends with it, or at its start
-  bool moved = false;                   // its queue is not the one it was published to
+  std::uint16_t uncounted = 0;  // deliveries that are no attempts
+  CauseCounts causes;           // of its attempts
+  QueueId origin{};             // of a dead letter: where it came from
+  std::uint32_t key = 0;        // the dedup entry that ends with it, or at its start
+  bool moved = false;           // its queue is not the one it was published to
+  bool suspect = false;         // it was lost with its worker, which may have been its doing
   MoveReason dying = MoveReason::none;  // of a dying one: of what
   std::unique_ptr<Progress> progress;
   std::unique_ptr<Declined> declined;
 };
 
 struct Lease {
+  static constexpr unsigned kNamedBits = 61;
+
   Time since{};
   Time deadline{};    // zero: none
   SessionId owner{};  // none after a restart
@@ -75,7 +78,9 @@ struct Lease {
   std::uint32_t timer = 0;
   std::uint32_t next = 0, prev = 0;  // the owner's leases
   std::uint64_t connection_bound : 1 = 0;
-  std::uint64_t named : 63 = 0;  // by which settle it was named last
+  std::uint64_t suspect : 1 = 0;         // of a suspect: see suspects.cc
+  std::uint64_t alone : 1 = 0;           // its owner had nothing else, and got nothing for a while
+  std::uint64_t named : kNamedBits = 0;  // by which settle it was named last
 };
 static_assert(sizeof(Lease) == 48);
 
@@ -83,6 +88,14 @@ static_assert(sizeof(Lease) == 48);
 // the first of a list goes without a look at the second, which lies anywhere in memory.
 struct List {
   std::uint32_t head = 0, tail = 0, count = 0;
+};
+
+// A session that holds leases.
+struct Owner {
+  List leases;
+  std::uint32_t suspects = 0;  // leases of those
+  Time alone_until{};          // it gets nothing more, for one that is given alone
+  bool refused = false;        // it was, something that it may have when it holds less
 };
 
 // What the end of each message of a group touches comes first, in one cache line; who comes or goes

@@ -58,8 +58,11 @@ struct Queue {
   bool has_exclusive_consumer = false;
   bool had_consumer = false;
   bool had_declined = false;  // tasks that somebody could not run
-  bool making_room = false;   // its oldest are on their way out
-  Time used_at{};             // by a consumer, a declare or a get
+  bool had_suspects = false;  // messages that were lost with a worker
+  Time lonely_since{};        // its first waits for a worker that has nothing else
+  std::uint32_t company_timer = 0;
+  bool making_room = false;  // its oldest are on their way out
+  Time used_at{};            // by a consumer, a declare or a get
   std::uint32_t expiry_timer = 0;
   std::list<std::uint32_t> waiting;  // takes, longest waiting first
   bool dirty = false;                // has something new for those who wait

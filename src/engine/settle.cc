@@ -91,7 +91,7 @@ void Engine::look_up(std::span<const LeaseToken> tokens) {
       if (slot == 0) continue;
       Lease& lease = state_.leases[state_.messages[slot].link];
       if (lease.named == settles_) continue;
-      lease.named = settles_ & (~0ull >> 1);
+      lease.named = settles_ & (~0ull >> (64 - Lease::kNamedBits));
       leased_.ids.push_back(some[n].id);
       leased_.slots.push_back(slot);
     }

@@ -194,6 +194,17 @@ void State::make_ready(std::uint32_t slot) {
 
 // ---- leases
 
+namespace {
+
+// It came back because whoever had it was gone, whether that counts or not.
+bool is_loss(const GiveBackEvent& event) {
+  const bool is_gone = event.reason == ReturnReason::connection_closed ||
+                       event.reason == ReturnReason::lease_expired;
+  return is_gone && (event.uncounted || event.cause == Cause::worker_lost);
+}
+
+}  // namespace
+
 void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound) {
   detach(slot);
   Message& message = messages[slot];
@@ -242,6 +253,7 @@ void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_
     Message& message = messages[slot];
     if (event.uncounted && was_leased) ++extra_of(slot).uncounted;
     if (event.cause != Cause::none && was_leased) extra_of(slot).causes.count(event.cause);
+    if (was_leased && is_loss(event)) note_suspect(slot);
     if (body_bytes != 0) set_history(slot, position, body_bytes);
     message.dying = event.dying != MoveReason::none;
     if (message.dying) extra_of(slot).dying = event.dying;
@@ -251,20 +263,42 @@ void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_
   }
 }
 
-void State::own(std::uint32_t slot, SessionId owner) {
+// Not in a place where it is counted as one, or was.
+void State::note_suspect(std::uint32_t slot) {
+  extra_of(slot).suspect = true;
+  queue_at(messages[slot].queue).had_suspects = true;
+}
+
+void State::own(std::uint32_t slot, SessionId owner, bool alone) {
   Lease& lease = leases[messages[slot].link];
+  Owner& of = owners[owner];
   lease.owner = owner;
-  push_back(leases, owners[owner], messages[slot].link);
+  lease.alone = alone;
+  lease.suspect = messages[slot].extra != 0 && extras[messages[slot].extra].suspect;
+  push_back(leases, of.leases, messages[slot].link);
+  of.suspects += lease.suspect;
+  suspects_out += lease.suspect;
+}
+
+void State::disown(std::uint32_t number) {
+  Lease& lease = leases[number];
+  Owner& owner = owners[lease.owner];
+  unlink(leases, owner.leases, number);
+  owner.suspects -= lease.suspect;
+  suspects_out -= lease.suspect;
+  if (lease.alone) owner.alone_until = {};
+  if (owner.refused) {
+    owner.refused = false;
+    eased.push_back(lease.owner);
+  }
+  lease.owner = {};
+  lease.suspect = lease.alone = 0;
 }
 
 void State::disown(SessionId owner) {
   const auto found = owners.find(owner);
   if (found == owners.end()) return;
-  while (found->second.head != 0) {
-    const auto lease = found->second.head;
-    unlink(leases, found->second, lease);
-    leases[lease].owner = {};
-  }
+  while (found->second.leases.head != 0) disown(found->second.leases.head);
   owners.erase(found);
 }
 
@@ -356,6 +390,7 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   extra.origin = event.reason == MoveReason::redriven ? QueueId{} : from.id;
   extra.uncounted = message.deliveries;  // attempts are counted anew in the new place
   extra.causes = {};
+  extra.suspect = false;
   extra.progress.reset();
   message.dying = message.cancelled = 0;
   // It has not failed any more, and is about to be tried anew.
@@ -452,7 +487,7 @@ void State::detach(std::uint32_t slot) {
       --queue.leased_count;
       Lease& lease = leases[message.link];
       if (lease.timer != 0) wheel.cancel(lease.timer);
-      if (lease.owner) unlink(leases, owners[lease.owner], message.link);
+      if (lease.owner) disown(message.link);
       lease = {};
       leases.give_back(message.link);
       break;

@@ -113,6 +113,8 @@ class State {
   void make_ready(std::uint32_t slot);
   // The next message that `queue` would deliver, or 0.
   [[nodiscard]] std::uint32_t next_takeable(Queue& queue);
+  // The same one, and it is not its turn yet.
+  [[nodiscard]] std::uint32_t peek_takeable(const Queue& queue) const;
   // Bring to mind what up to kFetched messages that come, or go next, have to do with groups.
   static constexpr std::size_t kFetched = 16;
   void fetch_groups(const Queue& queue, std::span<const MessageInput> inputs) const;
@@ -130,8 +132,9 @@ class State {
   void throttle_group(std::uint32_t number, std::uint32_t timer);
   void forget_group(std::uint32_t number);
 
-  // Who holds a lease; not journalled: after a restart nobody does, and only the deadline counts.
-  void own(std::uint32_t slot, SessionId owner);
+  // Who holds a lease, and whether alone; not journalled: after a restart nobody does, and only the
+  // deadline counts.
+  void own(std::uint32_t slot, SessionId owner, bool alone = false);
   // When to look at a schedule again; nothing: not until something changes.
   void arm(Schedule& schedule, std::optional<Time> when);
 
@@ -223,9 +226,11 @@ class State {
   std::uint64_t next_transient_message = kTransientMessage + 1;
   std::uint32_t next_transient_queue = kTransientQueue + 1;
   std::uint64_t secret[4]{};
-  std::unordered_map<SessionId, List> owners;  // leases by session
-  std::vector<std::uint32_t> dirty;            // slots of marked queues
-  std::uint64_t relocations = 0;               // of messages: a position from before may be old
+  std::unordered_map<SessionId, Owner> owners;
+  std::vector<SessionId> eased;      // hold less than when something was refused to them
+  std::uint64_t suspects_out = 0;    // leases of suspects that have an owner
+  std::vector<std::uint32_t> dirty;  // slots of marked queues
+  std::uint64_t relocations = 0;     // of messages: a position from before may be old
 
  private:
   struct Override;
@@ -250,6 +255,7 @@ class State {
   void check_results() const;
   void check_keys() const;
   void check_groups() const;
+  void check_owners() const;
   void check_workflows() const;
   // How many of them have no messages.
   [[nodiscard]] std::uint32_t check_groups(const Queue& queue) const;
@@ -265,6 +271,8 @@ class State {
   void place(std::uint32_t slot, Time now, Time due, bool original_place);
   void put_ready(std::uint32_t slot, bool original_place);
   void detach(std::uint32_t slot);  // out of its state, into none
+  void disown(std::uint32_t lease);
+  void note_suspect(std::uint32_t slot);
   void remove(std::uint32_t slot);  // out of everything
   void forget_schedules(std::string_view host);
   void wake_waiting(MessageId id);
@@ -336,6 +344,7 @@ struct State::Override {
   MoveReason dying = MoveReason::none;
   CauseCounts causes;
   bool connection_bound = false, cancelled = false, holds_group = false, moved = false;
+  bool suspect = false;
 
   [[nodiscard]] bool is_held() const { return state == MessageState::scheduled && due == Time{}; }
 };

@@ -80,6 +80,27 @@ void State::check() const {
   check_workflows();
   check_keys();
   check_groups();
+  check_owners();
+}
+
+void State::check_owners() const {
+  std::uint64_t suspects = 0;
+  for (const auto& [session, owner] : owners) {
+    std::uint64_t held = 0, of_suspects = 0;
+    bool alone = false;
+    for (auto at = owner.leases.head; at != 0; at = leases[at].next, ++held) {
+      const Message& message = messages[leases[at].message];
+      CHECK(leases[at].owner == session && message.link == at);
+      const auto* extra = find_extra(message);
+      CHECK(leases[at].suspect == (extra != nullptr && extra->suspect));
+      of_suspects += leases[at].suspect;
+      alone |= leases[at].alone;
+    }
+    CHECK(held == owner.leases.count && of_suspects == owner.suspects);
+    CHECK(alone || owner.alone_until == Time{});
+    suspects += of_suspects;
+  }
+  CHECK(suspects == suspects_out);
 }
 
 // How many are in it. Nothing as priority: they have different ones.

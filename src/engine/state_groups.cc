@@ -195,6 +195,15 @@ std::uint32_t State::next_takeable(Queue& queue) {
   return slot;
 }
 
+std::uint32_t State::peek_takeable(const Queue& queue) const {
+  if (queue.takeable == 0) return 0;
+  const auto priority = static_cast<unsigned>(31 - __builtin_clz(queue.takeable));
+  const List& ring = queue.rings[priority];
+  const List& ready = queue.ready[priority];
+  const bool from_ring = ring.head != 0 && (ready.head == 0 || queue.ring_turn);
+  return from_ring ? groups[ring.head].waiting.head : ready.head;
+}
+
 void State::note_first(Queue& queue, std::uint32_t group) {
   if (!queue.ages.is_kept()) return;
   if (const auto slot = groups[group].waiting.head; slot != 0)

@@ -61,8 +61,13 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     ids_.clear();
   };
   std::uint64_t bytes = 0;
-  while (into.size() < take.max && queue.takeable != 0 && bytes < take.max_bytes &&
-         rate_allows(now, queue)) {
+  while (into.size() < take.max && queue.takeable != 0 && bytes < take.max_bytes) {
+    Chance chance = Chance::free;
+    if (is_careful(queue, take.session)) {
+      chance = chance_of(now, queue, take.session, state_.peek_takeable(queue));
+      if (chance == Chance::refused) break;
+    }
+    if (!rate_allows(now, queue)) break;
     if (into.size() % State::kFetched == 0 && take.max > 1) state_.fetch_next(queue);
     const auto slot = state_.next_takeable(queue);
     Message& message = state_.messages[slot];
@@ -82,7 +87,7 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     event.deadline = deadline;
     ids_.push_back(message.id);
     state_.lease(slot, now, event.deadline, take.connection_bound);
-    if (take.session) state_.own(slot, take.session);
+    if (take.session) own(now, queue, slot, take.session, chance);
     Leased& leased = into.emplace_back();
     leased.id = message.id;
     leased.position = message.position;
@@ -131,6 +136,7 @@ bool Engine::rate_allows(Time now, Queue& queue) {
 }
 
 void Engine::pump(Time now) {
+  wake_eased();
   while (!state_.dirty.empty()) {
     const auto slot = state_.dirty.back();
     state_.dirty.pop_back();
@@ -154,7 +160,8 @@ void Engine::serve(Time now, Queue& queue) {
 
 bool Engine::serve_take(Time now, Queue& queue) {
   if (queue.waiting.empty()) return false;
-  const auto slot = next_taker(queue);
+  const auto slot = next_taker(now, queue);
+  if (slot == 0) return false;
   std::vector<Leased> got;
   collect(now, queue, takes_[slot], got);
   if (got.empty()) return false;
@@ -200,12 +207,15 @@ void Engine::leave(Time now, SessionId session) {
   while (session_consumers_.contains(session))
     (void)cancel_consumer(now, session, session_consumers_[session].begin()->first);
   std::erase_if(pools_, [&](const auto& pool) { return pool.first.session == session; });
-  workers_.remove(session);
   std::vector<std::uint32_t> back;
-  if (const auto owned = state_.owners.find(session); owned != state_.owners.end())
-    for (auto lease = owned->second.head; lease != 0; lease = state_.leases[lease].next)
+  Company company;
+  if (const auto owned = state_.owners.find(session); owned != state_.owners.end()) {
+    for (auto lease = owned->second.leases.head; lease != 0; lease = state_.leases[lease].next)
       if (state_.leases[lease].connection_bound) back.push_back(state_.leases[lease].message);
-  take_back(now, std::move(back));
+    if (!back.empty()) company = company_of(state_.leases[owned->second.leases.head]);
+  }
+  workers_.remove(session);
+  take_back(now, std::move(back), company);
   state_.disown(session);
   const auto owned = exclusive_queues_.find(session);
   if (owned == exclusive_queues_.end()) return;
@@ -217,18 +227,17 @@ void Engine::leave(Time now, SessionId session) {
 
 // The leases of a connection that ended. From the youngest message back, so that each goes before
 // the one put back last.
-void Engine::take_back(Time now, std::vector<std::uint32_t> slots) {
+void Engine::take_back(Time now, std::vector<std::uint32_t> slots, const Company& company) {
   std::ranges::sort(slots, std::greater<>{},
                     [this](std::uint32_t slot) { return state_.messages[slot].id; });
   for (const auto slot : slots) {
     const Message& message = state_.messages[slot];
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.returned;
-    if (max_attempts(message, queue) == 0 && !message.task)
+    if (max_attempts(message, queue) == 0 && !message.task && queue.options.max_worker_lost == 0)
       requeue(now, slot, ReturnReason::connection_closed, Cause::worker_lost);
     else
-      fail_delivery(now, slot, ReturnReason::connection_closed,
-                    {"the consumer's connection ended", Cause::worker_lost}, Duration(0));
+      lose(now, slot, ReturnReason::connection_closed, company);
   }
 }
 

@@ -28,6 +28,7 @@ enum class TimerKind : std::uint8_t {
   workflow_expires,  // it ended long ago: payload = its number
   schedule_due,      // payload = schedule slot
   group_rate,        // a group has a token again: payload = group slot
+  queue_company,     // a suspect has waited, or run, alone for long enough: payload = queue number
 };
 
 class TimerWheel {

@@ -175,19 +175,6 @@ void Engine::wake_declined(Time now, const Worker& worker) {
   });
 }
 
-// Whom to give what is next to: not the one that could not run it, while another waits.
-std::uint32_t Engine::next_taker(const Queue& queue) const {
-  const auto first = queue.waiting.front();
-  if (!queue.had_declined || queue.takeable == 0) return first;
-  const auto next = queue.ready[31 - static_cast<unsigned>(__builtin_clz(queue.takeable))].head;
-  if (next == 0) return first;
-  const auto* extra = state_.find_extra(state_.messages[next]);
-  if (extra == nullptr || !extra->declined) return first;
-  for (const auto slot : queue.waiting)
-    if (takes_[slot].session != extra->declined->by) return slot;
-  return first;
-}
-
 // ---- what tasks say
 
 Engine::ExtendAnswer Engine::log_task(Time now, const LeaseToken& lease,

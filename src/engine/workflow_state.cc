@@ -111,6 +111,7 @@ void State::release_step(std::uint32_t slot, Time at, std::uint32_t delay_ms) {
   if (message.deliveries > 0) {  // it begins anew
     extra_of(slot).uncounted = message.deliveries;
     extra_of(slot).causes = {};
+    extra_of(slot).suspect = false;
   }
   place(slot, at, at + std::chrono::milliseconds(delay_ms), false);
   if (storage_ != nullptr) stirred.push_back({message.queue, 1});

@@ -40,6 +40,7 @@ Result<std::unique_ptr<Backend>> Embedded::open(const EmbeddedSettings& settings
   options.max_results = settings.max_results;
   options.default_result_ttl = settings.result_ttl;
   options.journal.tail_cache_bytes = kEmbeddedCacheBytes;
+  options.sole_owner = true;
   auto broker = Broker::open(*self->directory_, *self->clock_, *self->random_, options);
   if (!broker) return fail(std::move(broker.error()).at(context));
   self->operations_ =

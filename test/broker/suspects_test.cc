@@ -1,0 +1,262 @@
+// What comes of messages that were lost with a worker: who answers for it, and who is given what
+// beside what.
+#include "test/broker/fixture.h"
+
+namespace penstock::broker {
+namespace {
+
+using engine::Outcome;
+
+class SuspectsTest : public BrokerTest {
+ protected:
+  // A worker of so many slots, on a connection of its own.
+  struct Worker {
+    Worker(SuspectsTest& at, std::uint64_t id, std::uint32_t slots)
+        : test(at), session(at.broker->open_session(sink)) {
+      engine::WorkerSpec spec;
+      spec.id = id;
+      spec.name = "w";
+      spec.queues = {"q", "other"};
+      spec.any_task = true;
+      test.broker->announce_worker(session, ++test.tag, spec);
+      EXPECT_EQ(test.wait(test.tag, sink).kind, "told");
+      engine::WorkerBeat beat;
+      beat.slots = slots;
+      test.broker->beat_worker(session, ++test.tag, beat);
+      EXPECT_EQ(test.wait(test.tag, sink).kind, "told");
+    }
+    // The bodies of what it gets at once.
+    std::vector<std::string> take(std::uint32_t max, std::vector<std::string> queues = {"q"}) {
+      engine::Take command;
+      command.queues = std::move(queues);
+      command.max = max;
+      command.lease = 60s;
+      test.broker->take(session, ++test.tag, command);
+      return keep(test.wait(test.tag, sink));
+    }
+    std::uint64_t take_later(const std::string& queue = "q", std::uint32_t max = 1) {
+      engine::Take command;
+      command.queues = {queue};
+      command.max = max;
+      command.lease = 60s;
+      command.wait_until = test.clock.now() + 60s;
+      test.broker->take(session, ++test.tag, command);
+      test.broker->settle_down();
+      return test.tag;
+    }
+    std::vector<std::string> got(std::uint64_t asked) {
+      test.broker->settle_down();
+      const auto found = sink.replies.find(asked);
+      return found == sink.replies.end() ? std::vector<std::string>{} : keep(found->second);
+    }
+    std::vector<std::string> keep(const Got& got) {
+      std::vector<std::string> bodies;
+      for (const auto& message : got.messages) {
+        bodies.push_back(message.body);
+        held.push_back(message.lease);
+      }
+      return bodies;
+    }
+    void finish_all() {
+      engine::Settle command;
+      command.leases = held;
+      test.broker->settle(session, ++test.tag, command);
+      EXPECT_EQ(test.wait(test.tag, sink).kind, "settled");
+      held.clear();
+    }
+    void die() {
+      test.broker->close_session(session);
+      test.broker->settle_down();
+    }
+    SuspectsTest& test;
+    Sink sink;
+    SessionId session;
+    std::vector<engine::LeaseToken> held;
+  };
+
+  void send_tasks(std::string_view queue, std::string_view bodies) {
+    for (const auto body : bodies) {
+      auto one = input(std::string_view(&body, 1));
+      one.task = true;
+      send(queue, {one});
+    }
+  }
+  std::string history(std::string_view queue) {
+    broker->browse(session, ++tag, queue, 10);
+    const auto got = wait(tag);
+    return got.messages.empty() ? "" : got.messages[0].history;
+  }
+  using Bodies = std::vector<std::string>;
+};
+
+TEST_F(SuspectsTest, WhatWasOnlyFetchedIsNotCharged) {
+  declare("q", {{"max_worker_lost", "2"}, {"max_attempts", "3"}});
+  send_tasks("q", "abcdef");
+  Worker first(*this, 1, 2);
+  EXPECT_EQ(first.take(10).size(), 6u) << "nothing is known of them yet";
+  first.die();
+  EXPECT_EQ(statistics("q").ready, 6u);
+  EXPECT_EQ(statistics("q").returned, 6u);
+  EXPECT_EQ(statistics("q").worker_lost, 0u);
+  EXPECT_NE(history("q").find(R"("reason":"connection_closed","error":"the consumer's connection )"
+                              R"(ended; not counted: its worker held 6"}])"),
+            std::string::npos)
+      << history("q");
+  Worker next(*this, 2, 2);
+  EXPECT_EQ(next.take(10), (Bodies{"a", "b"})) << "no more than it runs at once";
+  next.finish_all();
+  EXPECT_EQ(next.take(10), (Bodies{"c", "d"}));
+  next.die();
+  EXPECT_EQ(statistics("q").worker_lost, 2u);
+  broker->check();
+}
+
+TEST_F(SuspectsTest, TheOneThatKillsItsWorkerDiesAloneAndTheOthersRun) {
+  declare("q", {{"max_worker_lost", "3"}, {"max_attempts", "0"}});
+  send_tasks("q", "abcXdefgh");
+  std::string done;
+  std::uint64_t lives = 0;
+  while (statistics("q").ready > 0 && lives < 30) {
+    Worker worker(*this, ++lives, 2);
+    for (auto got = worker.take(10); !got.empty(); got = worker.take(10)) {
+      if (std::ranges::find(got, "X") != got.end()) break;
+      for (const auto& body : got) done += body;
+      worker.finish_all();
+    }
+    worker.die();
+  }
+  std::ranges::sort(done);
+  EXPECT_EQ(done, "abcdefgh");
+  EXPECT_EQ(lives, 5u) << "lost with all, twice with another, alone; the last one has the rest";
+  EXPECT_EQ(statistics("q").dead_lettered, 1u);
+  broker->browse(session, ++tag, "q.dead", 10);
+  const auto dead = wait(tag);
+  ASSERT_EQ(dead.messages.size(), 1u);
+  EXPECT_EQ(dead.messages[0].body, "X");
+}
+
+TEST_F(SuspectsTest, WhoHasOneLossLeftIsGivenAloneAndSoIsNothingBesideIt) {
+  declare("q", {{"max_worker_lost", "2"}});
+  send_tasks("q", "ab");
+  Worker first(*this, 1, 4);
+  EXPECT_EQ(first.take(10), (Bodies{"a", "b"}));
+  first.die();
+  EXPECT_EQ(statistics("q").worker_lost, 2u) << "both ran";
+  send_tasks("other", "o");
+  Worker busy(*this, 2, 4), idle(*this, 3, 4);
+  EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
+  const auto asked = busy.take_later("q", 4);
+  EXPECT_EQ(busy.got(asked), Bodies{}) << "it has something else";
+  EXPECT_EQ(idle.take(4), (Bodies{"a"}));
+  const auto more = idle.take_later("q", 4);
+  EXPECT_EQ(idle.got(more), Bodies{});
+  busy.finish_all();
+  EXPECT_EQ(busy.got(asked), (Bodies{"b"})) << "as soon as it has nothing else";
+  send_tasks("q", "c");
+  EXPECT_EQ(idle.got(more), Bodies{});
+  idle.finish_all();
+  EXPECT_EQ(idle.got(more), (Bodies{"c"}));
+  busy.die();
+  EXPECT_EQ(statistics("q").dead_lettered, 1u);
+  broker->check();
+}
+
+TEST_F(SuspectsTest, NobodyWaitsLongForOneToBeAlone) {
+  declare("q", {{"max_worker_lost", "2"}});
+  send_tasks("q", "a");
+  Worker first(*this, 1, 4);
+  first.take(1);
+  first.die();
+  send_tasks("other", "o");
+  Worker busy(*this, 2, 4);
+  EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
+  const auto asked = busy.take_later();
+  send_tasks("other", "p");
+  EXPECT_EQ(busy.got(asked), Bodies{});
+  advance(4900ms);
+  EXPECT_EQ(busy.got(asked), Bodies{});
+  advance(200ms);
+  EXPECT_EQ(busy.got(asked), (Bodies{"a"})) << "beside what takes so long";
+  const auto another = busy.take_later("other");
+  EXPECT_EQ(busy.got(another), Bodies{});
+  advance(4800ms);
+  EXPECT_EQ(busy.got(another), Bodies{});
+  advance(300ms);
+  EXPECT_EQ(busy.got(another), (Bodies{"p"}));
+  broker->check();
+}
+
+// While one may not have what is next, another that waits gets it.
+TEST_F(SuspectsTest, WhoMayHaveItGetsItThoughAnotherWaitedFirst) {
+  declare("q", {{"max_worker_lost", "2"}});
+  send_tasks("other", "o");
+  Worker busy(*this, 1, 1), idle(*this, 2, 1), dying(*this, 3, 1);
+  EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
+  const auto first = busy.take_later();
+  const auto second = idle.take_later();
+  send_tasks("q", "a");
+  EXPECT_EQ(busy.got(first), (Bodies{"a"})) << "nothing is known of it";
+  busy.die();
+  EXPECT_EQ(idle.got(second).size(), 1u);
+  EXPECT_EQ(statistics("q").worker_lost, 0u) << "it was held beside another, by one of one slot";
+}
+
+TEST_F(SuspectsTest, WhatMustNotBeTriedTwiceIsNot) {
+  declare("q", {{"max_attempts", "1"}});
+  send_tasks("q", "abc");
+  Worker first(*this, 1, 1);
+  EXPECT_EQ(first.take(10).size(), 3u);
+  first.die();
+  EXPECT_EQ(statistics("q").ready, 0u);
+  EXPECT_EQ(statistics("q").dead_lettered, 3u);
+}
+
+TEST_F(SuspectsTest, OfThoseWhoDoNotSayHowManySlotsTheyHaveEachLossCounts) {
+  declare("q", {{"max_worker_lost", "3"}});
+  send_tasks("q", "abc");
+  Worker first(*this, 1, 0);
+  EXPECT_EQ(first.take(10).size(), 3u);
+  first.die();
+  EXPECT_EQ(statistics("q").worker_lost, 3u);
+}
+
+TEST_F(SuspectsTest, OnesAreKnownAfterARestart) {
+  declare("q", {{"max_worker_lost", "3"}});
+  send_tasks("q", "abcd");
+  Worker first(*this, 1, 2);
+  EXPECT_EQ(first.take(10).size(), 4u);
+  first.die();
+  crash();
+  {
+    Worker next(*this, 2, 2);
+    EXPECT_EQ(next.take(10), (Bodies{"a", "b"})) << "from the log";
+    next.finish_all();
+  }
+  restart();
+  Worker next(*this, 2, 1);
+  EXPECT_EQ(next.take(10), (Bodies{"c"})) << "from the checkpoint";
+}
+
+// A program that has the directory for itself: whoever had a lease is gone.
+TEST_F(SuspectsTest, WhoOpensALogAloneHasAllLeasesBackAtOnce) {
+  options.sole_owner = true;
+  declare("q", {{"max_worker_lost", "3"}});
+  send_tasks("q", "abc");
+  {
+    Worker first(*this, 1, 1);
+    EXPECT_EQ(first.take(10).size(), 3u);
+  }
+  crash();
+  EXPECT_EQ(statistics("q").ready, 3u);
+  EXPECT_EQ(statistics("q").worker_lost, 0u);
+  {
+    Worker next(*this, 2, 1);
+    EXPECT_EQ(next.take(10), (Bodies{"a"}));
+  }
+  crash();
+  EXPECT_EQ(statistics("q").ready, 3u);
+  EXPECT_EQ(statistics("q").worker_lost, 1u);
+}
+
+}  // namespace
+}  // namespace penstock::broker
