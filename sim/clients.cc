@@ -13,8 +13,8 @@ namespace {
 
 constexpr const char* kQueues[] = {"a", "b"};
 constexpr const char* kExchange = "x";
-constexpr const char* kKinds[] = {"publish", "take", "settle",  "extend",
-                                  "queue",   "task", "redrive", "worker"};
+constexpr const char* kKinds[] = {"publish", "take", "settle", "extend",
+                                  "queue",   "task", "redrive"};
 std::string short_name(const std::string& body) {
   return body.substr(0, body.find('-'));
 }
@@ -41,24 +41,9 @@ void Clients::connect(broker::Broker& broker) {
 Clients::Client Clients::come(std::size_t number) {
   auto inbox = std::make_unique<Inbox>(&arrivals_);
   const auto session = broker_->open_session(*inbox);
-  Client client{std::move(inbox), session};
   const auto slots = number == 0 ? 0 : static_cast<std::uint32_t>(random_.below(4));
-  if (slots == 0) return client;
-  ledger_.worker_came(client.session, slots);
-  engine::WorkerSpec spec;
-  spec.id = (1u << 30) + ++serial_;
-  spec.name = "client";
-  spec.queues = {kQueues[0], kQueues[1]};
-  const auto asked = [&] {
-    Asked one(Asked::Kind::worker);
-    one.client = number;
-    return ask(std::move(one));
-  };
-  broker_->announce_worker(client.session, asked(), spec);
-  engine::WorkerBeat beat;
-  beat.slots = slots;
-  broker_->beat_worker(client.session, asked(), beat);
-  return client;
+  if (slots != 0) ledger_.worker_came(session, slots);
+  return {std::move(inbox), session, slots};
 }
 
 void Clients::declare_queues() {
@@ -229,6 +214,7 @@ void Clients::take() {
     take.wait_until = clock_.now() + Duration(static_cast<std::int64_t>(random_.below(1'000'000)));
   take.connection_bound = asked.bound = random_.one_in(2);
   take.unlimited = take.connection_bound && random_.one_in(3);
+  take.slots = client.slots;
   asked.lease = take.lease;
   broker_->take(client.session, ask(std::move(asked)), take);
 }
@@ -416,7 +402,6 @@ void Clients::hear() {
 void Clients::hear_one(broker::Tag tag, Asked& asked, const Answer& answer) {
   // There may be no dead letters yet, and so no queue of them.
   if (asked.kind == Asked::Kind::redrive) return;
-  if (asked.kind == Asked::Kind::worker) return;
   if (answer.kind == Answer::Kind::error)
     violated("answers", fmt::format("an error for a command that is right: {}", answer.reason));
   switch (asked.kind) {
@@ -447,7 +432,6 @@ void Clients::hear_one(broker::Tag tag, Asked& asked, const Answer& answer) {
     case Asked::Kind::queue:
       return hear_queue(asked, answer);
     case Asked::Kind::redrive:
-    case Asked::Kind::worker:
       return;
     case Asked::Kind::task:
       if (answer.task != engine::TaskState::done || answer.result != asked.result)

@@ -34,7 +34,7 @@ class Clients {
 
  private:
   struct Asked {
-    enum class Kind : std::uint8_t { publish, take, settle, extend, queue, task, redrive, worker };
+    enum class Kind : std::uint8_t { publish, take, settle, extend, queue, task, redrive };
     explicit Asked(Kind k) : kind(k) {}
     Kind kind;
     std::size_t client = 0;
@@ -58,6 +58,7 @@ class Clients {
   struct Client {
     std::unique_ptr<Inbox> inbox;
     SessionId session;
+    std::uint32_t slots = 0;  // of a worker
   };
   struct Held {
     std::string body;

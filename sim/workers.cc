@@ -142,8 +142,7 @@ void Workers::announce() {
       quiet = one.kind == OrderKind::quiet;
   }
   broker_->announce_worker(session_, ++tag_, spec);
-  auto there = broker_->workers(session_).value();
-  std::erase_if(there, [this](const auto* one) { return one->session != session_; });
+  const auto there = broker_->workers(session_).value();
   if (there.size() != 1 || there.front()->spec.id != spec.id)
     violated("presence", "a session has one worker, the one that it announced last");
   const auto told = broker_->told(*there.front());

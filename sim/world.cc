@@ -316,12 +316,12 @@ class World {
     if (!opened) throw Violation{"recovery", opened.error().message};
     broker_ = std::move(*opened);
     clients_.disk_may_be_full = flows_.disk_may_be_full = disk_->capacity_bytes < (1ull << 40);
-    workers_.connect(*broker_);
     clients_.connect(*broker_);
     schedules_.connect(*broker_);
     runs_.connect(*broker_);
     limits_.connect(*broker_);
     groups_.connect(*broker_);
+    workers_.connect(*broker_);
     flows_.connect(*broker_);
     broker_->check();
   }

@@ -104,6 +104,7 @@ Words take_command(std::string_view name, std::span<const std::string> queues,
   for (const auto& queue : queues) words.add(queue);
   words.add("MAX").number(options.max);
   words.option("WAIT", options.wait).option("LEASE", options.lease);
+  if (options.slots != 0) words.add("SLOTS").number(options.slots);
   return words;
 }
 

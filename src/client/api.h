@@ -54,8 +54,9 @@ struct SendOptions {
 
 struct TakeOptions {
   std::uint32_t max = 1;
-  Duration wait{0};   // 0 = answer at once; otherwise use Client::call_waiting
-  Duration lease{0};  // 0 = the message's or the queue's own
+  Duration wait{0};         // 0 = answer at once; otherwise use Client::call_waiting
+  Duration lease{0};        // 0 = the message's or the queue's own
+  std::uint32_t slots = 0;  // how many the taker works on at once; 0 = it does not say
 };
 
 struct Message {

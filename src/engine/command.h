@@ -60,6 +60,7 @@ struct Take {
   Time wait_until{};             // answer empty-handed then; zero = at once
   bool connection_bound = true;  // leases come back at once when the session ends
   bool unlimited = false;        // leases last until they are settled or the session ends
+  std::uint32_t slots = 0;       // how much the session's worker does at once; 0: not told
 };
 
 // Where reading a stream begins.

@@ -274,6 +274,7 @@ class Engine {
     Duration lease{0};
     bool connection_bound = false;
     bool unlimited = false;
+    std::uint32_t slots = 0;
     // An answer ends with the message that reaches this, however many were asked for.
     std::uint64_t max_bytes = 8ull << 20;
     std::vector<std::pair<QueueId, std::list<std::uint32_t>::iterator>> places;
@@ -399,11 +400,11 @@ class Engine {
                                 const Company& company) const;
   void lose(Time now, std::uint32_t slot, ReturnReason reason, const Company& company);
   [[nodiscard]] bool is_last_chance(const Message& message, const Queue& queue) const;
-  [[nodiscard]] bool is_careful(const Queue& queue, SessionId session) const;
-  Chance chance_of(Time now, Queue& queue, SessionId session, std::uint32_t slot);
+  [[nodiscard]] bool is_careful(const Queue& queue, const WaitingTake& take) const;
+  Chance chance_of(Time now, Queue& queue, const WaitingTake& take, std::uint32_t slot);
   void look_again(Queue& queue, Time when);
   void take_back_of_before(Time now);
-  void own(Time now, Queue& queue, std::uint32_t slot, SessionId session, Chance chance);
+  void own(Time now, Queue& queue, std::uint32_t slot, const WaitingTake& take, Chance chance);
   void wake_eased();
   void take_back(Time now, std::vector<std::uint32_t> slots, const Company& company);
   [[nodiscard]] std::uint32_t next_taker(Time now, Queue& queue);

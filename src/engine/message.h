@@ -94,6 +94,7 @@ struct List {
 struct Owner {
   List leases;
   std::uint32_t suspects = 0;  // leases of those
+  std::uint32_t slots = 0;     // how much it does at once, as it said last; 0: not told
   Time alone_until{};          // it gets nothing more, for one that is given alone
   bool refused = false;        // it was, something that it may have when it holds less
 };

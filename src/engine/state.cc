@@ -269,7 +269,7 @@ void State::note_suspect(std::uint32_t slot) {
   queue_at(messages[slot].queue).had_suspects = true;
 }
 
-void State::own(std::uint32_t slot, SessionId owner, bool alone) {
+Owner& State::own(std::uint32_t slot, SessionId owner, bool alone) {
   Lease& lease = leases[messages[slot].link];
   Owner& of = owners[owner];
   lease.owner = owner;
@@ -278,6 +278,7 @@ void State::own(std::uint32_t slot, SessionId owner, bool alone) {
   push_back(leases, of.leases, messages[slot].link);
   of.suspects += lease.suspect;
   suspects_out += lease.suspect;
+  return of;
 }
 
 void State::disown(std::uint32_t number) {

@@ -134,7 +134,7 @@ class State {
 
   // Who holds a lease, and whether alone; not journalled: after a restart nobody does, and only the
   // deadline counts.
-  void own(std::uint32_t slot, SessionId owner, bool alone = false);
+  Owner& own(std::uint32_t slot, SessionId owner, bool alone = false);
   // When to look at a schedule again; nothing: not until something changes.
   void arm(Schedule& schedule, std::optional<Time> when);
 

@@ -25,8 +25,8 @@ constexpr Duration kSolitude = std::chrono::seconds(5);
 
 // ---- going out
 
-bool Engine::is_careful(const Queue& queue, SessionId session) const {
-  return session && (queue.had_suspects || state_.suspects_out != 0);
+bool Engine::is_careful(const Queue& queue, const WaitingTake& take) const {
+  return take.slots != 0 && take.session && (queue.had_suspects || state_.suspects_out != 0);
 }
 
 bool Engine::is_last_chance(const Message& message, const Queue& queue) const {
@@ -40,10 +40,10 @@ bool Engine::is_last_chance(const Message& message, const Queue& queue) const {
 
 // Whether `session` may have that message, the next of its queue; if not, it is looked at again
 // when the session holds less, or when `kSolitude` is over.
-Engine::Chance Engine::chance_of(Time now, Queue& queue, SessionId session, std::uint32_t slot) {
-  const Worker* worker = workers_.find(session);
-  if (worker == nullptr || worker->beat.slots == 0 || slot == 0) return Chance::free;
-  const auto found = state_.owners.find(session);
+Engine::Chance Engine::chance_of(Time now, Queue& queue, const WaitingTake& take,
+                                 std::uint32_t slot) {
+  if (slot == 0) return Chance::free;
+  const auto found = state_.owners.find(take.session);
   Owner none;
   Owner& owner = found == state_.owners.end() ? none : found->second;
   const auto refuse = [&](Time until) {
@@ -60,7 +60,7 @@ Engine::Chance Engine::chance_of(Time now, Queue& queue, SessionId session, std:
   }
   const auto* extra = state_.find_extra(message);
   const bool is_suspect = extra != nullptr && extra->suspect;
-  if ((is_suspect || owner.suspects > 0) && owner.leases.count >= worker->beat.slots &&
+  if ((is_suspect || owner.suspects > 0) && owner.leases.count >= take.slots &&
       !CANARY(crowd_suspects))
     return refuse({});
   return is_last ? Chance::alone : Chance::free;
@@ -74,11 +74,13 @@ void Engine::look_again(Queue& queue, Time when) {
   queue.company_timer = state_.wheel.set(when, TimerKind::queue_company, queue.id.value);
 }
 
-void Engine::own(Time now, Queue& queue, std::uint32_t slot, SessionId session, Chance chance) {
+void Engine::own(Time now, Queue& queue, std::uint32_t slot, const WaitingTake& take,
+                 Chance chance) {
   const bool alone = chance == Chance::alone;
-  state_.own(slot, session, alone);
+  Owner& owner = state_.own(slot, take.session, alone);
+  owner.slots = take.slots;
   if (!alone) return;
-  state_.owners[session].alone_until = now + kSolitude;
+  owner.alone_until = now + kSolitude;
   queue.lonely_since = {};
 }
 
@@ -109,7 +111,8 @@ std::uint32_t Engine::next_taker(Time now, Queue& queue) {
   std::uint32_t decliner = 0;
   for (const auto slot : queue.waiting) {
     const auto session = takes_[slot].session;
-    if (is_careful(queue, session) && chance_of(now, queue, session, next) == Chance::refused)
+    if (is_careful(queue, takes_[slot]) &&
+        chance_of(now, queue, takes_[slot], next) == Chance::refused)
       continue;
     if (!by || session != by) return slot;
     if (decliner == 0) decliner = slot;
@@ -121,8 +124,8 @@ std::uint32_t Engine::next_taker(Time now, Queue& queue) {
 
 Engine::Company Engine::company_of(const Lease& lease) {
   if (!lease.owner) return {};
-  const Worker* worker = workers_.find(lease.owner);
-  return {state_.owners.at(lease.owner).leases.count, worker == nullptr ? 0 : worker->beat.slots};
+  const Owner& owner = state_.owners.at(lease.owner);
+  return {owner.leases.count, owner.slots};
 }
 
 bool Engine::is_charged(const Message& message, const Queue& queue, const Company& company) const {

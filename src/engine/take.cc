@@ -24,6 +24,7 @@ std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag
   waiting.lease = take.lease;
   waiting.connection_bound = take.connection_bound;
   waiting.unlimited = take.unlimited;
+  waiting.slots = take.slots;
   std::vector<Leased> got;
   std::uint64_t left = 0;
   for (const auto& name : take.queues) {
@@ -63,8 +64,8 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
   std::uint64_t bytes = 0;
   while (into.size() < take.max && queue.takeable != 0 && bytes < take.max_bytes) {
     Chance chance = Chance::free;
-    if (is_careful(queue, take.session)) {
-      chance = chance_of(now, queue, take.session, state_.peek_takeable(queue));
+    if (is_careful(queue, take)) {
+      chance = chance_of(now, queue, take, state_.peek_takeable(queue));
       if (chance == Chance::refused) break;
     }
     if (!rate_allows(now, queue)) break;
@@ -87,7 +88,7 @@ std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
     event.deadline = deadline;
     ids_.push_back(message.id);
     state_.lease(slot, now, event.deadline, take.connection_bound);
-    if (take.session) own(now, queue, slot, take.session, chance);
+    if (take.session) own(now, queue, slot, take, chance);
     Leased& leased = into.emplace_back();
     leased.id = message.id;
     leased.position = message.position;

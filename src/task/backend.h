@@ -7,6 +7,7 @@
 // value.
 #pragma once
 
+#include <atomic>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -127,6 +128,8 @@ struct OwnedStatus {
 class Consumer {
  public:
   virtual ~Consumer() = default;
+  // How many tasks its owner runs at once; each take says so.
+  void say_slots(std::uint32_t slots) { slots_ = slots; }
   // Nothing when `wait` ran out or stop() was called.
   [[nodiscard]] virtual Result<Deliveries> take(std::span<const std::string> queues,
                                                 std::uint32_t max, Duration wait,
@@ -154,6 +157,9 @@ class Consumer {
   // beat: over the connection of now, nobody has announced himself.
   [[nodiscard]] virtual Result<engine::WorkerTold> announce(const engine::WorkerSpec& worker) = 0;
   [[nodiscard]] virtual Result<engine::WorkerTold> beat(const engine::WorkerBeat& beat) = 0;
+
+ protected:
+  std::atomic<std::uint32_t> slots_ = 0;
 };
 
 // What a task said, and whether that was all.

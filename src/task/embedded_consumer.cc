@@ -92,6 +92,7 @@ Result<Deliveries> EmbeddedConsumer::take(std::span<const std::string> queues, s
   take.queues.assign(queues.begin(), queues.end());
   take.max = max;
   take.lease = lease;
+  take.slots = slots_;
   if (wait > Duration(0) && backend_.waits()) take.wait_until = after(backend_.now(), wait);
   Take operation(*this, std::move(take));
   if (!backend_.operations().run(operation)) return closed();

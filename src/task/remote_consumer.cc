@@ -50,7 +50,8 @@ class RemoteConsumer final : public Consumer {
                           Duration lease) override {
     const auto stop = stop_token();
     if (stop.stop_requested()) return Deliveries{};
-    const auto request = client::receive_packed(queues, {.max = max, .wait = wait, .lease = lease});
+    const auto request =
+        client::receive_packed(queues, {.max = max, .wait = wait, .lease = lease, .slots = slots_});
     const auto answer =
         wait > Duration(0) ? client_->call_waiting(request, stop) : client_->call(request);
     if (!answer) return failed(answer);
@@ -113,7 +114,7 @@ Result<Deliveries> RemoteConsumer::take_on(std::span<const std::string> queues, 
                                            const std::function<std::uint32_t()>& ahead) {
   constexpr std::size_t kLarge = 16 << 10;
   const auto request = [&](std::uint32_t most) {
-    return client::receive_packed(queues, {.max = most, .wait = wait});
+    return client::receive_packed(queues, {.max = most, .wait = wait, .slots = slots_});
   };
   const auto stop = stop_token();
   if (!begun_) {

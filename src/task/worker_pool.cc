@@ -37,6 +37,7 @@ WorkerPool::WorkerPool(std::shared_ptr<Core> core, WorkerOptions options)
   // A take does not see a queue that comes into being while it waits.
   for (const auto& queue : options_.queues) core_->need_queue(queue);
   consumer_ = value_or_throw(core_->backend().open_consumer());
+  consumer_->say_slots(limits_.max);
   keeper_wakes_us_ = micros(Time::max());
   if (core_->zygote() != nullptr) {
     processes_ = std::make_unique<ProcessPool>(*core_, core_->zygote(), options_.isolation);

@@ -141,6 +141,7 @@ bool WorkerPool::set_slots(std::uint32_t slots) {
     const std::lock_guard lock(mutex_);
     if (limits_ == limits || stopping_) return false;
     limits_ = limits;
+    consumer_->say_slots(limits_.max);
     target = target_;
     work_came_ = true;
     govern_again_.notify_one();

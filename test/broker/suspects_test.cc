@@ -11,26 +11,15 @@ class SuspectsTest : public BrokerTest {
  protected:
   // A worker of so many slots, on a connection of its own.
   struct Worker {
-    Worker(SuspectsTest& at, std::uint64_t id, std::uint32_t slots)
-        : test(at), session(at.broker->open_session(sink)) {
-      engine::WorkerSpec spec;
-      spec.id = id;
-      spec.name = "w";
-      spec.queues = {"q", "other"};
-      spec.any_task = true;
-      test.broker->announce_worker(session, ++test.tag, spec);
-      EXPECT_EQ(test.wait(test.tag, sink).kind, "told");
-      engine::WorkerBeat beat;
-      beat.slots = slots;
-      test.broker->beat_worker(session, ++test.tag, beat);
-      EXPECT_EQ(test.wait(test.tag, sink).kind, "told");
-    }
+    Worker(SuspectsTest& at, std::uint32_t slots_)
+        : test(at), session(at.broker->open_session(sink)), slots(slots_) {}
     // The bodies of what it gets at once.
     std::vector<std::string> take(std::uint32_t max, std::vector<std::string> queues = {"q"}) {
       engine::Take command;
       command.queues = std::move(queues);
       command.max = max;
       command.lease = 60s;
+      command.slots = slots;
       test.broker->take(session, ++test.tag, command);
       return keep(test.wait(test.tag, sink));
     }
@@ -39,6 +28,7 @@ class SuspectsTest : public BrokerTest {
       command.queues = {queue};
       command.max = max;
       command.lease = 60s;
+      command.slots = slots;
       command.wait_until = test.clock.now() + 60s;
       test.broker->take(session, ++test.tag, command);
       test.broker->settle_down();
@@ -71,6 +61,7 @@ class SuspectsTest : public BrokerTest {
     SuspectsTest& test;
     Sink sink;
     SessionId session;
+    std::uint32_t slots;
     std::vector<engine::LeaseToken> held;
   };
 
@@ -92,7 +83,7 @@ class SuspectsTest : public BrokerTest {
 TEST_F(SuspectsTest, WhatWasOnlyFetchedIsNotCharged) {
   declare("q", {{"max_worker_lost", "2"}, {"max_attempts", "3"}});
   send_tasks("q", "abcdef");
-  Worker first(*this, 1, 2);
+  Worker first(*this, 2);
   EXPECT_EQ(first.take(10).size(), 6u) << "nothing is known of them yet";
   first.die();
   EXPECT_EQ(statistics("q").ready, 6u);
@@ -102,7 +93,7 @@ TEST_F(SuspectsTest, WhatWasOnlyFetchedIsNotCharged) {
                               R"(ended; not counted: its worker held 6"}])"),
             std::string::npos)
       << history("q");
-  Worker next(*this, 2, 2);
+  Worker next(*this, 2);
   EXPECT_EQ(next.take(10), (Bodies{"a", "b"})) << "no more than it runs at once";
   next.finish_all();
   EXPECT_EQ(next.take(10), (Bodies{"c", "d"}));
@@ -117,7 +108,8 @@ TEST_F(SuspectsTest, TheOneThatKillsItsWorkerDiesAloneAndTheOthersRun) {
   std::string done;
   std::uint64_t lives = 0;
   while (statistics("q").ready > 0 && lives < 30) {
-    Worker worker(*this, ++lives, 2);
+    Worker worker(*this, 2);
+    ++lives;
     for (auto got = worker.take(10); !got.empty(); got = worker.take(10)) {
       if (std::ranges::find(got, "X") != got.end()) break;
       for (const auto& body : got) done += body;
@@ -138,12 +130,12 @@ TEST_F(SuspectsTest, TheOneThatKillsItsWorkerDiesAloneAndTheOthersRun) {
 TEST_F(SuspectsTest, WhoHasOneLossLeftIsGivenAloneAndSoIsNothingBesideIt) {
   declare("q", {{"max_worker_lost", "2"}});
   send_tasks("q", "ab");
-  Worker first(*this, 1, 4);
+  Worker first(*this, 4);
   EXPECT_EQ(first.take(10), (Bodies{"a", "b"}));
   first.die();
   EXPECT_EQ(statistics("q").worker_lost, 2u) << "both ran";
   send_tasks("other", "o");
-  Worker busy(*this, 2, 4), idle(*this, 3, 4);
+  Worker busy(*this, 4), idle(*this, 4);
   EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
   const auto asked = busy.take_later("q", 4);
   EXPECT_EQ(busy.got(asked), Bodies{}) << "it has something else";
@@ -164,11 +156,11 @@ TEST_F(SuspectsTest, WhoHasOneLossLeftIsGivenAloneAndSoIsNothingBesideIt) {
 TEST_F(SuspectsTest, NobodyWaitsLongForOneToBeAlone) {
   declare("q", {{"max_worker_lost", "2"}});
   send_tasks("q", "a");
-  Worker first(*this, 1, 4);
+  Worker first(*this, 4);
   first.take(1);
   first.die();
   send_tasks("other", "o");
-  Worker busy(*this, 2, 4);
+  Worker busy(*this, 4);
   EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
   const auto asked = busy.take_later();
   send_tasks("other", "p");
@@ -190,7 +182,7 @@ TEST_F(SuspectsTest, NobodyWaitsLongForOneToBeAlone) {
 TEST_F(SuspectsTest, WhoMayHaveItGetsItThoughAnotherWaitedFirst) {
   declare("q", {{"max_worker_lost", "2"}});
   send_tasks("other", "o");
-  Worker busy(*this, 1, 1), idle(*this, 2, 1), dying(*this, 3, 1);
+  Worker busy(*this, 1), idle(*this, 1), dying(*this, 1);
   EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
   const auto first = busy.take_later();
   const auto second = idle.take_later();
@@ -204,7 +196,7 @@ TEST_F(SuspectsTest, WhoMayHaveItGetsItThoughAnotherWaitedFirst) {
 TEST_F(SuspectsTest, WhatMustNotBeTriedTwiceIsNot) {
   declare("q", {{"max_attempts", "1"}});
   send_tasks("q", "abc");
-  Worker first(*this, 1, 1);
+  Worker first(*this, 1);
   EXPECT_EQ(first.take(10).size(), 3u);
   first.die();
   EXPECT_EQ(statistics("q").ready, 0u);
@@ -214,7 +206,7 @@ TEST_F(SuspectsTest, WhatMustNotBeTriedTwiceIsNot) {
 TEST_F(SuspectsTest, OfThoseWhoDoNotSayHowManySlotsTheyHaveEachLossCounts) {
   declare("q", {{"max_worker_lost", "3"}});
   send_tasks("q", "abc");
-  Worker first(*this, 1, 0);
+  Worker first(*this, 0);
   EXPECT_EQ(first.take(10).size(), 3u);
   first.die();
   EXPECT_EQ(statistics("q").worker_lost, 3u);
@@ -223,17 +215,17 @@ TEST_F(SuspectsTest, OfThoseWhoDoNotSayHowManySlotsTheyHaveEachLossCounts) {
 TEST_F(SuspectsTest, OnesAreKnownAfterARestart) {
   declare("q", {{"max_worker_lost", "3"}});
   send_tasks("q", "abcd");
-  Worker first(*this, 1, 2);
+  Worker first(*this, 2);
   EXPECT_EQ(first.take(10).size(), 4u);
   first.die();
   crash();
   {
-    Worker next(*this, 2, 2);
+    Worker next(*this, 2);
     EXPECT_EQ(next.take(10), (Bodies{"a", "b"})) << "from the log";
     next.finish_all();
   }
   restart();
-  Worker next(*this, 2, 1);
+  Worker next(*this, 1);
   EXPECT_EQ(next.take(10), (Bodies{"c"})) << "from the checkpoint";
 }
 
@@ -243,14 +235,14 @@ TEST_F(SuspectsTest, WhoOpensALogAloneHasAllLeasesBackAtOnce) {
   declare("q", {{"max_worker_lost", "3"}});
   send_tasks("q", "abc");
   {
-    Worker first(*this, 1, 1);
+    Worker first(*this, 1);
     EXPECT_EQ(first.take(10).size(), 3u);
   }
   crash();
   EXPECT_EQ(statistics("q").ready, 3u);
   EXPECT_EQ(statistics("q").worker_lost, 0u);
   {
-    Worker next(*this, 2, 1);
+    Worker next(*this, 1);
     EXPECT_EQ(next.take(10), (Bodies{"a"}));
   }
   crash();

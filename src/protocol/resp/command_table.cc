@@ -71,7 +71,8 @@ constexpr Command kCommands[] = {
      "Publishes all the messages or none; KEY k gives them the keys k/0, k/1 ..., KEYFROM n k/n "
      "...",
      "SENDMANY mail BODIES 2 one two", "array of ids"},
-    {"RECEIVE", -2, receive, "messages", "queue [queue...] [MAX n] [WAIT d] [LEASE d] [PACKED]",
+    {"RECEIVE", -2, receive, "messages",
+     "queue [queue...] [MAX n] [WAIT d] [LEASE d] [SLOTS n] [PACKED]",
      "Takes messages, of the first queue that has some; waits for one as long as told.",
      "RECEIVE mail MAX 10 WAIT 20s", "array of maps; empty when there is none. PACKED: rows"},
     // ---- leases
@@ -97,7 +98,8 @@ constexpr Command kCommands[] = {
      "name [options of TASK.SUBMIT] ARGS n args...",
      "Submits all or none; KEY k gives them the keys k/0, k/1 ..., KEYFROM n k/n ...",
      "TASK.SUBMITMANY resize QUEUE images ARGS 2 '[1]' '[2]'", "array of ids"},
-    {"TASK.TAKE", -2, task_take, "tasks", "queue [queue...] [MAX n] [WAIT d] [LEASE d] [PACKED]",
+    {"TASK.TAKE", -2, task_take, "tasks",
+     "queue [queue...] [MAX n] [WAIT d] [LEASE d] [SLOTS n] [PACKED]",
      "Takes tasks to run; as RECEIVE.", "TASK.TAKE default MAX 8 WAIT 20s",
      "array of maps; empty when there is none. PACKED: rows"},
     {"TASK.DONE", -2, task_done, "tasks", "lease [result]", "The task is done; result is JSON.",

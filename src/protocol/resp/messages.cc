@@ -34,6 +34,7 @@ struct TakeOptions {
   std::uint32_t max = 1;
   Duration wait{0};
   Duration lease{0};
+  std::uint32_t slots = 0;
   bool packed = false;
   std::uint32_t max_allowed = 1;
 };
@@ -42,6 +43,13 @@ Result<void> set_max(TakeOptions& into, Args values) {
   const auto max = read_count(values[0], 1, 1'000'000);
   if (!max) return fail(max.error());
   into.max = std::min(*max, into.max_allowed);  // "up to": fewer is an answer, not an error
+  return {};
+}
+
+Result<void> set_slots(TakeOptions& into, Args values) {
+  const auto slots = read_count(values[0], 1, 1'000'000);
+  if (!slots) return fail(slots.error());
+  into.slots = *slots;
   return {};
 }
 
@@ -64,6 +72,7 @@ constexpr Option<TakeOptions> kTakeOptions[] = {
     {"MAX", 1, set_max},
     {"WAIT", 1, set_wait},
     {"LEASE", 1, set_lease},
+    {"SLOTS", 1, set_slots},
     {"PACKED", 0, [](TakeOptions& into, Args) -> Result<void> {
        into.packed = true;
        return {};
@@ -177,6 +186,7 @@ Result<void> take(Session& session, Args args, Encode encode) {
   if (auto read = read_options(args, at, kTakeOptions, options); !read) return fail(read.error());
   take.max = options.max;
   take.lease = options.lease;
+  take.slots = options.slots;
   if (options.packed) encode = encode_packed;
   if (options.wait == Duration(0)) {
     session.broker().take(session.id(), session.ask(encode), take);
