@@ -293,6 +293,21 @@ class Program(ProgramTest):
         self.assertIsNone(self.listed("killed"))
         self.assertEqual(self.await_listed("heir", lambda one: one["done"] >= 3)["done"], 3)
 
+    def test_a_task_from_before_a_restart_comes_back_at_once_too(self):
+        program, started, _ = self.gate("orphan")
+        worker = self.named("orphan", "--exec", program, "--threads", 1, "--lease", "1h")
+        task = self.submit("orphan")
+        started.read(1)
+        self.server.kill()
+        # It has no slot free, and notices all the same.
+        self.assertIn("the server is gone", worker.stderr.readline())
+        self.server.start()
+        self.assertIn("the server is back", worker.stderr.readline())
+        self.await_listed("orphan", lambda one: one["running_count"] == 1)
+        worker.kill()
+        self.named("heir of the orphan", "--exec", "echo done", queue="orphan")
+        self.assertEqual(self.ended(task)["result"], "done")
+
     def test_a_worker_that_cannot_be_listed_says_so_and_works(self):
         queues = [word for n in range(65) for word in ("--queue", f"many-{n}")]
         worker = self.worker("--name", "many", *queues, "--exec", "echo done")

@@ -32,7 +32,7 @@ Result<client::WorkerTold> Presence::say(const engine::WorkerBeat& beat) {
   // Another connection than the one that it announced itself on, or the first one.
   if (!told && told.error().error.code == ErrorCode::not_found) {
     told = client_.call(client::announce_worker(announcement_), kAnswerMax);
-    if (told) told = client_.call(client::beat_worker(text), kAnswerMax);
+    if (told) ++announced_, told = client_.call(client::beat_worker(text), kAnswerMax);
   }
   if (!told) return fail(std::move(told.error().error));
   return *told;

@@ -23,10 +23,13 @@ class Presence {
   // Announces the worker where that is due, then beats. What orders say; Error::closed or timeout
   // while there is no connection, anything else when the server does not list this worker.
   [[nodiscard]] Result<client::WorkerTold> say(const engine::WorkerBeat& beat);
+  // How often it has: once for each connection.
+  [[nodiscard]] std::uint64_t announced() const { return announced_; }
 
  private:
   client::Client& client_;
   const std::string announcement_;
+  std::uint64_t announced_ = 0;
 };
 
 }  // namespace penstock::cli

@@ -107,11 +107,12 @@ void WorkerPool::take_tasks(const std::stop_token& stop) {
   for (;;) {
     const auto [slots, less] = slots_.await_room();
     if (slots == 0) return;
-    auto taken = lane_->call(
-        client::take_tasks(
-            options_.worker.queues,
-            {.max = std::min(slots, kTakenMax), .wait = kTakeWait, .lease = options_.lease}),
-        less, options_.lease);
+    auto taken =
+        lane_->call(client::take_tasks(options_.worker.queues, {.max = std::min(slots, kTakenMax),
+                                                                .wait = kTakeWait,
+                                                                .lease = options_.lease,
+                                                                .slots = target_.load()}),
+                    less, options_.lease);
     if (!taken && less.stop_requested() && taken.error().error.code == ErrorCode::closed) {
       // Stopped before the server heard of it, or there is no server: what is next will tell.
       (void)slots_.put({});
@@ -306,15 +307,19 @@ engine::WorkerBeat WorkerPool::beat_of(engine::WorkerState state) {
 }
 
 void WorkerPool::report(engine::WorkerState state) {
+  const auto before = presence_.announced();
   const auto told = presence_.say(beat_of(state));
+  // After a restart a lease belongs to no connection until it is extended over one.
+  if (presence_.announced() != before)
+    for (const auto& attempt : slots_.all()) extend(attempt);
   if (told) {
     unlisted_ = false;
-    if (told_.quiet) on_server_answered();
+    on_server_answered();
     obey(*told);
   } else if (!may_pass(told.error().code)) {
     if (!std::exchange(unlisted_, true)) watcher_.on_unlisted(told.error());
-  } else if (told_.quiet) {
-    // Nothing is taken, so nobody else notices.
+  } else if (told_.quiet || told.error().code == ErrorCode::closed) {
+    // While nothing is taken nobody else notices.
     on_server_silent(told.error());
   }
 }
