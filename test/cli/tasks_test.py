@@ -241,8 +241,9 @@ class Check(Tasks):
         self.assertRegex(table, r"(?m)^some +rotate +2 +no worker of the queue knows it$")
         shown, _ = self.penstock("task", "check", "--queue", "some", "--json", code=1)
         shown = json.loads(shown)
-        self.assertEqual(shown["unknown"],
-                         [{"queue": "some", "name": "rotate", "waiting": 2, "served": True}])
+        self.assertEqual(shown["stranded"],
+                         [{"queue": "some", "name": "rotate", "waiting": 2, "known": False,
+                           "served": True, "declined": ""}])
         self.assertEqual((shown["looked_at"], shown["left"]), (2, 0))
         self.penstock("workers", "resume")
         self.worker("--queue", "some", "--queue", "nobody", "--exec", "echo")
@@ -262,6 +263,8 @@ class Check(Tasks):
         self.assertRegex(self.penstock("task", "show", task),
                          r"(?m)^declined +\d+x: worker picky does not take it$")
         self.assertGreaterEqual(self.json("task", "show", task)["declined_count"], 1)
+        table, _ = self.penstock("task", "check", "--queue", "declined", code=1)
+        self.assertRegex(table, "(?m)^declined +rotate +1 +declined: worker picky does not take")
 
 
 if __name__ == "__main__":

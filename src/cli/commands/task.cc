@@ -174,7 +174,7 @@ int redrive(client::Client& client, const Options& options) {
 // ---- what waits in vain
 
 struct Checked {
-  std::vector<UnknownTask> unknown;
+  std::vector<StrandedTasks> stranded;
   std::uint64_t looked_at = 0, left = 0;  // messages
   std::uint64_t forbidden = 0;            // queues that whoever asks may not read
 };
@@ -197,20 +197,24 @@ client::Answer<Checked> check_queues(client::Client& client,
     const auto held = queue.ready + queue.leased + queue.scheduled;
     all.looked_at += messages->size();
     all.left += held > messages->size() ? held - messages->size() : 0;
-    std::ranges::move(unknown_tasks(queue.name, *messages, workers),
-                      std::back_inserter(all.unknown));
+    std::ranges::move(stranded_tasks(queue.name, *messages, workers),
+                      std::back_inserter(all.stranded));
   }
   return all;
 }
 
-std::string table_of(std::span<const UnknownTask> unknown) {
+std::string reason_of(const StrandedTasks& one) {
+  if (!one.declined.empty()) return "declined: " + one.declined;
+  return one.served ? "no worker of the queue knows it" : "no worker serves the queue";
+}
+
+std::string table_of(std::span<const StrandedTasks> stranded) {
   Table table({{"QUEUE", Align::left, true},
                {"TASK", Align::left, true},
                {"WAITING", Align::right},
                {"WHY"}});
-  for (const auto& one : unknown)
-    table.add({one.queue, one.name, human_count(one.count),
-               one.served ? "no worker of the queue knows it" : "no worker serves the queue"});
+  for (const auto& one : stranded)
+    table.add({one.queue, one.name, human_count(one.count), reason_of(one)});
   return table.text(terminal_width());
 }
 
@@ -249,29 +253,31 @@ int check(client::Client& client, const Options& options) {
   if (!queues) return report_failure(queues.error());
   const auto checked = check_queues(client, *queues, *workers);
   if (!checked) return report_failure(checked.error());
-  const auto& [unknown, looked_at, left, forbidden] = *checked;
+  const auto& [stranded, looked_at, left, forbidden] = *checked;
   if (options.json) {
     boost::json::array array;
-    for (const auto& one : unknown)
+    for (const auto& one : stranded)
       array.push_back(boost::json::object{{"queue", one.queue},
                                           {"name", one.name},
                                           {"waiting", one.count},
-                                          {"served", one.served}});
-    print_json({{"unknown", std::move(array)},
+                                          {"known", one.known},
+                                          {"served", one.served},
+                                          {"declined", one.declined}});
+    print_json({{"stranded", std::move(array)},
                 {"looked_at", looked_at},
                 {"left", left},
                 {"forbidden", forbidden}});
-  } else if (unknown.empty()) {
+  } else if (stranded.empty()) {
     write_out("for every task that waits there is a worker that knows it\n");
   } else {
-    write_out(table_of(unknown));
+    write_out(table_of(stranded));
   }
   if (left > 0)
     fmt::print(stderr, "looked at the first {} messages, not at {} behind them\n",
                human_count(looked_at), human_count(left));
   if (forbidden > 0)
     fmt::print(stderr, "not looked at: {} queues that you may not read\n", human_count(forbidden));
-  return unknown.empty() ? kExitOk : kExitFailed;
+  return stranded.empty() ? kExitOk : kExitFailed;
 }
 
 // ---- options
@@ -300,8 +306,9 @@ void add_for_many(const std::function<CLI::App*(const char*, const char*, const 
   again->add_option("--task", options->redrive.task, "only those of that name");
   again->add_option("--max", options->redrive.max, "how many at most; 0 = all");
   add_json_option(*again, options->json);
-  CLI::App* check_app = add("check", "Which waiting tasks no worker knows that is there",
-                            "penstock task check --queue thumbs", connected<check>);
+  CLI::App* check_app =
+      add("check", "Which waiting tasks no worker that is there knows, or could run",
+          "penstock task check --queue thumbs", connected<check>);
   check_app->add_option("-q,--queue", options->queue, "of one queue; of all when not given");
   add_json_option(*check_app, options->json);
 }
