@@ -64,6 +64,7 @@ struct FlowNode {
   EnqueueOptions options;
   std::vector<std::string> payloads;
   bool takes_input = false;
+  bool takes_errors = true;  // its input may be a list with {"error":{...}} among its values
   std::vector<std::shared_ptr<const FlowNode>> members, on_success, on_error;
 };
 using FlowPart = std::shared_ptr<const FlowNode>;
@@ -79,6 +80,28 @@ inline constexpr bool hands_on = std::same_as<Wanted, NoInput> ||
                                  std::is_convertible_v<ValueOf<Given>, Wanted> ||
                                  (json_kind<ValueOf<Given>>() != JsonKind::none &&
                                   json_kind<Wanted>() == JsonKind::dom);
+
+// Whether a JSON object can be read as a T.
+template <class T>
+consteval bool may_be_object() {
+  constexpr auto kind = json_kind<T>();
+  if constexpr (kind == JsonKind::optional) return may_be_object<typename T::value_type>();
+  return kind == JsonKind::user || kind == JsonKind::object || kind == JsonKind::structure ||
+         std::same_as<T, boost::json::value> || std::same_as<T, boost::json::object>;
+}
+// Whether it stays one when any of a list's values is an error instead.
+template <class List>
+consteval bool may_hold_errors() {
+  constexpr auto kind = json_kind<List>();
+  if constexpr (kind == JsonKind::array)
+    return may_be_object<std::ranges::range_value_t<List>>();
+  else if constexpr (kind == JsonKind::tuple)
+    return []<class... T>(std::type_identity<std::tuple<T...>>) {
+      return (may_be_object<T>() && ...);
+    }(std::type_identity<decltype(std::tuple_cat(std::declval<List>()))>{});
+  else
+    return true;
+}
 
 [[nodiscard]] FlowPart compose(FlowNode::Kind kind, std::vector<FlowPart> members);
 [[nodiscard]] FlowPart with_callbacks(const FlowPart& part, std::vector<FlowPart> on_success,
@@ -151,6 +174,8 @@ FlowPart bound_step(const Call<R(Args...)>& call, bool takes_input, std::index_s
   node.options = call.options;
   node.takes_input = takes_input;
   using Bound = std::tuple<Args...>;
+  if constexpr (sizeof...(Args) > 0)
+    node.takes_errors = may_hold_errors<std::tuple_element_t<0, Bound>>();
   constexpr std::size_t skipped = sizeof...(Args) - sizeof...(Given);
   Task<R(std::tuple_element_t<I + skipped, Bound>...)>::write_payload(
       node.payloads.emplace_back(), std::forward<Given>(given)...);

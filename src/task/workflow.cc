@@ -46,6 +46,47 @@ FlowPart with_callbacks(const FlowPart& part, std::vector<FlowPart> on_success,
   return std::make_shared<const FlowNode>(std::move(node));
 }
 
+namespace {
+
+bool ends_in_list(const FlowNode& part) {
+  if (part.kind == FlowNode::Kind::chain) return ends_in_list(*part.members.back());
+  return part.kind == FlowNode::Kind::group || part.kind == FlowNode::Kind::map;
+}
+
+// The steps that are given what comes before `part`.
+void check_first_steps(const FlowNode& part) {
+  switch (part.kind) {
+    case FlowNode::Kind::step:
+      if (part.takes_input && !part.takes_errors)
+        throw InvalidInput(fmt::format(
+            "workflow: with OnFailure::collect the list that task {} is given may have an error in "
+            "the place of a value, and its first parameter cannot hold that: let it be a "
+            "boost::json::array",
+            part.task->name));
+      return;
+    case FlowNode::Kind::chain:
+      return check_first_steps(*part.members.front());
+    case FlowNode::Kind::group:
+      for (const auto& member : part.members) check_first_steps(*member);
+      return;
+    case FlowNode::Kind::map:
+      return;
+  }
+}
+
+// Else they would be declined for ever.
+void check_takers_of_errors(const FlowNode& part) {
+  if (part.kind == FlowNode::Kind::chain)
+    for (std::size_t n = 1; n < part.members.size(); ++n)
+      if (ends_in_list(*part.members[n - 1])) check_first_steps(*part.members[n]);
+  if (ends_in_list(part))
+    for (const auto& then : part.on_success) check_first_steps(*then);
+  for (const auto* list : {&part.members, &part.on_success, &part.on_error})
+    for (const auto& one : *list) check_takers_of_errors(*one);
+}
+
+}  // namespace
+
 FlatWorkflow::FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time now,
                            const Chain& middleware)
     : root_(std::move(root)), now_(now) {
@@ -55,6 +96,7 @@ FlatWorkflow::FlatWorkflow(FlowPart root, const WorkflowOptions& options, Time n
   input_.ttl = options.ttl;
   input_.failed_ttl = options.failed_ttl;
   add(*root_, engine::NodeRole::member, 1, middleware);
+  if (options.on_failure == OnFailure::collect) check_takers_of_errors(*root_);
   input_.nodes = nodes_;
 }
 

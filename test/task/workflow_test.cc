@@ -130,6 +130,32 @@ TEST_F(WorkflowInMemory, CollectingPutsErrorsIntoTheList) {
   EXPECT_EQ(flow.get(), 12);
 }
 
+TEST_F(WorkflowInMemory, WhatCannotHoldAnErrorIsNotGivenCollectedOnes) {
+  const auto parts = group(step(fails, 1), step(add, 1, 1));
+  const auto total = step(remote_task<int(std::vector<int>)>("total"));
+  const WorkflowOptions collect{.on_failure = OnFailure::collect};
+  const auto nested =
+      chain(chain(step(add, 1, 1), group(step(remote_task<int(int)>("a")))), group(total, total));
+  for (const auto& flow :
+       {chain(parts, total), chain(parts, total, step(remote_task<int(int)>("b")))})
+    EXPECT_THROW((void)test->start(flow, collect), InvalidInput);
+  EXPECT_THROW((void)test->start(nested, collect), InvalidInput);
+  EXPECT_THROW((void)test->start(parts.on_success(total), collect), InvalidInput);
+  try {
+    (void)test->start(group(chord(parts, total)), collect);
+    FAIL() << "nothing was thrown";
+  } catch (const InvalidInput& error) {
+    EXPECT_NE(std::string(error.what()).find("the list that task total is given"),
+              std::string::npos)
+        << error.what();
+  }
+  (void)test->start(chain(parts, total));
+  (void)test->start(
+      chain(parts, step(remote_task<int(std::vector<int>, int)>("n"), std::vector<int>{1}, 2)),
+      collect);
+  (void)test->start(chain(step(add, 1, 1), step(remote_task<int(int)>("one"))), collect);
+}
+
 TEST_F(WorkflowInMemory, ATaskThatReturnsAFlowIsReplacedByIt) {
   const auto job = test->enqueue(countdown, 5);
   const auto flow = test->start(chain(step(countdown, 2), step(name)));
