@@ -99,8 +99,9 @@ class App {
   void use(Middleware middleware);
 
   // Durable when it returns. While the queue refuses it waits, with exponential backoff and jitter
-  // and not less than the refusal says, up to `patience`; then it throws Refused. InvalidInput: an
-  // option or an argument that cannot travel (text that is not UTF-8, NaN), or too large.
+  // and not less than the refusal says, up to `patience`; then it throws Refused. So it does while
+  // the server is away; then it throws Closed. InvalidInput: an option or an argument that cannot
+  // travel (text that is not UTF-8, NaN), or too large.
   template <class R, class... Args, class... Given>
   Job<R> enqueue(const Task<R(Args...)>& task, Given&&... given) {
     return enqueue(Call<R(Args...)>{task, {}}, std::forward<Given>(given)...);

@@ -96,7 +96,9 @@ struct EnqueueOptions {
   // Not started by then: never. What a task enqueues expires with the task itself, if not before.
   std::optional<Duration> expires = {};
   Headers headers = {};
-  // How long enqueue() keeps trying while the queue refuses. try_enqueue() does not look at it.
+  // How long enqueue() keeps trying while the queue refuses, or the server is away (up to 30 s; a
+  // call that may have come in before its connection broke is repeated only with a key, else it
+  // throws Closed). try_enqueue() does not look at it.
   Duration patience = std::chrono::seconds(30);
   // One of the three at most.
   std::optional<Unique> unique = {};

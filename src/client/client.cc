@@ -301,7 +301,9 @@ Received Client::Impl::exchange(const std::string& command, Duration timeout) {
       break;
   }
   const std::lock_guard lock(mutex_);
-  return std::unexpected(last_error_ ? Failure{*last_error_} : closed("not connected"));
+  auto failure = last_error_ ? Failure{*last_error_} : closed("not connected");
+  failure.unsent = true;
+  return std::unexpected(std::move(failure));
 }
 
 // Over the connection of all, commands of several go and are answered together; so only who is

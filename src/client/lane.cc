@@ -47,9 +47,10 @@ Received Lane::Impl::end(std::stop_token stop) {
 void Lane::Impl::need_connection() {
   if (connection_ && !connection_->closed()) return;
   expected_.clear();
+  was_ready_ = false;
   connection_ = std::make_shared<Connection>(
       context_, endpoint_, options_,
-      Connection::Events{.on_ready = {},
+      Connection::Events{.on_ready = [this] { was_ready_ = true; },
                          .on_closed = [this](const Error& why) { on_closed(why); },
                          .on_sent = {},
                          .on_reply = [this](Reply& reply) { return on_reply(reply); }});
@@ -70,7 +71,7 @@ bool Lane::Impl::on_reply(Reply& reply) {
 }
 
 void Lane::Impl::on_closed(const Error& why) {
-  if (!received_) received_.emplace(std::unexpected(Failure{why}));
+  if (!received_) received_.emplace(std::unexpected(Failure{.error = why, .unsent = !was_ready_}));
 }
 
 // A reply that comes after its caller left must not pass for the next call's.

@@ -48,6 +48,7 @@ class Lane::Impl {
   const Options& options_;
   const std::function<Connection::Address()> address_;
   std::shared_ptr<Connection> connection_;
+  bool was_ready_ = false;            // it, ever; before nothing is sent
   std::deque<Expected> expected_;     // of this call, and of the end of the one before
   std::optional<Received> received_;  // empty until the answer is here
 };

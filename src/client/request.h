@@ -35,6 +35,7 @@ struct Refusal {
 struct Failure {
   Error error;
   std::optional<Refusal> refusal{};
+  bool unsent = false;  // of closed: it was certainly not carried out
 };
 
 template <class T>

@@ -53,7 +53,8 @@ struct Publishing {
   std::string_view group;
   engine::KeyLimit limit;
   engine::Policy policy;
-  Duration hold{0};  // how long a queue with overflow=block may hold it
+  Duration hold{0};      // how long a queue with overflow=block may hold it
+  Duration patience{0};  // how long to wait for a server that is away
 };
 
 [[nodiscard]] inline std::string key_of(const Publishing& publishing, std::size_t index) {
@@ -193,7 +194,8 @@ class Backend {
   // The lines behind number `after`: when there are some, or at the end of the task or of the wait.
   [[nodiscard]] virtual Result<OwnedLog> log(MessageId id, std::uint64_t after, Duration wait) = 0;
   // The id of the workflow.
-  [[nodiscard]] virtual Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) = 0;
+  [[nodiscard]] virtual Result<PublishAnswer> submit(const engine::WorkflowInput& workflow,
+                                                     Duration patience) = 0;
   // Error::not_found | conflict: it has not failed.
   [[nodiscard]] virtual Result<void> resume_workflow(MessageId id) = 0;
   // False or Error::not_found when it had ended, or never was.

@@ -139,7 +139,11 @@ std::vector<std::uint64_t> Core::publish(Publishing publishing,
     const std::size_t count = batch_size(rest, most);
     // However it is cut into batches, each has the key that it would have in any other cut.
     if (bodies.size() > 1) publishing.key_from = ids.size();
-    const auto answer = value_or_throw(backend_->publish(publishing, rest.first(count)));
+    publishing.patience = std::max(deadline - now, Duration(0));
+    auto published = backend_->publish(publishing, rest.first(count));
+    if (!published && bodies.size() > 1)
+      published.error().message += fmt::format("; {} of {} had come in", ids.size(), bodies.size());
+    const auto answer = value_or_throw(std::move(published));
     if (answer) {
       for (const auto id : *answer) ids.push_back(id.value);
       most = std::min(most * 2, kBatchMessagesMax);
@@ -164,7 +168,8 @@ std::uint64_t Core::submit(const engine::WorkflowInput& workflow, Duration patie
   const Time start = backend_->now();
   const Time deadline = patience >= Time::max() - start ? Time::max() : start + patience;
   for (std::uint32_t refusals = 1;; ++refusals) {
-    const auto answer = value_or_throw(backend_->submit(workflow));
+    const auto answer = value_or_throw(
+        backend_->submit(workflow, std::max(deadline - backend_->now(), Duration(0))));
     if (answer) return answer->front().value;
     const Time now = backend_->now();
     if (now >= deadline) throw Refused(to_refusal(answer.error()));

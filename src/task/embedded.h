@@ -63,7 +63,7 @@ class Embedded final : public Backend {
   Result<PublishAnswer> publish(const Publishing& publishing,
                                 std::span<const std::string_view> bodies) override;
   Result<std::unique_ptr<Consumer>> open_consumer() override;
-  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
+  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow, Duration patience) override;
   Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
   Result<OwnedLog> log(MessageId id, std::uint64_t after, Duration wait) override;

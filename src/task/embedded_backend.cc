@@ -115,7 +115,7 @@ Result<PublishAnswer> Embedded::publish(const Publishing& publishing,
   return answer;
 }
 
-Result<PublishAnswer> Embedded::submit(const engine::WorkflowInput& workflow) {
+Result<PublishAnswer> Embedded::submit(const engine::WorkflowInput& workflow, Duration) {
   auto answer = ask<PublishAnswer>(
       [&](Broker& broker, broker::Tag tag) { broker.submit(session_, tag, workflow); },
       to_publish_answer);

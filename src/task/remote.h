@@ -8,6 +8,7 @@
 #include <stop_token>
 
 #include "client/api.h"
+#include "client/await.h"
 #include "task/backend.h"
 
 namespace penstock::detail {
@@ -26,7 +27,7 @@ class Remote final : public Backend {
   Result<PublishAnswer> publish(const Publishing& publishing,
                                 std::span<const std::string_view> bodies) override;
   Result<std::unique_ptr<Consumer>> open_consumer() override;
-  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow) override;
+  Result<PublishAnswer> submit(const engine::WorkflowInput& workflow, Duration patience) override;
   Result<void> resume_workflow(MessageId id) override;
   Result<OwnedStatus> task(MessageId id, Duration wait) override;
   Result<OwnedLog> log(MessageId id, std::uint64_t after, Duration wait) override;
@@ -84,6 +85,22 @@ class Remote final : public Backend {
   client::Answer<T> call(const client::Request<T>& request) {
     return request.wait > Duration(0) ? client_->call_waiting(request, closing_.get_token())
                                       : client_->call_anyhow(request);
+  }
+
+  // The same for what may come in: through the loss of connections and restarts of the server, as
+  // long as it is known not to have been carried out, or has a key and may be asked for again.
+  template <class T>
+  client::Answer<T> call_patiently(const client::Request<T>& request, Duration patience,
+                                   bool has_key) {
+    client::Outage outage(*client_);
+    const Time start = outage.now();
+    const Time until = patience >= Time::max() - start ? Time::max() : start + patience;
+    for (;;) {
+      auto answer = call(request);
+      if (answer || (!answer.error().unsent && !has_key) ||
+          !outage.outlast(answer.error().error, until, closing_.get_token()))
+        return answer;
+    }
   }
 
   const client::Options options_;

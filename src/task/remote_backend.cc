@@ -162,22 +162,26 @@ Result<PublishAnswer> Remote::publish(const Publishing& publishing,
     return failed(answer);
   };
   const bool alone = bodies.size() == 1 && !publishing.key_from;
+  const auto patiently = [&](const auto& request) {
+    return call_patiently(request, publishing.patience, !publishing.key.empty());
+  };
   if (publishing.task.empty()) {
-    if (alone) return to_answer(call(client::send(publishing.queue, bodies[0], options)));
-    return to_answer(call(client::send_many(publishing.queue, bodies, options)));
+    if (alone) return to_answer(patiently(client::send(publishing.queue, bodies[0], options)));
+    return to_answer(patiently(client::send_many(publishing.queue, bodies, options)));
   }
   if (alone)
-    return to_answer(call(client::submit(publishing.task, arguments_of(bodies[0]), {}, options)));
+    return to_answer(
+        patiently(client::submit(publishing.task, arguments_of(bodies[0]), {}, options)));
   std::vector<std::string_view> arguments;
   arguments.reserve(bodies.size());
   for (const auto body : bodies) arguments.push_back(arguments_of(body));
-  return to_answer(call(client::submit_many(publishing.task, arguments, options)));
+  return to_answer(patiently(client::submit_many(publishing.task, arguments, options)));
 }
 
-Result<PublishAnswer> Remote::submit(const engine::WorkflowInput& workflow) {
+Result<PublishAnswer> Remote::submit(const engine::WorkflowInput& workflow, Duration patience) {
   if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
   const auto json = to_json(workflow, now());
-  auto answer = call(client::submit_workflow(json));
+  auto answer = call_patiently(client::submit_workflow(json), patience, !workflow.key.empty());
   if (answer) return PublishAnswer(Ids{*answer});
   if (answer.error().refusal)
     return PublishAnswer(std::unexpected(to_refused(*answer.error().refusal)));

@@ -184,6 +184,41 @@ TEST_F(Remote, WhoWaitsForATaskOutwaitsARestartOfTheServer) {
   EXPECT_EQ(waiting.get(), 7);
 }
 
+TEST_F(Remote, WhoSendsWaitsForAServerThatIsAway) {
+  const auto same = task("same", [](int n) { return n; });
+  for (int n = 0; n < 20; ++n) app_->enqueue(same, n);  // alone for so long: over its own lane
+  stop_server();
+  // Each begins while nobody is there: nothing of it can have come in.
+  EXPECT_THROW(app_->enqueue(same.with({.patience = 0ms}), 1), Closed);
+  EXPECT_THROW(app_->enqueue(same.with({.patience = 20ms}), 1), Closed);
+  auto one = std::async(std::launch::async, [&] { return app_->enqueue(same, 1).id(); });
+  auto many = std::async(std::launch::async, [&] {
+    return app_->enqueue_many(same, std::vector<int>(3000, 1)).size();
+  });
+  auto flow = std::async(std::launch::async, [&] { return app_->start(step(same, 1)).id(); });
+  auto message = std::async(std::launch::async, [&] { return app_->send("plain", "text"); });
+  start_server();
+  EXPECT_GT(one.get(), 0u);
+  EXPECT_EQ(many.get(), 3000u);
+  EXPECT_GT(flow.get(), 0u);
+  EXPECT_GT(message.get(), 0u);
+  auto again = App::connect(url());
+  EXPECT_EQ(again.queue("default").ready, 20u + 1 + 3000 + 1);
+}
+
+TEST_F(Remote, WhatCameInOfManyIsSaid) {
+  const auto same = task("same", [](int n) { return n; });
+  stop_server();
+  try {
+    (void)app_->enqueue_many(same.with({.patience = 0ms}), std::vector<int>(10, 1));
+    FAIL() << "nobody is there";
+  } catch (const Closed& error) {
+    EXPECT_NE(std::string(error.what()).find("0 of 10 had come in"), std::string::npos)
+        << error.what();
+  }
+  start_server();
+}
+
 TEST(RemoteApp, SaysThatNobodyIsThere) {
   EXPECT_THROW((void)App::connect("penstock://127.0.0.1:1", {.timeout = 5s}), Closed);
   EXPECT_THROW((void)App::connect("http://somewhere"), InvalidInput);
