@@ -46,9 +46,10 @@ static_assert(sizeof(Message) == 64);
 // Of a task that a worker could not run. While the process lives only: its history has the first.
 struct Declined {
   std::uint32_t count = 0;
-  SessionId by{};    // who had it last
-  std::string task;  // its name
-  std::string why;   // what that one said
+  SessionId by{};     // who had it last
+  std::string task;   // its name
+  std::string why;    // what that one said
+  Time kept_until{};  // for a worker that came and knows it: that one does not get it before
 };
 
 // What few messages need.

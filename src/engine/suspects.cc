@@ -26,7 +26,9 @@ constexpr Duration kSolitude = std::chrono::seconds(5);
 // ---- going out
 
 bool Engine::is_careful(const Queue& queue, const WaitingTake& take) const {
-  return take.slots != 0 && take.session && (queue.had_suspects || state_.suspects_out != 0);
+  if (!take.session) return false;
+  return queue.had_declined ||
+         (take.slots != 0 && (queue.had_suspects || state_.suspects_out != 0));
 }
 
 bool Engine::is_last_chance(const Message& message, const Queue& queue) const {
@@ -38,8 +40,8 @@ bool Engine::is_last_chance(const Message& message, const Queue& queue) const {
          (attempts != 0 && state_.attempts_of(message) + 1u >= attempts);
 }
 
-// Whether `session` may have that message, the next of its queue; if not, it is looked at again
-// when the session holds less, or when `kSolitude` is over.
+// Whether a take may have that message, the next of its queue; if not, it is looked at again when
+// its session holds less, or when the time is over for which others are spared it.
 Engine::Chance Engine::chance_of(Time now, Queue& queue, const WaitingTake& take,
                                  std::uint32_t slot) {
   if (slot == 0) return Chance::free;
@@ -51,14 +53,18 @@ Engine::Chance Engine::chance_of(Time now, Queue& queue, const WaitingTake& take
     if (until != Time{}) look_again(queue, until);
     return Chance::refused;
   };
-  if (owner.alone_until > now) return refuse(owner.alone_until);
   const Message& message = state_.messages[slot];
+  const auto* extra = state_.find_extra(message);
+  if (extra != nullptr && extra->declined && extra->declined->by == take.session &&
+      extra->declined->kept_until > now)
+    return refuse(extra->declined->kept_until);
+  if (take.slots == 0) return Chance::free;
+  if (owner.alone_until > now) return refuse(owner.alone_until);
   const bool is_last = is_last_chance(message, queue);
   if (is_last && owner.leases.count > 0) {
     if (queue.lonely_since == Time{}) queue.lonely_since = now;
     if (now < queue.lonely_since + kSolitude) return refuse(queue.lonely_since + kSolitude);
   }
-  const auto* extra = state_.find_extra(message);
   const bool is_suspect = extra != nullptr && extra->suspect;
   if ((is_suspect || owner.suspects > 0) && owner.leases.count >= take.slots &&
       !CANARY(crowd_suspects))

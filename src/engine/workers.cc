@@ -19,6 +19,8 @@ constexpr flow::Backoff kDeclineBackoff{flow::Backoff::Kind::exponential, std::c
                                         std::chrono::seconds(30), true};
 // Of these it is known whom they wait for; others wait for their delay.
 constexpr std::size_t kDeclinedMax = 10'000;
+// From when a worker comes to its first take.
+constexpr Duration kKeptForKnower = std::chrono::seconds(1);
 
 Result<void> check_order(const WorkerOrderSpec& order) {
   for (const auto* pattern : {&order.who.name, &order.who.queue, &order.who.version})
@@ -169,8 +171,10 @@ void Engine::wake_declined(Time now, const Worker& worker) {
     if (extra == nullptr || !extra->declined) return true;
     const bool waits = message.state == MessageState::scheduled && !message.dying;
     if (waits && worker.knows(extra->declined->task) &&
-        worker.serves(state_.queue_at(message.queue).name))
+        worker.serves(state_.queue_at(message.queue).name)) {
+      extra->declined->kept_until = now + kKeptForKnower;
       state_.hasten(slot, now);
+    }
     return false;
   });
 }

@@ -283,6 +283,29 @@ TEST_F(WorkerTest, ADeclinedTaskGoesToAnotherOneThatWaits) {
   EXPECT_EQ(old_one.sink.replies.count(tag - 1), 0u);
 }
 
+TEST_F(WorkerTest, ADeclinedTaskIsKeptForAWorkerThatComesAndKnowsIt) {
+  Peer old_one(*broker), new_one(*broker);
+  const auto id = send_task("new");
+  settle({take_by(old_one).lease}, Outcome::decline, {}, "unknown");
+  engine::Take take;
+  take.queues = {"q"};
+  take.wait_until = clock.now() + 1min;
+  broker->take(old_one.session, ++tag, take);
+  const auto waits = tag;
+  auto knows = spec(1, "knows");
+  knows.tasks = {"new"};
+  announce(new_one, knows);
+  advance(2ms);
+  EXPECT_EQ(old_one.sink.replies.count(waits), 0u);
+  const auto got = take_by(new_one);
+  EXPECT_EQ(got.id, id);
+  // Not for long: that one may have gone.
+  settle({got.lease}, Outcome::give_back);
+  EXPECT_EQ(old_one.sink.replies.count(waits), 0u);
+  advance(1s);
+  EXPECT_EQ(old_one.sink.replies.count(waits), 1u);
+}
+
 TEST_F(WorkerTest, ADeclinedTaskSurvivesKillNineAndCancel) {
   const auto id = send_task("new");
   settle({take("q").messages.at(0).lease}, Outcome::decline, {}, "unknown");
