@@ -127,6 +127,7 @@ struct Queues {
 struct Done {
   std::uint64_t count = 0;
   bool created = false;
+  bool changed = false;  // of a schedule that was put
 };
 
 using Reply =

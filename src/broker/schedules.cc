@@ -10,7 +10,11 @@ void Broker::put_schedule(SessionId session, Tag tag, const engine::ScheduleSpec
   const auto bytes = engine::Schedules::bytes_of(schedule);
   if (auto full = impl_->no_room(bytes, 1, schedule.queue))
     return impl_->answer(session, tag, std::move(*full));
-  impl_->answer_result(session, tag, impl_->engine_.put_schedule(now(), schedule));
+  auto put = impl_->engine_.put_schedule(now(), schedule);
+  if (!put) return impl_->answer(session, tag, std::move(put.error()));
+  using Put = engine::Engine::SchedulePut;
+  const bool created = *put == Put::created;
+  impl_->answer(session, tag, Done{created ? 1u : 0u, created, *put != Put::unchanged});
 }
 void Broker::remove_schedule(SessionId session, Tag tag, std::string_view name) {
   const auto asking = impl_->asks(session, tag);

@@ -201,7 +201,8 @@ class Engine {
   [[nodiscard]] bool is_pending(MessageId task_or_workflow) const;
 
   // ---- schedules (schedules.cc); names are scoped
-  [[nodiscard]] Result<bool> put_schedule(Time now, const ScheduleSpec& spec);  // true: created
+  enum class SchedulePut : std::uint8_t { unchanged, changed, created };
+  [[nodiscard]] Result<SchedulePut> put_schedule(Time now, const ScheduleSpec& spec);
   [[nodiscard]] Result<void> remove_schedule(std::string_view name);
   [[nodiscard]] Result<void> pause_schedule(Time now, std::string_view name, bool paused);
   // One fire more, whatever its times and its overlap policy say.

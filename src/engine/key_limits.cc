@@ -12,11 +12,16 @@ namespace {
 // More than a finish event takes beside its history: name, error, numbers.
 constexpr std::uint64_t kEndBytes = 1024;
 
-Error duplicate(const Queue& queue, std::string_view key, MessageId id, std::string_view why) {
+Error duplicate(const Queue& queue, const KeyLimit& limit, MessageId id, std::string_view why) {
   return Error{ErrorCode::duplicate,
-               fmt::format("unique key {} of queue {} belongs to {}, which {}", quoted(key),
+               fmt::format("unique key {} of queue {} belongs to {}, which {}", quoted(limit.key),
                            queue.name, id.value, why),
-               "wait for its end, or ask for its id with on_conflict=return", id};
+               limit.rule == KeyRule::unique_for
+                   ? "wait until its time is over, or ask for its id with on_conflict=return"
+               : limit.rule == KeyRule::unique_start
+                   ? "wait for its start, or ask for its id with on_conflict=return"
+                   : "wait for its end, or ask for its id with on_conflict=return",
+               id};
 }
 
 }  // namespace
@@ -69,7 +74,7 @@ Engine::Judged Engine::judge_unique(Queue& queue, const KeyLimit& limit, Verdict
     if (state_.find(id) == 0) return verdict;  // it ended, and its time goes on
   }
   ++queue.counters.refused_unique;
-  return duplicate(queue, limit.key, id,
+  return duplicate(queue, limit, id,
                    limit.on_conflict == OnConflict::replace ? "is being worked on" : "is there");
 }
 

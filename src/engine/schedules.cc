@@ -105,7 +105,7 @@ Result<void> Engine::keeps_schedule_limits(const ScheduleSpec& spec) const {
   return {};
 }
 
-Result<bool> Engine::put_schedule(Time now, const ScheduleSpec& given) {
+Result<Engine::SchedulePut> Engine::put_schedule(Time now, const ScheduleSpec& given) {
   if (auto allowed = may(Right::configure, Resource::schedule, given.name); !allowed)
     return fail(allowed.error());
   if (auto allowed = may_publish(given.queue); !allowed) return fail(allowed.error());
@@ -128,7 +128,7 @@ Result<bool> Engine::put_schedule(Time now, const ScheduleSpec& given) {
   const Schedule* known = state_.schedules.find(spec.name);
   if (known != nullptr) {
     const ScheduleSetEvent before{known->spec(), known->since, known->cursor};
-    if (head_of(before) == head) return false;
+    if (head_of(before) == head) return SchedulePut::unchanged;
   }
   if (event->cursor == now && !line->next(now, *zone, event->since))
     return fail(ErrorCode::invalid, fmt::format("schedule '{}' would never fire: {} has passed",
@@ -137,7 +137,7 @@ Result<bool> Engine::put_schedule(Time now, const ScheduleSpec& given) {
   write(*event);
   state_.apply(*event);
   look_again(now, *state_.schedules.find(spec.name));
-  return created;
+  return created ? SchedulePut::created : SchedulePut::changed;
 }
 
 Result<void> Engine::remove_schedule(std::string_view name) {

@@ -11,8 +11,13 @@ TEST_F(HttpTest, AScheduleIsPutByItsNameAndSubmitsItsTask) {
           "max_attempts":2,"missed":"all","overlap":"skip"})";
   const auto created = ask("PUT /v1/schedules/nightly", nightly);
   EXPECT_EQ(created.status, 201) << created.body;
-  EXPECT_EQ(created.body, R"({"name":"nightly","created":true})");
-  EXPECT_EQ(ask("PUT /v1/schedules/nightly", nightly).status, 200);
+  EXPECT_EQ(created.body, R"({"name":"nightly","created":true,"changed":true})");
+  const auto again = ask("PUT /v1/schedules/nightly", nightly);
+  EXPECT_EQ(again.status, 200);
+  EXPECT_EQ(again.body, R"({"name":"nightly","created":false,"changed":false})");
+  EXPECT_EQ(ask("PUT /v1/schedules/other", R"({"when":"@daily","body":""})").status, 201);
+  EXPECT_EQ(ask("PUT /v1/schedules/other", R"({"when":"@daily","body":"b"})").body,
+            R"({"name":"other","created":false,"changed":true})");
   const auto shown = ask("GET /v1/schedules/nightly");
   EXPECT_EQ(shown.text("/task"), "report");
   EXPECT_EQ(shown.text("/body"), R"({"args":["daily"],"kwargs":{"year":2026}})");
@@ -64,6 +69,7 @@ TEST_F(HttpTest, AScheduleThatMakesNoSenseIsRefused) {
                           R"({"when":"@daily","zone":"Mars/Olympus"})",
                           R"({"when":"@daily","task":"t","body":"x"})",
                           R"({"when":"@daily","args":[1]})",
+                          R"({"when":"@daily","queue":"q"})",
                           R"({"when":"@daily","missed":"some"})",
                           R"({"when":"@daily","overlap":"never"})",
                           R"({"when":"@daily","headers":{"a":1}})",

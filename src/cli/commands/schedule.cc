@@ -129,8 +129,10 @@ int put(const Options& options) {
   if (!headers.empty()) body["headers"] = std::move(headers);
   return show(call_http(options.url, {"PUT", path_of(options), std::move(body)}), options,
               [](const boost::json::value& answer) {
-                return fmt::format("{} {}\n", text_field(answer, "name"),
-                                   answer.at("created").as_bool() ? "made" : "is as wanted");
+                const auto what = answer.at("created").as_bool()   ? "made"
+                                  : answer.at("changed").as_bool() ? "changed"
+                                                                   : "is as wanted";
+                return fmt::format("{} {}\n", text_field(answer, "name"), what);
               });
 }
 

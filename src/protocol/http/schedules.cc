@@ -100,8 +100,10 @@ Result<void> read_payload(ObjectReader& in, HeaderWriter& headers, Given& into) 
     auto bytes = base64_decode(*base64);
     if (!bytes) return fail(std::move(bytes.error()).at("body_base64"));
     into.body = std::move(*bytes);
+  } else if (!text) {
+    return fail(ErrorCode::invalid, "a schedule publishes something: name a task, or give a body");
   } else {
-    into.body = text.value_or("");
+    into.body = *text;
   }
   into.spec.body = as_bytes(into.body);
   return {};
@@ -157,7 +159,8 @@ bool refuse_name(Exchange& exchange) {
 void on_put(Exchange& exchange, const broker::Done& done) {
   JsonText json(exchange.text());
   json.begin_object().key("name").string(exchange.parameter());
-  json.key("created").boolean(done.created).end_object();
+  json.key("created").boolean(done.created);
+  json.key("changed").boolean(done.changed).end_object();
   exchange.answer_json(done.created ? 201 : 200);
 }
 void on_gone(Exchange& exchange, const broker::Done&) {
