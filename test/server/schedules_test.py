@@ -103,7 +103,7 @@ class Schedules(unittest.TestCase):
         self.assertEqual(task["name"], "report")
         self.assertEqual(self.run_program("schedule", "delete", "nightly")[0], 0)
         self.assertNotEqual(self.run_program("schedule", "show", "nightly")[0], 0)
-        code, _, error = self.run_program("schedule", "put", "x", "0 25 * * *")
+        code, _, error = self.run_program("schedule", "put", "x", "0 25 * * *", "--body", "b")
         self.assertNotEqual(code, 0)
         self.assertIn("field 2 (hours)", error)
 
