@@ -384,7 +384,7 @@ class Engine {
   void end_consumers(Time now, Queue& queue);
   // workers.cc
   void decline(Time now, std::uint32_t slot, std::string_view why);
-  void wake_declined(Time now, const Worker& worker);
+  void wake_declined(Time now, const Worker& worker, bool is_new);
   // suspects.cc
   // What a worker has beside one of its leases.
   struct Company {

@@ -49,9 +49,11 @@ Result<WorkerTold> Engine::announce_worker(Time now, SessionId session, WorkerSp
     return fail(ErrorCode::too_large,
                 fmt::format("{} workers are there already, no more are listed", kWorkersMax),
                 "it works all the same; fewer workers with more slots can be seen and steered");
+  const Worker* before = workers_.find(session);
+  const bool is_new = before == nullptr || before->spec.id != spec.id;
   workers_.set(session, std::move(spec), now);
   const Worker& worker = *workers_.find(session);
-  wake_declined(now, worker);
+  wake_declined(now, worker, is_new);
   return state_.worker_orders.told(worker.spec, now);
 }
 
@@ -162,7 +164,7 @@ void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
 }
 
 // A worker has come that knows some of them.
-void Engine::wake_declined(Time now, const Worker& worker) {
+void Engine::wake_declined(Time now, const Worker& worker, bool is_new) {
   std::erase_if(declined_, [&](MessageId id) {
     const auto slot = state_.find(id);
     if (slot == 0) return true;
@@ -172,7 +174,8 @@ void Engine::wake_declined(Time now, const Worker& worker) {
     const bool waits = message.state == MessageState::scheduled && !message.dying;
     if (waits && worker.knows(extra->declined->task) &&
         worker.serves(state_.queue_at(message.queue).name)) {
-      extra->declined->kept_until = now + kKeptForKnower;
+      // One that was there, and has learned of it, may be the one that declined it.
+      if (is_new) extra->declined->kept_until = now + kKeptForKnower;
       state_.hasten(slot, now);
     }
     return false;
