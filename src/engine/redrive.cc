@@ -146,6 +146,12 @@ Result<void> Engine::retry_task(Time now, MessageId id) {
   if (auto allowed = queue == nullptr ? may_ask() : may(Right::read, Resource::queue, queue->name);
       !allowed)
     return allowed;
+  if (const auto step = state_.workflows.find_step(id); slot != 0 && step != 0) {
+    const auto workflow = state_.workflows.workflow(state_.workflows.node(step).workflow).id;
+    return fail(ErrorCode::conflict,
+                fmt::format("{} is a step of workflow {}", id.value, workflow.value),
+                "resume the workflow: its failed steps are tried anew");
+  }
   if (slot == 0 || !is_dead_letter(state_.messages[slot], {}))
     return fail(ErrorCode::not_found, fmt::format("{} is not among the dead letters", id.value),
                 "only what has failed for good can be tried anew");

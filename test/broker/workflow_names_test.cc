@@ -84,5 +84,18 @@ TEST_F(WorkflowNamesTest, OfVeryManyTasksTheFirstAreKept) {
   EXPECT_EQ(task(engine::kTaskNamesMax + 1).state, TaskState::cancelled);
 }
 
+TEST_F(WorkflowNamesTest, WhoRetriesAFailedStepIsToldWhichWorkflowToResume) {
+  const auto id = submitted(chain({step_of("fetch"), step_of("index")}));
+  const auto got = waiting_steps();
+  ASSERT_EQ(got.size(), 1u);
+  settle({got[0].lease}, engine::Outcome::reject, {}, "no luck");
+  ASSERT_EQ(state(id), TaskState::failed);
+  broker->retry_task(session, ++tag, MessageId(got[0].id));
+  const auto refused = wait(tag).error;
+  EXPECT_EQ(refused.code, ErrorCode::conflict);
+  EXPECT_NE(refused.message.find("a step of workflow " + std::to_string(id)), std::string::npos)
+      << refused.message;
+}
+
 }  // namespace
 }  // namespace penstock::broker

@@ -142,14 +142,19 @@ int logs(const Options& options) {
 
 int retry(client::Client& client, const Options& options) {
   int code = kExitOk;
+  std::size_t sent = 0;
   for (const auto id : options.ids) {
     const auto answer = client.call(client::retry_task(MessageId(id)));
     if (!answer) {
       const int failed = report_failure(answer.error());
       if (code == kExitOk) code = failed;
       if (failed == kExitUnreachable) break;
+    } else {
+      ++sent;
     }
   }
+  if (options.ids.size() > 1)
+    write_out(fmt::format("{} of {} sent back\n", sent, options.ids.size()));
   return code;
 }
 
