@@ -105,7 +105,8 @@ void Engine::on_message_due(Time now, std::uint32_t slot) {
     state_.leases[message.link].timer = 0;
     Queue& queue = state_.queue_at(message.queue);
     ++queue.counters.returned;
-    return lose(now, slot, ReturnReason::lease_expired, company_of(state_.leases[message.link]));
+    return lose(now, slot, ReturnReason::lease_expired,
+                company_of(now, state_.leases[message.link]));
   }
   CHECK(message.state == MessageState::scheduled);
   message.link = 0;

@@ -388,15 +388,16 @@ class Engine {
   // suspects.cc
   // What a worker has beside one of its leases.
   struct Company {
-    std::uint32_t held = 0;   // leases, with that one
-    std::uint32_t slots = 0;  // how many tasks it runs at once; 0: not known
+    std::uint32_t held = 0;     // leases, with that one
+    std::uint32_t slots = 0;    // how many tasks it runs at once; 0: not known
+    std::uint32_t watched = 0;  // the lease that answers for all of them; 0: none does
   };
   enum class Chance : std::uint8_t {
     free,     // like any other
     alone,    // and nothing beside it for a while
     refused,  // not now
   };
-  [[nodiscard]] Company company_of(const Lease& lease);
+  [[nodiscard]] Company company_of(Time now, const Lease& lease);
   [[nodiscard]] bool is_charged(const Message& message, const Queue& queue,
                                 const Company& company) const;
   void lose(Time now, std::uint32_t slot, ReturnReason reason, const Company& company);

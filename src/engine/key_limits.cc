@@ -75,7 +75,9 @@ Engine::Judged Engine::judge_unique(Queue& queue, const KeyLimit& limit, Verdict
   }
   ++queue.counters.refused_unique;
   return duplicate(queue, limit, id,
-                   limit.on_conflict == OnConflict::replace ? "is being worked on" : "is there");
+                   limit.on_conflict == OnConflict::replace ? "is being worked on"
+                   : state_.find(id) == 0                   ? "has ended, and its time goes on"
+                                                            : "is there");
 }
 
 // Beyond the last one of a period: the first moment at which there are fewer than so many in it.

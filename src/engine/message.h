@@ -70,7 +70,7 @@ struct Extra {
 };
 
 struct Lease {
-  static constexpr unsigned kNamedBits = 61;
+  static constexpr unsigned kNamedBits = 62;
 
   Time since{};
   Time deadline{};    // zero: none
@@ -80,7 +80,6 @@ struct Lease {
   std::uint32_t next = 0, prev = 0;  // the owner's leases
   std::uint64_t connection_bound : 1 = 0;
   std::uint64_t suspect : 1 = 0;         // of a suspect: see suspects.cc
-  std::uint64_t alone : 1 = 0;           // its owner had nothing else, and got nothing for a while
   std::uint64_t named : kNamedBits = 0;  // by which settle it was named last
 };
 static_assert(sizeof(Lease) == 48);
@@ -96,7 +95,8 @@ struct Owner {
   List leases;
   std::uint32_t suspects = 0;  // leases of those
   std::uint32_t slots = 0;     // how much it does at once, as it said last; 0: not told
-  Time alone_until{};          // it gets nothing more, for one that is given alone
+  std::uint32_t watched = 0;   // a lease of one that was given alone
+  Time watched_until{};        // it gets nothing more before, and that one answers for its end
   bool refused = false;        // it was, something that it may have when it holds less
 };
 

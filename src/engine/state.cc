@@ -269,11 +269,10 @@ void State::note_suspect(std::uint32_t slot) {
   queue_at(messages[slot].queue).had_suspects = true;
 }
 
-Owner& State::own(std::uint32_t slot, SessionId owner, bool alone) {
+Owner& State::own(std::uint32_t slot, SessionId owner) {
   Lease& lease = leases[messages[slot].link];
   Owner& of = owners[owner];
   lease.owner = owner;
-  lease.alone = alone;
   lease.suspect = messages[slot].extra != 0 && extras[messages[slot].extra].suspect;
   push_back(leases, of.leases, messages[slot].link);
   of.suspects += lease.suspect;
@@ -287,13 +286,13 @@ void State::disown(std::uint32_t number) {
   unlink(leases, owner.leases, number);
   owner.suspects -= lease.suspect;
   suspects_out -= lease.suspect;
-  if (lease.alone) owner.alone_until = {};
+  if (owner.watched == number) owner.watched = 0, owner.watched_until = {};
   if (owner.refused) {
     owner.refused = false;
     eased.push_back(lease.owner);
   }
   lease.owner = {};
-  lease.suspect = lease.alone = 0;
+  lease.suspect = 0;
 }
 
 void State::disown(SessionId owner) {

@@ -132,9 +132,9 @@ class State {
   void throttle_group(std::uint32_t number, std::uint32_t timer);
   void forget_group(std::uint32_t number);
 
-  // Who holds a lease, and whether alone; not journalled: after a restart nobody does, and only the
+  // Who holds a lease; not journalled: after a restart nobody does, and only the
   // deadline counts.
-  Owner& own(std::uint32_t slot, SessionId owner, bool alone = false);
+  Owner& own(std::uint32_t slot, SessionId owner);
   // When to look at a schedule again; nothing: not until something changes.
   void arm(Schedule& schedule, std::optional<Time> when);
 

@@ -87,17 +87,17 @@ void State::check_owners() const {
   std::uint64_t suspects = 0;
   for (const auto& [session, owner] : owners) {
     std::uint64_t held = 0, of_suspects = 0;
-    bool alone = false;
+    bool watched = owner.watched == 0;
     for (auto at = owner.leases.head; at != 0; at = leases[at].next, ++held) {
       const Message& message = messages[leases[at].message];
       CHECK(leases[at].owner == session && message.link == at);
       const auto* extra = find_extra(message);
       CHECK(leases[at].suspect == (extra != nullptr && extra->suspect));
       of_suspects += leases[at].suspect;
-      alone |= leases[at].alone;
+      watched |= owner.watched == at;
     }
     CHECK(held == owner.leases.count && of_suspects == owner.suspects);
-    CHECK(alone || owner.alone_until == Time{});
+    CHECK(watched && (owner.watched == 0) == (owner.watched_until == Time{}));
     suspects += of_suspects;
   }
   CHECK(suspects == suspects_out);

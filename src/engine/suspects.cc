@@ -3,9 +3,11 @@
 // Nobody saw what a dead worker was doing. What it held beyond its slots it had only fetched, so a
 // loss counts as an attempt of what it held where that is no more than it runs at once. Held more,
 // all of it comes back uncounted, as suspects; and with suspects a worker gets no more than it has
-// slots. Whose next loss would be its last is given alone: for such a loss only the one that was
-// alone answers. Nothing waits for that for long: a worker that has something long to do takes it
-// beside that after a while, and after the same while gets something beside it.
+// slots. Whose next loss would be its last is given alone, and watched: if the worker is lost
+// meanwhile, that one answers for it, and nothing else does; and nothing is buried for a loss but
+// one that was watched, or all that there was. Nothing waits for that for long: a worker that has
+// something long to do takes it beside that after a while, and after such a while gets something
+// beside it. Each time that this told nothing the while is twice as long, until it is enough.
 //
 // Of sessions that do not say how many slots they have every loss counts.
 #include <fmt/format.h>
@@ -19,7 +21,15 @@
 namespace penstock::engine {
 namespace {
 
-constexpr Duration kSolitude = std::chrono::seconds(5);
+constexpr Duration kWatched = std::chrono::seconds(1);
+constexpr unsigned kDoublingsMax = 6;
+// Then a loss counts, whoever else there was.
+constexpr unsigned kSparedMax = 16;
+
+// For how long it is waited for, and watched.
+Duration watch_of(const Extra& extra) {
+  return kWatched * (1u << std::min<unsigned>(extra.uncounted, kDoublingsMax));
+}
 
 }  // namespace
 
@@ -59,11 +69,13 @@ Engine::Chance Engine::chance_of(Time now, Queue& queue, const WaitingTake& take
       extra->declined->kept_until > now)
     return refuse(extra->declined->kept_until);
   if (take.slots == 0) return Chance::free;
-  if (owner.alone_until > now) return refuse(owner.alone_until);
   const bool is_last = is_last_chance(message, queue);
-  if (is_last && owner.leases.count > 0) {
-    if (queue.lonely_since == Time{}) queue.lonely_since = now;
-    if (now < queue.lonely_since + kSolitude) return refuse(queue.lonely_since + kSolitude);
+  const bool waits_alone = is_last && owner.leases.count > 0;
+  if (waits_alone && queue.lonely_since == Time{}) queue.lonely_since = now;
+  if (owner.watched_until > now) return refuse(owner.watched_until);
+  if (waits_alone) {
+    const auto until = queue.lonely_since + watch_of(*extra);
+    if (now < until) return refuse(until);
   }
   const bool is_suspect = extra != nullptr && extra->suspect;
   if ((is_suspect || owner.suspects > 0) && owner.leases.count >= take.slots &&
@@ -82,11 +94,12 @@ void Engine::look_again(Queue& queue, Time when) {
 
 void Engine::own(Time now, Queue& queue, std::uint32_t slot, const WaitingTake& take,
                  Chance chance) {
-  const bool alone = chance == Chance::alone;
-  Owner& owner = state_.own(slot, take.session, alone);
+  Owner& owner = state_.own(slot, take.session);
   owner.slots = take.slots;
-  if (!alone) return;
-  owner.alone_until = now + kSolitude;
+  if (chance != Chance::alone) return;
+  const Message& message = state_.messages[slot];
+  owner.watched = message.link;
+  owner.watched_until = now + watch_of(state_.extras[message.extra]);
   queue.lonely_since = {};
 }
 
@@ -128,20 +141,21 @@ std::uint32_t Engine::next_taker(Time now, Queue& queue) {
 
 // ---- coming back
 
-Engine::Company Engine::company_of(const Lease& lease) {
+Engine::Company Engine::company_of(Time now, const Lease& lease) {
   if (!lease.owner) return {};
   const Owner& owner = state_.owners.at(lease.owner);
-  return {owner.leases.count, owner.slots};
+  return {owner.leases.count, owner.slots, owner.watched_until > now ? owner.watched : 0};
 }
 
 bool Engine::is_charged(const Message& message, const Queue& queue, const Company& company) const {
   const auto attempts = max_attempts(message, queue);
   const auto most = queue.options.max_worker_lost;
-  if (company.slots == 0 || company.held <= 1 || state_.leases[message.link].alone) return true;
+  if (company.slots == 0 || company.held <= 1 || company.watched == message.link) return true;
   // What must not be tried twice is not, whether it had begun or not.
   if (attempts == 1 || most == 1) return true;
-  if (company.held > company.slots) return false;
   const auto* extra = state_.find_extra(message);
+  if (extra != nullptr && extra->uncounted >= kSparedMax) return true;
+  if (company.watched != 0 || company.held > company.slots) return false;
   const auto before = extra == nullptr ? 0u : extra->causes.of(Cause::worker_lost);
   return (most == 0 || before + 1u < most) &&
          (attempts == 0 || state_.attempts_of(message) < attempts);

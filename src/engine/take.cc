@@ -213,7 +213,7 @@ void Engine::leave(Time now, SessionId session) {
   if (const auto owned = state_.owners.find(session); owned != state_.owners.end()) {
     for (auto lease = owned->second.leases.head; lease != 0; lease = state_.leases[lease].next)
       if (state_.leases[lease].connection_bound) back.push_back(state_.leases[lease].message);
-    if (!back.empty()) company = company_of(state_.leases[owned->second.leases.head]);
+    if (!back.empty()) company = company_of(now, state_.leases[owned->second.leases.head]);
   }
   workers_.remove(session);
   take_back(now, std::move(back), company);

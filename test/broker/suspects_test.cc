@@ -165,16 +165,62 @@ TEST_F(SuspectsTest, NobodyWaitsLongForOneToBeAlone) {
   const auto asked = busy.take_later();
   send_tasks("other", "p");
   EXPECT_EQ(busy.got(asked), Bodies{});
-  advance(4900ms);
+  advance(900ms);
   EXPECT_EQ(busy.got(asked), Bodies{});
   advance(200ms);
   EXPECT_EQ(busy.got(asked), (Bodies{"a"})) << "beside what takes so long";
   const auto another = busy.take_later("other");
   EXPECT_EQ(busy.got(another), Bodies{});
-  advance(4800ms);
+  advance(800ms);
   EXPECT_EQ(busy.got(another), Bodies{});
   advance(300ms);
   EXPECT_EQ(busy.got(another), (Bodies{"p"}));
+  broker->check();
+}
+
+TEST_F(SuspectsTest, OneThatIsWatchedAnswersForAllThatRunBesideIt) {
+  declare("q", {{"max_worker_lost", "2"}});
+  send_tasks("q", "ab");
+  Worker first(*this, 4), second(*this, 4), third(*this, 4);
+  EXPECT_EQ(first.take(4).size(), 2u);
+  first.die();
+  EXPECT_EQ(second.take(4), (Bodies{"a"}));
+  auto asked = second.take_later("q", 4);
+  advance(900ms);
+  EXPECT_EQ(second.got(asked), Bodies{});
+  advance(200ms);
+  EXPECT_EQ(second.got(asked), (Bodies{"b"})) << "beside one that takes long";
+  second.die();
+  EXPECT_EQ(statistics("q").dead_lettered, 1u) << "b, which was watched";
+  EXPECT_EQ(statistics("q").worker_lost, 3u);
+  EXPECT_EQ(third.take(4), (Bodies{"a"}));
+  send_tasks("q", "c");
+  asked = third.take_later("q", 4);
+  advance(1900ms);
+  EXPECT_EQ(third.got(asked), Bodies{}) << "twice as long, as the time before told nothing of it";
+  advance(200ms);
+  EXPECT_EQ(third.got(asked), (Bodies{"c"}));
+  third.die();
+  EXPECT_EQ(statistics("q").dead_lettered, 1u) << "nobody was watched";
+  EXPECT_EQ(statistics("q").worker_lost, 4u) << "c, whose last loss it was not";
+  EXPECT_EQ(statistics("q").ready, 2u);
+  broker->check();
+}
+
+// What kills its worker after a long time, beside others, is found in the end.
+TEST_F(SuspectsTest, NothingIsSparedForEver) {
+  declare("q", {{"max_worker_lost", "2"}, {"max_attempts", "0"}});
+  send_tasks("q", "ab");
+  int lives = 0;
+  for (; statistics("q").dead_lettered == 0 && lives < 100; ++lives) {
+    Worker worker(*this, 2);
+    worker.take(2);
+    const auto asked = worker.take_later("q", 2);
+    advance(10min);
+    worker.got(asked);
+    worker.die();
+  }
+  EXPECT_LT(lives, 40);
   broker->check();
 }
 
