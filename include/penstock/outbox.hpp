@@ -95,9 +95,11 @@ class Drainer {
  public:
   Drainer(App& app, Table& table, const DrainOptions& options = {});
   // Of at most `max` rows, in order. How many were published. Throws what App::enqueue() throws
-  // (the row stays), but InvalidInput, for which the row is set aside; StorageError.
+  // after a second of patience (the row stays), but InvalidInput, for which the row is set aside;
+  // StorageError.
   std::size_t drain(std::size_t max = 1000);
-  // Drains until `stop`; what is thrown ends it.
+  // Drains until `stop`. Goes on through 30 s of a queue that refuses or a server that is away;
+  // what is thrown then, or else, ends it.
   void run(const std::stop_token& stop);
 
  private:

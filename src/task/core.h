@@ -89,12 +89,12 @@ class Core : public std::enable_shared_from_this<Core> {
   void register_pool(const std::shared_ptr<WorkerPool>& pool);
   // Sets the stop token of the task, if it runs here.
   void cancel_running(MessageId id);
+  // False when closed meanwhile.
+  [[nodiscard]] bool wait(Duration time);
 
  private:
   // Throws InvalidInput.
   void check_sizes(std::span<const std::string_view> bodies) const;
-  // False when closed meanwhile.
-  [[nodiscard]] bool wait(Duration time);
   [[nodiscard]] std::vector<std::shared_ptr<WorkerPool>> pools();
 
   std::unique_ptr<Backend> backend_;

@@ -3,6 +3,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 
 #include "task/core.h"
 #include "task/outbox_row.h"
@@ -11,6 +12,11 @@ namespace penstock::outbox {
 namespace {
 
 constexpr std::size_t kDeclaredMax = 1024;
+// How long a row waits for room, or for a server that is away, before its drainer looks whether it
+// should stop; how long that goes on; and how long it pauses between.
+constexpr Duration kPatience = std::chrono::seconds(1);
+constexpr Duration kPatienceOfRun = std::chrono::seconds(30);
+constexpr Duration kPause = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -33,6 +39,7 @@ void Drainer::publish(const Row& row) {
     if (declared_.size() >= kDeclaredMax) declared_.clear();
     declared_.insert(row.queue);
   }
+  told.enqueue.patience = kPatience;
   penstock::detail::Payloads payload{.text = row.payload, .ends = {}};
   payload.close();
   (void)penstock::detail::enqueue(*app_.core_, *task, told.enqueue, payload);
@@ -56,8 +63,25 @@ std::size_t Drainer::drain(std::size_t max) {
 void Drainer::run(const std::stop_token& stop) {
   std::mutex mutex;
   std::condition_variable_any stopped;
+  auto& core = *app_.core_;
+  std::optional<Time> failing_since;
+  // Throws what is being handled, once it has gone on for long, or the App is closed.
+  const auto pause = [&] {
+    if (!failing_since) failing_since = core.backend().now();
+    if (core.backend().now() - *failing_since > kPatienceOfRun || !core.wait(kPause)) throw;
+  };
   while (!stop.stop_requested()) {
-    if (drain() > 0) continue;
+    try {
+      const auto published = drain();
+      failing_since.reset();
+      if (published > 0) continue;
+    } catch (const Refused&) {
+      pause();
+      continue;
+    } catch (const Closed&) {
+      pause();
+      continue;
+    }
     std::unique_lock lock(mutex);
     (void)stopped.wait_for(lock, stop, options_.every, [] { return false; });
   }

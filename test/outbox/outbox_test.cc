@@ -12,6 +12,8 @@
 #include <optional>
 #include <penstock/outbox.hpp>
 #include <penstock/testing.hpp>
+#include <stop_token>
+#include <thread>
 
 namespace penstock::outbox {
 namespace {
@@ -266,6 +268,20 @@ TEST_P(Outboxes, KeepARowWhileTheQueueRefusesAndSetAsideWhatNeverGoes) {
   app.refuse_next({.reason = "max_wait", .message = "not now"});
   EXPECT_THROW((void)drainer.drain(), Refused);
   EXPECT_EQ(drainer.drain(), 1U);
+}
+
+TEST_P(Outboxes, RunStopsThoughItsQueueRefuses) {
+  App app = App::embedded(folder_.path() / "jobs");
+  app.declare("default", {.max_length = 1});
+  Drainer drainer(app, user_->table());
+  order(1);
+  order(2);
+  std::stop_source stop;
+  std::thread runs([&] { drainer.run(stop.get_token()); });
+  while (app.queue("default").refused == 0) std::this_thread::yield();
+  stop.request_stop();
+  runs.join();
+  EXPECT_EQ(user_->table().oldest(10).size(), 1u);
 }
 
 // Passes everything on, but dies instead of deleting.
