@@ -142,7 +142,8 @@ std::vector<std::uint64_t> Core::publish(Publishing publishing,
     publishing.patience = std::max(deadline - now, Duration(0));
     auto published = backend_->publish(publishing, rest.first(count));
     if (!published && bodies.size() > 1)
-      published.error().message += fmt::format("; {} of {} had come in", ids.size(), bodies.size());
+      published.error().message +=
+          fmt::format("; {} of {} had come in for certain", ids.size(), bodies.size());
     const auto answer = value_or_throw(std::move(published));
     if (answer) {
       for (const auto id : *answer) ids.push_back(id.value);

@@ -45,6 +45,7 @@ TEST_F(RespSchedule, ATaskIsSubmittedWhenItsTimeComes) {
 TEST_F(RespSchedule, SchedulesArePausedTriggeredListedAndDeleted) {
   for (const auto* name : {"b", "a"})
     EXPECT_EQ(say({"SCHEDULE.PUT", name, "@daily", "BODY", "x"}).integer, 1);
+  EXPECT_TRUE(say({"SCHEDULE.PUT", "a", "@daily"}).text.starts_with("ERR a schedule publishes"));
   EXPECT_EQ(say({"SCHEDULE.PAUSE", "a"}).text, "OK");
   const auto list = say({"SCHEDULE.LIST"});
   ASSERT_EQ(list.items.size(), 2u);

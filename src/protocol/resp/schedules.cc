@@ -124,6 +124,9 @@ Result<void> make_payload(ScheduleOptions& options) {
   if (options.task.empty()) {
     if (options.has_args)
       return fail(ErrorCode::invalid, "ARGS and KWARGS are those of a TASK, and none is named");
+    if (!options.has_body)
+      return fail(ErrorCode::invalid,
+                  "a schedule publishes something: name a TASK, or give a BODY");
     options.spec.body = as_bytes(options.body);
   } else {
     if (options.has_body)
