@@ -126,7 +126,8 @@ Result<void> Engine::remove_worker_order(std::uint64_t number) {
 
 // ---- what they cannot run
 
-// It waits, for longer each time, or until a worker comes that knows it.
+// Another one that waits has it at once; else it waits, for longer each time, or until a worker
+// comes that knows it.
 void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
@@ -142,7 +143,10 @@ void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
   const MessageId one[]{id};
   GiveBackEvent event{.reason = ReturnReason::declined, .at = now, .ids = one};
   event.uncounted = true;
-  event.due = now + flow::delay_after(kDeclineBackoff, before + 1, random_.next());
+  const bool has_taker = before == 0 && std::ranges::any_of(queue.waiting, [&](auto take) {
+                           return takes_[take].session != by;
+                         });
+  if (!has_taker) event.due = now + flow::delay_after(kDeclineBackoff, before + 1, random_.next());
   ++declined_count_;
   ++queue.counters.declined;
   queue.had_declined = true;
@@ -157,6 +161,7 @@ void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
   }
   declined->count = before + 1;
   declined->by = by;
+  if (has_taker) declined->kept_until = now + kKeptForKnower;
   declined->why = why.substr(0, kLongestWhy);
   if (declined_.size() < kDeclinedMax) declined_.insert(id);
   changed(now, queue);

@@ -283,6 +283,28 @@ TEST_F(WorkerTest, ADeclinedTaskGoesToAnotherOneThatWaits) {
   EXPECT_EQ(old_one.sink.replies.count(tag - 1), 0u);
 }
 
+TEST_F(WorkerTest, ADeclinedTaskGoesAtOnceToOneThatWaits) {
+  Peer old_one(*broker), new_one(*broker), third(*broker);
+  const auto id = send_task("new");
+  const auto got = take_by(old_one);
+  engine::Take take;
+  take.queues = {"q"};
+  take.wait_until = clock.now() + 1min;
+  broker->take(old_one.session, ++tag, take);
+  broker->take(new_one.session, ++tag, take);
+  const auto other = tag;
+  settle({got.lease}, Outcome::decline, {}, "unknown");
+  ASSERT_EQ(new_one.sink.replies.count(other), 1u);
+  EXPECT_EQ(new_one.sink.replies[other].messages.at(0).id, id);
+  EXPECT_EQ(old_one.sink.replies.count(other - 1), 0u);
+  // Not from one to the next without end.
+  broker->take(third.session, ++tag, take);
+  const auto last = tag;
+  settle({new_one.sink.replies[other].messages.at(0).lease}, Outcome::decline, {}, "unknown");
+  EXPECT_EQ(third.sink.replies.count(last), 0u);
+  EXPECT_EQ(task(id).state, TaskState::retrying);
+}
+
 TEST_F(WorkerTest, ADeclinedTaskIsKeptForAWorkerThatComesAndKnowsIt) {
   Peer old_one(*broker), new_one(*broker);
   const auto id = send_task("new");
