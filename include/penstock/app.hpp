@@ -245,8 +245,8 @@ class App {
 
   // ---- queues
 
-  // Makes the queue, or changes what is given of its options. Throws InvalidInput, naming the
-  // option.
+  // Makes the queue, or changes what is given of its options. Waits up to 30 s for a server that
+  // is away; throws InvalidInput, naming the option.
   void declare(std::string_view queue, const QueueOptions& options = {});
   // Throw NotFound. The numbers are of messages that it touched.
   [[nodiscard]] QueueStatistics queue(std::string_view name);

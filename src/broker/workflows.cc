@@ -90,9 +90,11 @@ class TreeText {
     if (node.kind == engine::NodeKind::step) {
       write_step(number);
     } else {
-      put(fmt::format(R"({{"kind":"{}","state":"{}")",
-                      node.kind == engine::NodeKind::chain ? "chain" : "group",
-                      engine::name_of(node.state)));
+      put(fmt::format(
+          R"({{"kind":"{}","state":"{}")", node.kind == engine::NodeKind::chain ? "chain" : "group",
+          tree.workflow(node.workflow).ended_at != Time{} && node.state == engine::NodeState::active
+              ? "stopped"  // before all below it had come to an end
+              : engine::name_of(node.state)));
       write_children(number, engine::NodeRole::member, "members");
     }
     write_children(number, engine::NodeRole::on_success, "on_success");

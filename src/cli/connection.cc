@@ -89,4 +89,12 @@ int report_failure(const client::Failure& failure) {
   return report(error);
 }
 
+int report_unwatched(const client::Failure& failure, std::string_view kind, MessageId id,
+                     std::string_view command) {
+  const int code = report_failure(failure);
+  fmt::print(stderr, "{} {} came in, and goes on: look at it with `penstock {} {}`\n", kind,
+             id.value, command, id.value);
+  return code;
+}
+
 }  // namespace penstock::cli

@@ -28,5 +28,8 @@ void say_server_gone(const Error& why);
 
 // As report(Error) of command.h; a refusal says when to come back.
 int report_failure(const client::Failure& failure);
+// The same of one that broke off the wait for a task or workflow that came in: `command` shows it.
+int report_unwatched(const client::Failure& failure, std::string_view kind, MessageId id,
+                     std::string_view command);
 
 }  // namespace penstock::cli

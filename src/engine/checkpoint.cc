@@ -186,8 +186,9 @@ void State::encode_changed(Encoder& out, const Message& message) const {
                                         (message.dying ? 4 : 0) | (message.holds_group ? 8 : 0) |
                                         (extra.moved ? 16 : 0) |
                                         (message.dying   ? static_cast<unsigned>(extra.dying) << 5
-                                         : extra.suspect ? 32u
+                                         : extra.suspect ? 32u | (extra.spared != 0 ? 64u : 0u)
                                                          : 0u)));
+  if (extra.suspect && extra.spared != 0 && !message.dying) out.integer(extra.spared);
 }
 
 // What hangs on something that lives in memory only is not kept either.
@@ -386,6 +387,7 @@ bool State::restore_override(Cursor& in) {
   change.cancelled = (flags & 2) != 0;
   change.dying = dying_reason((flags & 4) != 0, flags >> 5);
   change.suspect = (flags & 4) == 0 && (flags & 32) != 0;
+  if (change.suspect && (flags & 64) != 0) change.spared = in.integer<std::uint8_t>();
   change.holds_group = (flags & 8) != 0;
   change.moved = (flags & 16) != 0;
   if (!in.ok() || !is_new || find_queue(change.queue) == nullptr) return false;
@@ -442,7 +444,10 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
     extra.history = change.history;
     extra.history_bytes = change.history_bytes;
   }
-  if (change.suspect) note_suspect(slot);
+  if (change.suspect) {
+    note_suspect(slot);
+    extra_of(slot).spared = change.spared;
+  }
   switch (change.state) {
     case MessageState::leased:
       lease(slot, change.since, change.due, change.connection_bound);

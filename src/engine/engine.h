@@ -276,6 +276,7 @@ class Engine {
     bool connection_bound = false;
     bool unlimited = false;
     std::uint32_t slots = 0;
+    bool held_back = false;  // something was, for a while
     // An answer ends with the message that reaches this, however many were asked for.
     std::uint64_t max_bytes = 8ull << 20;
     std::vector<std::pair<QueueId, std::list<std::uint32_t>::iterator>> places;
@@ -363,7 +364,7 @@ class Engine {
   void on_group_rate(std::uint32_t group);
   // take.cc
   // How many bytes it gathered.
-  std::uint64_t collect(Time now, Queue& queue, const WaitingTake& take, std::vector<Leased>& into);
+  std::uint64_t collect(Time now, Queue& queue, WaitingTake& take, std::vector<Leased>& into);
   [[nodiscard]] bool rate_allows(Time now, Queue& queue);
   void answer_take(SessionId session, std::uint64_t tag, std::vector<Leased> messages,
                    std::uint64_t left);
@@ -403,7 +404,7 @@ class Engine {
   void lose(Time now, std::uint32_t slot, ReturnReason reason, const Company& company);
   [[nodiscard]] bool is_last_chance(const Message& message, const Queue& queue) const;
   [[nodiscard]] bool is_careful(const Queue& queue, const WaitingTake& take) const;
-  Chance chance_of(Time now, Queue& queue, const WaitingTake& take, std::uint32_t slot);
+  Chance chance_of(Time now, Queue& queue, WaitingTake& take, std::uint32_t slot);
   void look_again(Queue& queue, Time when);
   void take_back_of_before(Time now);
   void own(Time now, Queue& queue, std::uint32_t slot, const WaitingTake& take, Chance chance);

@@ -49,7 +49,7 @@ struct Declined {
   SessionId by{};     // who had it last
   std::string task;   // its name
   std::string why;    // what that one said
-  Time kept_until{};  // for a worker that came and knows it: that one does not get it before
+  Time kept_until{};  // for one that waited for it, or came and knows it: `by` has to wait so long
 };
 
 // What few messages need.
@@ -59,6 +59,7 @@ struct Extra {
   LogPosition history{};  // of the newest record that carries its history
   std::uint32_t history_bytes = 0;
   std::uint16_t uncounted = 0;  // deliveries that are no attempts
+  std::uint8_t spared = 0;      // losses with a worker that were not charged to it
   CauseCounts causes;           // of its attempts
   QueueId origin{};             // of a dead letter: where it came from
   std::uint32_t key = 0;        // the dedup entry that ends with it, or at its start

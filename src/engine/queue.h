@@ -59,7 +59,8 @@ struct Queue {
   bool had_consumer = false;
   bool had_declined = false;  // tasks that somebody could not run
   bool had_suspects = false;  // messages that were lost with a worker
-  Time lonely_since{};        // its first waits for a worker that has nothing else
+  MessageId lonely;           // waits for a worker that has nothing else,
+  Time lonely_since{};        // and has done so since then
   std::uint32_t company_timer = 0;
   bool making_room = false;  // its oldest are on their way out
   Time used_at{};            // by a consumer, a declare or a get

@@ -253,7 +253,7 @@ void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_
     Message& message = messages[slot];
     if (event.uncounted && was_leased) ++extra_of(slot).uncounted;
     if (event.cause != Cause::none && was_leased) extra_of(slot).causes.count(event.cause);
-    if (was_leased && is_loss(event)) note_suspect(slot);
+    if (was_leased && is_loss(event)) note_loss(slot, event.uncounted);
     if (body_bytes != 0) set_history(slot, position, body_bytes);
     message.dying = event.dying != MoveReason::none;
     if (message.dying) extra_of(slot).dying = event.dying;
@@ -263,7 +263,13 @@ void State::apply(const GiveBackEvent& event, LogPosition position, std::uint32_
   }
 }
 
-// Not in a place where it is counted as one, or was.
+void State::note_loss(std::uint32_t slot, bool was_spared) {
+  Extra& extra = extra_of(slot);
+  if (was_spared && extra.spared < 255) ++extra.spared;
+  note_suspect(slot);
+}
+
+// A message that nobody has: what a lease is of is fixed when it is given.
 void State::note_suspect(std::uint32_t slot) {
   extra_of(slot).suspect = true;
   queue_at(messages[slot].queue).had_suspects = true;
@@ -391,6 +397,7 @@ void State::apply(const MoveEvent& event, LogPosition position, std::uint32_t bo
   extra.uncounted = message.deliveries;  // attempts are counted anew in the new place
   extra.causes = {};
   extra.suspect = false;
+  extra.spared = 0;
   extra.progress.reset();
   message.dying = message.cancelled = 0;
   // It has not failed any more, and is about to be tried anew.

@@ -273,6 +273,7 @@ class State {
   void detach(std::uint32_t slot);  // out of its state, into none
   void disown(std::uint32_t lease);
   void note_suspect(std::uint32_t slot);
+  void note_loss(std::uint32_t slot, bool was_spared);
   void remove(std::uint32_t slot);  // out of everything
   void forget_schedules(std::string_view host);
   void wake_waiting(MessageId id);
@@ -345,6 +346,7 @@ struct State::Override {
   CauseCounts causes;
   bool connection_bound = false, cancelled = false, holds_group = false, moved = false;
   bool suspect = false;
+  std::uint8_t spared = 0;
 
   [[nodiscard]] bool is_held() const { return state == MessageState::scheduled && due == Time{}; }
 };

@@ -28,7 +28,7 @@ constexpr unsigned kSparedMax = 16;
 
 // For how long it is waited for, and watched.
 Duration watch_of(const Extra& extra) {
-  return kWatched * (1u << std::min<unsigned>(extra.uncounted, kDoublingsMax));
+  return kWatched * (1u << std::min<unsigned>(extra.spared, kDoublingsMax));
 }
 
 }  // namespace
@@ -52,14 +52,14 @@ bool Engine::is_last_chance(const Message& message, const Queue& queue) const {
 
 // Whether a take may have that message, the next of its queue; if not, it is looked at again when
 // its session holds less, or when the time is over for which others are spared it.
-Engine::Chance Engine::chance_of(Time now, Queue& queue, const WaitingTake& take,
-                                 std::uint32_t slot) {
+Engine::Chance Engine::chance_of(Time now, Queue& queue, WaitingTake& take, std::uint32_t slot) {
   if (slot == 0) return Chance::free;
   const auto found = state_.owners.find(take.session);
   Owner none;
   Owner& owner = found == state_.owners.end() ? none : found->second;
   const auto refuse = [&](Time until) {
     owner.refused = true;
+    if (!std::exchange(take.held_back, true)) ++queue.counters.held_back;
     if (until != Time{}) look_again(queue, until);
     return Chance::refused;
   };
@@ -71,7 +71,8 @@ Engine::Chance Engine::chance_of(Time now, Queue& queue, const WaitingTake& take
   if (take.slots == 0) return Chance::free;
   const bool is_last = is_last_chance(message, queue);
   const bool waits_alone = is_last && owner.leases.count > 0;
-  if (waits_alone && queue.lonely_since == Time{}) queue.lonely_since = now;
+  if (waits_alone && std::exchange(queue.lonely, message.id) != message.id)
+    queue.lonely_since = now;
   if (owner.watched_until > now) return refuse(owner.watched_until);
   if (waits_alone) {
     const auto until = queue.lonely_since + watch_of(*extra);
@@ -100,7 +101,7 @@ void Engine::own(Time now, Queue& queue, std::uint32_t slot, const WaitingTake& 
   const Message& message = state_.messages[slot];
   owner.watched = message.link;
   owner.watched_until = now + watch_of(state_.extras[message.extra]);
-  queue.lonely_since = {};
+  queue.lonely = {};
 }
 
 // They hold less than when something was refused to them.
@@ -154,7 +155,7 @@ bool Engine::is_charged(const Message& message, const Queue& queue, const Compan
   // What must not be tried twice is not, whether it had begun or not.
   if (attempts == 1 || most == 1) return true;
   const auto* extra = state_.find_extra(message);
-  if (extra != nullptr && extra->uncounted >= kSparedMax) return true;
+  if (extra != nullptr && extra->spared >= kSparedMax) return true;
   if (company.watched != 0 || company.held > company.slots) return false;
   const auto before = extra == nullptr ? 0u : extra->causes.of(Cause::worker_lost);
   return (most == 0 || before + 1u < most) &&
@@ -197,6 +198,7 @@ void Engine::lose(Time now, std::uint32_t slot, ReturnReason reason, const Compa
   const MessageId one[]{message.id};
   GiveBackEvent event{.reason = reason, .at = now, .ids = one};
   event.uncounted = true;
+  ++queue.counters.spared;
   state_.apply(event, write(queue, event, history), static_cast<std::uint32_t>(history.size()));
   changed(now, queue);
 }

@@ -49,7 +49,7 @@ std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag
 }
 
 // Leases messages of `queue` for `take`, as many as it wants and may have.
-std::uint64_t Engine::collect(Time now, Queue& queue, const WaitingTake& take,
+std::uint64_t Engine::collect(Time now, Queue& queue, WaitingTake& take,
                               std::vector<Leased>& into) {
   if (queue.options.paused) return 0;
   LeaseEvent event{queue.id, now, {}, take.connection_bound, {}};

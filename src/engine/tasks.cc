@@ -113,7 +113,10 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
     write(queue, event);
     state_.apply(event);
   } else {
-    finish_task(now, slot, TaskState::cancelled, {}, "cancelled before it ran", false);
+    const std::string_view why = state_.attempts_of(message) == 0
+                                     ? "cancelled before it ran"
+                                     : "cancelled before it was tried again";
+    finish_task(now, slot, TaskState::cancelled, {}, why, false);
     changed(now, queue);
   }
   happened(now, "task_cancelled", queue, id, "");

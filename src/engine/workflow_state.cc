@@ -109,9 +109,11 @@ void State::release_step(std::uint32_t slot, Time at, std::uint32_t delay_ms) {
   Message& message = messages[slot];
   message.cancelled = message.dying = 0;
   if (message.deliveries > 0) {  // it begins anew
-    extra_of(slot).uncounted = message.deliveries;
-    extra_of(slot).causes = {};
-    extra_of(slot).suspect = false;
+    Extra& extra = extra_of(slot);
+    extra.uncounted = message.deliveries;
+    extra.causes = {};
+    extra.suspect = false;
+    extra.spared = 0;
   }
   place(slot, at, at + std::chrono::milliseconds(delay_ms), false);
   if (storage_ != nullptr) stirred.push_back({message.queue, 1});

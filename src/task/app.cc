@@ -72,6 +72,15 @@ void check_priority(std::uint8_t priority) {
     throw InvalidInput(fmt::format("priority {}: it must be 0 to 9", priority));
 }
 
+// A time that was computed, and is over: without a word it would mean none at all.
+void check_times(Duration delay, const std::optional<Duration>& expires) {
+  if (delay < Duration(0))
+    throw InvalidInput(fmt::format("delay {} ms: it must not be negative", delay.count() / 1000));
+  if (expires && *expires <= Duration(0))
+    throw InvalidInput(
+        fmt::format("expires {} ms: it must be in the future", expires->count() / 1000));
+}
+
 Publishing to_sending(std::string_view queue, const SendOptions& options,
                       const SentHeaders& headers) {
   Publishing publishing;
@@ -79,6 +88,7 @@ Publishing to_sending(std::string_view queue, const SendOptions& options,
   publishing.headers = headers.view();
   publishing.priority = options.priority;
   check_priority(options.priority);
+  check_times(options.delay, options.expires);
   publishing.delay = options.delay;
   if (options.at) publishing.at = to_time(*options.at);
   publishing.expires = options.expires.value_or(Duration(0));
@@ -183,6 +193,7 @@ Publishing to_publishing(const TaskDefinition& task, const EnqueueOptions& optio
   publishing.headers = options.headers;
   publishing.priority = options.priority.value_or(task.options.priority);
   check_priority(publishing.priority);
+  check_times(options.delay, options.expires);
   publishing.delay = options.delay;
   if (options.at) publishing.at = to_time(*options.at);
   publishing.expires = options.expires.value_or(Duration(0));
@@ -391,7 +402,8 @@ std::size_t App::ack(std::span<Message> messages) {
 }
 
 void App::declare(std::string_view queue, const QueueOptions& options) {
-  detail::value_or_throw(core_->backend().declare(queue, detail::to_patch(options)));
+  detail::value_or_throw(core_->backend().declare(queue, detail::to_patch(options),
+                                                  detail::Backend::kPatienceToDeclare));
 }
 
 QueueStatistics App::queue(std::string_view name) {

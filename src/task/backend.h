@@ -209,7 +209,10 @@ class Backend {
   [[nodiscard]] virtual Result<std::vector<ScheduleStatus>> schedules() = 0;
 
   using Options = std::vector<std::pair<std::string, std::string>>;
-  [[nodiscard]] virtual Result<void> declare(std::string_view queue, const Options& options) = 0;
+  static constexpr Duration kPatienceToDeclare = std::chrono::seconds(30);
+  // `patience`: how long to wait for a server that is away.
+  [[nodiscard]] virtual Result<void> declare(std::string_view queue, const Options& options,
+                                             Duration patience) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> remove(std::string_view queue) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> purge(std::string_view queue) = 0;
   [[nodiscard]] virtual Result<std::uint64_t> redrive(std::string_view queue,

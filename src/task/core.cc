@@ -193,7 +193,7 @@ void Core::need_queue(const std::string& name) {
     const std::lock_guard lock(mutex_);
     if (needed_.contains(name)) return;
   }
-  value_or_throw(backend_->declare(name, {}));
+  value_or_throw(backend_->declare(name, {}, Backend::kPatienceToDeclare));
   const std::lock_guard lock(mutex_);
   if (needed_.size() >= kNeededMax) needed_.clear();
   needed_.insert(name);

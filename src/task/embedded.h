@@ -73,7 +73,7 @@ class Embedded final : public Backend {
   Result<void> pause_schedule(std::string_view name, bool paused) override;
   Result<PublishAnswer> trigger_schedule(std::string_view name) override;
   Result<std::vector<ScheduleStatus>> schedules() override;
-  Result<void> declare(std::string_view queue, const Options& options) override;
+  Result<void> declare(std::string_view queue, const Options& options, Duration patience) override;
   Result<std::uint64_t> remove(std::string_view queue) override;
   Result<std::uint64_t> purge(std::string_view queue) override;
   Result<std::uint64_t> redrive(std::string_view queue, std::uint32_t max) override;

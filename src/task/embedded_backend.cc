@@ -218,7 +218,7 @@ Result<std::vector<ScheduleStatus>> Embedded::schedules() {
   return all;
 }
 
-Result<void> Embedded::declare(std::string_view queue, const Options& options) {
+Result<void> Embedded::declare(std::string_view queue, const Options& options, Duration) {
   std::vector<std::pair<std::string_view, std::string_view>> patch(options.begin(), options.end());
   return ask_for<void, broker::Done>(
       [&](Broker& broker, broker::Tag tag) { broker.declare(session_, tag, queue, patch); },

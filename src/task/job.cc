@@ -157,7 +157,10 @@ std::string job_result(Core& core, std::uint64_t id, Duration timeout) {
     case JobState::failed:
       rethrow_task_error(job.error, job.attempts);
     case JobState::cancelled:
-      throw Cancelled(fmt::format("task {} was cancelled", id));
+      throw Cancelled(job.error.starts_with("cancelled")
+                          ? fmt::format("task {} was {}", id, job.error)
+                          : fmt::format("task {} was cancelled{}{}", id,
+                                        job.error.empty() ? "" : ": ", job.error));
     case JobState::expired:
       throw Expired(fmt::format("task {} expired before a worker took it", id));
     case JobState::unknown:

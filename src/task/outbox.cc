@@ -5,7 +5,9 @@
 #include <mutex>
 #include <optional>
 
+#include "base/text.h"
 #include "task/core.h"
+#include "task/failure.h"
 #include "task/outbox_row.h"
 
 namespace penstock::outbox {
@@ -35,7 +37,9 @@ void Drainer::publish(const Row& row) {
   auto told = detail::read_row(row);
   const auto task = penstock::detail::define_task(row.task, std::move(told.task), {});
   if (options_.dedup_window > Duration(0) && !declared_.contains(row.queue)) {
-    app_.declare(row.queue, {.dedup_window = options_.dedup_window});
+    const penstock::detail::Backend::Options options{
+        {"dedup_window", format_duration(options_.dedup_window)}};
+    penstock::detail::value_or_throw(app_.core_->backend().declare(row.queue, options, kPatience));
     if (declared_.size() >= kDeclaredMax) declared_.clear();
     declared_.insert(row.queue);
   }

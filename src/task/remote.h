@@ -45,7 +45,7 @@ class Remote final : public Backend {
   }
   Result<PublishAnswer> trigger_schedule(std::string_view name) override;
   Result<std::vector<ScheduleStatus>> schedules() override;
-  Result<void> declare(std::string_view queue, const Options& options) override;
+  Result<void> declare(std::string_view queue, const Options& options, Duration patience) override;
   Result<std::uint64_t> remove(std::string_view queue) override {
     return ask(client::remove_queue(queue));
   }

@@ -65,30 +65,9 @@ engine::QueueStatistics to_statistics(const client::QueueStatistics& from) {
   for (const auto& [name, value] : from.options)
     (void)engine::set_option(made.options, name, value);  // of a newer server: not for us to judge
   made.options.paused = from.paused;
-  const std::pair<std::string_view, std::uint64_t*> counters[] = {
-      {"published", &made.published},
-      {"delivered", &made.delivered},
-      {"acked", &made.acked},
-      {"nacked", &made.nacked},
-      {"rejected", &made.rejected},
-      {"returned", &made.returned},
-      {"expired", &made.expired},
-      {"dead_lettered", &made.dead_lettered},
-      {"raised", &made.raised},
-      {"timed_out", &made.timed_out},
-      {"worker_lost", &made.worker_lost},
-      {"killed", &made.killed},
-      {"out_of_memory", &made.out_of_memory},
-      {"refused_length", &made.refused_length},
-      {"refused_bytes", &made.refused_bytes},
-      {"refused_wait", &made.refused_wait},
-      {"refused_dedup", &made.refused_dedup},
-      {"refused_unique", &made.refused_unique},
-      {"refused_throttle", &made.refused_throttle},
-  };
   for (const auto& [name, value] : from.counters)
-    for (const auto& [known, field] : counters)
-      if (known == name) *field = value;
+    for (const auto& known : engine::queue_counters())
+      if (known.name == name) made.*known.value = value;
   if (made.refused() == 0) made.refused_length = from.refused;
   return made;
 }
@@ -263,9 +242,11 @@ Result<std::vector<ScheduleStatus>> Remote::schedules() {
   return all;
 }
 
-Result<void> Remote::declare(std::string_view queue, const Options& options) {
-  const auto done = ask(client::declare(queue, options));
-  if (!done) return fail(done.error());
+// What was declared twice is as if once.
+Result<void> Remote::declare(std::string_view queue, const Options& options, Duration patience) {
+  if (closing_.stop_requested()) return fail(ErrorCode::closed, "the App is closed");
+  const auto done = call_patiently(client::declare(queue, options), patience, true);
+  if (!done) return failed(done);
   return {};
 }
 

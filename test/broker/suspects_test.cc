@@ -88,6 +88,7 @@ TEST_F(SuspectsTest, WhatWasOnlyFetchedIsNotCharged) {
   first.die();
   EXPECT_EQ(statistics("q").ready, 6u);
   EXPECT_EQ(statistics("q").returned, 6u);
+  EXPECT_EQ(statistics("q").spared, 6u);
   EXPECT_EQ(statistics("q").worker_lost, 0u);
   EXPECT_NE(history("q").find(R"("reason":"connection_closed","error":"the consumer's connection )"
                               R"(ended; not counted: its worker held 6"}])"),
@@ -148,6 +149,7 @@ TEST_F(SuspectsTest, WhoHasOneLossLeftIsGivenAloneAndSoIsNothingBesideIt) {
   EXPECT_EQ(idle.got(more), Bodies{});
   idle.finish_all();
   EXPECT_EQ(idle.got(more), (Bodies{"c"}));
+  EXPECT_EQ(statistics("q").held_back, 3u) << "each take once: two waited, and one got less";
   busy.die();
   EXPECT_EQ(statistics("q").dead_lettered, 1u);
   broker->check();
@@ -205,6 +207,69 @@ TEST_F(SuspectsTest, OneThatIsWatchedAnswersForAllThatRunBesideIt) {
   EXPECT_EQ(statistics("q").worker_lost, 4u) << "c, whose last loss it was not";
   EXPECT_EQ(statistics("q").ready, 2u);
   broker->check();
+}
+
+// How often it was spared is counted since it came to its queue, and known after a restart.
+TEST_F(SuspectsTest, WhatWasTriedAnewIsSparedAndWatchedLikeANewOne) {
+  declare("q", {{"max_worker_lost", "2"}, {"max_attempts", "0"}});
+  send_tasks("q", "a");
+  for (int n = 0; n < 20; ++n) {
+    Worker worker(*this, 1);
+    worker.take(1);
+    settle({worker.held[0]}, Outcome::requeue);
+    worker.die();
+  }
+  for (int n = 0; n < 2; ++n) {
+    Worker worker(*this, 1);
+    worker.take(1);
+    worker.die();
+  }
+  ASSERT_EQ(statistics("q").dead_lettered, 1u);
+  broker->redrive(session, ++tag, "q", 1);
+  EXPECT_EQ(wait(tag).count, 1u);
+  send_tasks("q", "b");
+  {
+    Worker first(*this, 1), second(*this, 1);
+    EXPECT_EQ(first.take(2), (Bodies{"a", "b"}));
+    first.die();
+    EXPECT_EQ(statistics("q").worker_lost, 2u) << "spared, though it was delivered 22 times";
+    EXPECT_EQ(second.take(1), (Bodies{"a"}));
+    second.die();
+    EXPECT_EQ(statistics("q").worker_lost, 3u);
+  }
+  restart();
+  Worker third(*this, 4);
+  EXPECT_EQ(third.take(4), (Bodies{"a"}));
+  const auto asked = third.take_later("q", 4);
+  advance(1900ms);
+  EXPECT_EQ(third.got(asked), Bodies{}) << "it was spared once";
+  advance(200ms);
+  EXPECT_EQ(third.got(asked), (Bodies{"b"}));
+}
+
+// Whoever waits has its own time.
+TEST_F(SuspectsTest, ATimeThatOneWaitedIsNotAnothers) {
+  declare("q", {{"max_worker_lost", "2"}});
+  send_tasks("q", "ab");
+  Worker first(*this, 4);
+  first.take(2);
+  first.die();
+  send_tasks("other", "o");
+  Worker busy(*this, 4);
+  EXPECT_EQ(busy.take(1, {"other"}), (Bodies{"o"}));
+  auto asked = busy.take_later();
+  advance(900ms);
+  EXPECT_EQ(busy.got(asked), Bodies{});
+  broker->browse(session, ++tag, "q", 10);
+  const auto a = wait(tag).messages.at(0);
+  EXPECT_EQ(a.body, "a");
+  broker->cancel_task(session, ++tag, MessageId(a.id));
+  EXPECT_EQ(wait(tag).kind, "done");
+  advance(100ms);
+  advance(900ms);
+  EXPECT_EQ(busy.got(asked), Bodies{}) << "b has waited since then only";
+  advance(200ms);
+  EXPECT_EQ(busy.got(asked), (Bodies{"b"}));
 }
 
 // What kills its worker after a long time, beside others, is found in the end.

@@ -240,6 +240,10 @@ class Exec(ProgramTest):
 
 
 class Limits(ProgramTest):
+    def test_an_empty_key_is_not_taken_for_none(self):
+        for option in ("--unique", "--key", "--group", "--debounce", "--throttle"):
+            self.assertIn(option, self.penstock("run", "t", "--no-wait", option, "", code=2)[1])
+
     def test_keys_rates_and_weights_outlive_the_server(self):
         """A unique task, a debounce, a throttle and a group's share, with kill -9 in between."""
         unique = ("run", "t", "1", "-q", "keys", "--no-wait", "--unique", "k")
@@ -329,7 +333,7 @@ class Workflow(ProgramTest):
         self.penstock("workflow", "cancel", once[0].strip())
         self.penstock("workflow", "cancel", flow)
         shown, _ = self.penstock("workflow", "show", flow, code=1)
-        self.assertRegex(shown, "state +cancelled")
+        self.assertRegex(shown, "(?s)state +cancelled.*chain of 2  stopped")
         self.penstock("workflow", "resume", flow, code=4)
         _, errors = self.penstock("workflow", "show", 999999, code=7)
         self.assertIn("there is no workflow 999999", errors)

@@ -94,6 +94,9 @@ TEST_F(Pressure, EndsWhenTheAppIsClosed) {
 
 TEST_F(Pressure, IsNotWhatInvalidInputMeets) {
   EXPECT_THROW(app->enqueue(same_.with({.priority = 10}), 1), InvalidInput);
+  EXPECT_THROW(app->enqueue(same_.with({.delay = -1s}), 1), InvalidInput);
+  EXPECT_THROW(app->enqueue(same_.with({.expires = -1s}), 1), InvalidInput);
+  EXPECT_THROW(app->send("q", "x", {.expires = 0s}), InvalidInput);
   EXPECT_THROW(app->enqueue(same_.with({.queue = std::string(256, 'q')}), 1), InvalidInput);
   EXPECT_THROW(app->send("q", std::string(17u << 20, 'x')), InvalidInput);
 }

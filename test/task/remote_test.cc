@@ -197,13 +197,16 @@ TEST_F(Remote, WhoSendsWaitsForAServerThatIsAway) {
   });
   auto flow = std::async(std::launch::async, [&] { return app_->start(step(same, 1)).id(); });
   auto message = std::async(std::launch::async, [&] { return app_->send("plain", "text"); });
+  auto queue = std::async(std::launch::async, [&] { app_->declare("late"); });
   start_server();
   EXPECT_GT(one.get(), 0u);
   EXPECT_EQ(many.get(), 3000u);
   EXPECT_GT(flow.get(), 0u);
   EXPECT_GT(message.get(), 0u);
+  queue.get();
   auto again = App::connect(url());
   EXPECT_EQ(again.queue("default").ready, 20u + 1 + 3000 + 1);
+  EXPECT_EQ(again.queue("late").ready, 0u);
 }
 
 TEST_F(Remote, WhatCameInOfManyIsSaid) {

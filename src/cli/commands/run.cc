@@ -179,7 +179,8 @@ int run_task(const Options& options) {
   if (!id) return report_failure(id.error());
   if (!options.wait) return print_ids({&*id, 1}, options.json);
   const auto status = await_end(**client, *id, options, interrupt.token());
-  return status ? show_end(*status, options) : report_failure(status.error());
+  return status ? show_end(*status, options)
+                : report_unwatched(status.error(), "task", *id, "task show");
 }
 
 }  // namespace

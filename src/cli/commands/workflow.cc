@@ -26,6 +26,7 @@ struct Options {
   std::string url, file = "-", key;
   bool json = false;
   std::uint64_t id = 0;
+  bool submitted = false;  // by this command
   std::uint64_t after = 0;
   Duration wait{0};
 };
@@ -98,7 +99,10 @@ int show(client::Client& client, const Options& options) {
   const auto status =
       client::await_task(client, MessageId(options.id),
                          {.wait = options.wait, .away = say_server_gone}, interrupt.token());
-  if (!status) return report_failure(status.error());
+  if (!status)
+    return options.submitted ? report_unwatched(status.error(), "workflow", MessageId(options.id),
+                                                "workflow show")
+                             : report_failure(status.error());
   if (status->workflow.empty())
     return report(Error{ErrorCode::not_found, fmt::format("there is no workflow {}", options.id),
                         "it never was, or it ended and its ttl is over"});
@@ -128,6 +132,7 @@ int submit(client::Client& client, Options options) {
     return kExitOk;
   }
   options.id = id->value;
+  options.submitted = true;
   return show(client, options);
 }
 

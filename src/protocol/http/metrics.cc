@@ -153,7 +153,7 @@ constexpr HttpMetric kHttpMetrics[] = {
 constexpr Metric kRequests{"penstock_http_requests_total", "counter", "requests, by route"};
 constexpr Metric kResponses{"penstock_http_responses_total", "counter", "answers, by class"};
 
-std::string counter_name(const QueueCounter& counter) {
+std::string counter_name(const engine::QueueCounter& counter) {
   return "penstock_queue_" + std::string(counter.name) + "_total";
 }
 
@@ -192,7 +192,7 @@ void write_queues(std::string& out, std::span<const Queue> queues) {
       add_sample(out, gauge.metric.name, "queue", queue.name, gauge.value(queue));
     }
   }
-  for (const auto& counter : queue_counters()) {
+  for (const auto& counter : engine::queue_counters()) {
     const auto name = counter_name(counter);
     describe(out, name, "counter", counter.help);
     for (const auto& queue : queues) {
@@ -264,7 +264,8 @@ std::string metrics_as_markdown() {
   add(kRequests);
   add(kResponses);
   for (const auto& entry : kQueueGauges) add(entry.metric);
-  for (const auto& counter : queue_counters()) row(counter_name(counter), "counter", counter.help);
+  for (const auto& counter : engine::queue_counters())
+    row(counter_name(counter), "counter", counter.help);
   return text;
 }
 

@@ -94,40 +94,6 @@ void message_fields(ReplyWriter& to, const broker::Delivery& message) {
   if (message.expires_at != Time{}) field(to, "expires_at", message.expires_at);
 }
 
-// Every figure of a queue that is a plain count, by its name.
-struct QueueCounter {
-  std::string_view name;
-  std::uint64_t engine::QueueStatistics::*value;
-};
-constexpr QueueCounter kQueueCounters[] = {
-    {"published", &engine::QueueStatistics::published},
-    {"duplicates", &engine::QueueStatistics::duplicates},
-    {"delivered", &engine::QueueStatistics::delivered},
-    {"acked", &engine::QueueStatistics::acked},
-    {"nacked", &engine::QueueStatistics::nacked},
-    {"declined", &engine::QueueStatistics::declined},
-    {"rejected", &engine::QueueStatistics::rejected},
-    {"raised", &engine::QueueStatistics::raised},
-    {"timed_out", &engine::QueueStatistics::timed_out},
-    {"worker_lost", &engine::QueueStatistics::worker_lost},
-    {"killed", &engine::QueueStatistics::killed},
-    {"out_of_memory", &engine::QueueStatistics::out_of_memory},
-    {"returned", &engine::QueueStatistics::returned},
-    {"expired", &engine::QueueStatistics::expired},
-    {"dropped", &engine::QueueStatistics::dropped},
-    {"dead_lettered", &engine::QueueStatistics::dead_lettered},
-    {"purged", &engine::QueueStatistics::purged},
-    {"redriven", &engine::QueueStatistics::redriven},
-    {"refused_length", &engine::QueueStatistics::refused_length},
-    {"refused_bytes", &engine::QueueStatistics::refused_bytes},
-    {"refused_wait", &engine::QueueStatistics::refused_wait},
-    {"refused_dedup", &engine::QueueStatistics::refused_dedup},
-    {"refused_unique", &engine::QueueStatistics::refused_unique},
-    {"refused_throttle", &engine::QueueStatistics::refused_throttle},
-    {"replaced", &engine::QueueStatistics::replaced},
-    {"dead_letter_refused", &engine::QueueStatistics::dead_letter_refused},
-};
-
 void write_queue(ReplyWriter& to, const engine::QueueStatistics& queue) {
   constexpr std::uint64_t kFields = 16;
   to.map(kFields);
@@ -146,8 +112,9 @@ void write_queue(ReplyWriter& to, const engine::QueueStatistics& queue) {
   field(to, "oldest_age_ms", queue.oldest_age);
   field(to, "consumers", std::uint64_t{queue.consumers});
   to.bulk("counters");
-  to.map(std::size(kQueueCounters));
-  for (const auto& counter : kQueueCounters) field(to, counter.name, queue.*counter.value);
+  const auto counters = engine::queue_counters();
+  to.map(counters.size());
+  for (const auto& counter : counters) field(to, counter.name, queue.*counter.value);
   to.bulk("options");
   to.map(engine::option_fields().size());
   for (const auto& option : engine::option_fields())
