@@ -18,7 +18,7 @@ class SuspectsTest : public BrokerTest {
       engine::Take command;
       command.queues = std::move(queues);
       command.max = max;
-      command.lease = 60s;
+      command.lease = 1h;
       command.slots = slots;
       test.broker->take(session, ++test.tag, command);
       return keep(test.wait(test.tag, sink));
@@ -27,9 +27,9 @@ class SuspectsTest : public BrokerTest {
       engine::Take command;
       command.queues = {queue};
       command.max = max;
-      command.lease = 60s;
+      command.lease = 1h;
       command.slots = slots;
-      command.wait_until = test.clock.now() + 60s;
+      command.wait_until = test.clock.now() + 1h;
       test.broker->take(session, ++test.tag, command);
       test.broker->settle_down();
       return test.tag;
@@ -212,7 +212,7 @@ TEST_F(SuspectsTest, OneThatIsWatchedAnswersForAllThatRunBesideIt) {
 // How often it was spared is counted since it came to its queue, and known after a restart.
 TEST_F(SuspectsTest, WhatWasTriedAnewIsSparedAndWatchedLikeANewOne) {
   declare("q", {{"max_worker_lost", "2"}, {"max_attempts", "0"}});
-  send_tasks("q", "a");
+  send_tasks("q", "az");
   for (int n = 0; n < 20; ++n) {
     Worker worker(*this, 1);
     worker.take(1);
@@ -220,10 +220,14 @@ TEST_F(SuspectsTest, WhatWasTriedAnewIsSparedAndWatchedLikeANewOne) {
     worker.die();
   }
   for (int n = 0; n < 2; ++n) {
-    Worker worker(*this, 1);
-    worker.take(1);
+    Worker worker(*this, n == 0 ? 1 : 2);
+    EXPECT_EQ(worker.take(2), (Bodies{"a", "z"}));
+    if (n == 1) settle({worker.held[1]});
     worker.die();
   }
+  Worker last(*this, 1);
+  last.take(1);
+  last.die();
   ASSERT_EQ(statistics("q").dead_lettered, 1u);
   broker->redrive(session, ++tag, "q", 1);
   EXPECT_EQ(wait(tag).count, 1u);
@@ -272,6 +276,24 @@ TEST_F(SuspectsTest, ATimeThatOneWaitedIsNotAnothers) {
   EXPECT_EQ(busy.got(asked), (Bodies{"b"}));
 }
 
+TEST_F(SuspectsTest, WhatRanBesideOneThatIsWatchedIsNotCharged) {
+  declare("q", {{"max_worker_lost", "2"}});
+  send_tasks("q", "a");
+  Worker first(*this, 2), second(*this, 2);
+  first.take(1);
+  first.die();
+  ASSERT_EQ(statistics("q").worker_lost, 1u);
+  send_tasks("other", "o");
+  EXPECT_EQ(second.take(1, {"other"}), (Bodies{"o"}));
+  const auto asked = second.take_later();
+  advance(1100ms);
+  EXPECT_EQ(second.got(asked), (Bodies{"a"}));
+  second.die();
+  EXPECT_EQ(statistics("q").dead_lettered, 1u);
+  EXPECT_EQ(statistics("other").worker_lost, 0u);
+  EXPECT_EQ(statistics("other").spared, 1u);
+}
+
 // What kills its worker after a long time, beside others, is found in the end.
 TEST_F(SuspectsTest, NothingIsSparedForEver) {
   declare("q", {{"max_worker_lost", "2"}, {"max_attempts", "0"}});
@@ -283,6 +305,7 @@ TEST_F(SuspectsTest, NothingIsSparedForEver) {
     const auto asked = worker.take_later("q", 2);
     advance(10min);
     worker.got(asked);
+    advance(10min);  // nobody is watched any more
     worker.die();
   }
   EXPECT_LT(lives, 40);
