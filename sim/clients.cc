@@ -362,7 +362,7 @@ void Clients::crashed() {
   std::vector<Bond> bonds;
   for (const auto& [tag, asked] : asked_) give_up(tag, asked, publishes, bonds);
   ledger_.crashed(publishes, bonds);
-  ledger_.server_gone();
+  ledger_.server_gone(clock_.now());
   asked_.clear();
   clients_.clear();
 }

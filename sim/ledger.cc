@@ -193,8 +193,12 @@ void Ledger::session_closed(SessionId session, Time now) {
   }
 }
 
-void Ledger::server_gone() {
+void Ledger::server_gone(Time now) {
+  // By then a worker has to say what it holds.
+  constexpr Duration kWorkersBack = std::chrono::seconds(10);
   for (auto& [body, message] : messages_) {
+    if (slots_.contains(message.taker))
+      message.live_until = std::min(message.live_until, now + kWorkersBack);
     message.orphan = message.orphan || message.holder != SessionId{};
     message.holder = message.taker = SessionId{};
     message.suspect = false;

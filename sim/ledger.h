@@ -94,7 +94,7 @@ class Ledger {
   void worker_came(SessionId session, std::uint32_t slots) { slots_[session] = slots; }
   void session_closed(SessionId session, Time now);
   // The server's end is that of all sessions; leases outlive it.
-  void server_gone();
+  void server_gone(Time now);
   // Asked for with this lease.
   void extended(const std::string& body, const engine::LeaseToken& lease, SessionId by);
 

@@ -80,6 +80,12 @@ void say_server_gone(const Error& why) {
   fmt::print(stderr, "penstock: the server is gone: {}; trying again\n", why.message);
 }
 
+const CLI::Validator& not_empty() {
+  static const CLI::Validator validator(
+      [](std::string& text) { return std::string(text.empty() ? "give it some text" : ""); }, "");
+  return validator;
+}
+
 int report_failure(const client::Failure& failure) {
   if (!failure.refusal) return report(failure.error);
   const auto& refusal = *failure.refusal;

@@ -13,6 +13,8 @@ namespace penstock::cli {
 // Adds --connect, which is PENSTOCK_URL, or penstock://127.0.0.1:7411, when it is not given; and
 // --user, which is PENSTOCK_USER, and becomes a part of the URL.
 void add_connect_option(CLI::App& app, std::string& url);
+// An empty variable of a script is a mistake, and no way to leave an option out.
+[[nodiscard]] const CLI::Validator& not_empty();
 void add_json_option(CLI::App& app, bool& json);
 // An option that takes "250ms", "10s", "2h".
 CLI::Option* add_duration_option(CLI::App& app, const std::string& name, Duration& value,

@@ -170,11 +170,12 @@ void State::encode_changed(Encoder& out, const Message& message) const {
   out.varint(queues[message.queue]->id.value).varint(extra.origin.value);
   Time due{};
   Time since{};
-  bool bound = false;
+  bool bound = false, of_worker = false;
   if (message.state == MessageState::leased) {
     due = leases[message.link].deadline;
     since = leases[message.link].since;
     bound = leases[message.link].connection_bound;
+    of_worker = leases[message.link].of_worker;
   } else if (message.state == MessageState::scheduled) {
     if (!is_held(message)) due = wheel.when(message.link);
   }
@@ -187,7 +188,8 @@ void State::encode_changed(Encoder& out, const Message& message) const {
                                         (extra.moved ? 16 : 0) |
                                         (message.dying   ? static_cast<unsigned>(extra.dying) << 5
                                          : extra.suspect ? 32u | (extra.spared != 0 ? 64u : 0u)
-                                                         : 0u)));
+                                                         : 0u) |
+                                        (of_worker ? 128u : 0u)));
   if (extra.suspect && extra.spared != 0 && !message.dying) out.integer(extra.spared);
 }
 
@@ -385,6 +387,7 @@ bool State::restore_override(Cursor& in) {
   const auto flags = in.integer<std::uint8_t>();
   change.connection_bound = (flags & 1) != 0;
   change.cancelled = (flags & 2) != 0;
+  change.of_worker = change.state == MessageState::leased && (flags & 128) != 0;
   change.dying = dying_reason((flags & 4) != 0, flags >> 5);
   change.suspect = (flags & 4) == 0 && (flags & 32) != 0;
   if (change.suspect && (flags & 64) != 0) change.spared = in.integer<std::uint8_t>();
@@ -450,7 +453,7 @@ Result<void> State::restore_live(const PublishEvent& published, LogPosition posi
   }
   switch (change.state) {
     case MessageState::leased:
-      lease(slot, change.since, change.due, change.connection_bound);
+      lease(slot, change.since, change.due, change.connection_bound, change.of_worker);
       break;
     case MessageState::scheduled:
       if (!change.is_held())

@@ -73,6 +73,9 @@ bool Engine::fire_timers(Time now, std::uint32_t budget) {
           state_.mark(*queue);
         }
         break;
+      case TimerKind::workers_are_back:
+        take_back_unclaimed(now);
+        break;
       case TimerKind::queue_company:
         if (Queue* queue = state_.find_queue(QueueId(payload))) {
           queue->company_timer = 0;

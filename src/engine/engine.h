@@ -18,6 +18,7 @@
 #include "engine/effect.h"
 #include "engine/state.h"
 #include "engine/statistics.h"
+#include "engine/suspects.h"
 #include "engine/task_log.h"
 #include "engine/worker_list.h"
 
@@ -190,6 +191,8 @@ class Engine {
   [[nodiscard]] Result<bool> append_input(MessageId step, Bytes& out);
   // Appends the JSON of what has come of a node.
   [[nodiscard]] Result<void> append_value(std::uint32_t node, Bytes& out);
+  // How large what a step is given is at most; no more than `enough` is looked at.
+  [[nodiscard]] std::uint64_t input_bytes(MessageId step, std::uint64_t enough) const;
   void append_error(std::uint32_t node, Bytes& out);
   // The error of the step because of which a node failed, as text.
   [[nodiscard]] std::string error_of(std::uint32_t node);
@@ -387,17 +390,6 @@ class Engine {
   void decline(Time now, std::uint32_t slot, std::string_view why);
   void wake_declined(Time now, const Worker& worker, bool is_new);
   // suspects.cc
-  // What a worker has beside one of its leases.
-  struct Company {
-    std::uint32_t held = 0;     // leases, with that one
-    std::uint32_t slots = 0;    // how many tasks it runs at once; 0: not known
-    std::uint32_t watched = 0;  // the lease that answers for all of them; 0: none does
-  };
-  enum class Chance : std::uint8_t {
-    free,     // like any other
-    alone,    // and nothing beside it for a while
-    refused,  // not now
-  };
   [[nodiscard]] Company company_of(Time now, const Lease& lease);
   [[nodiscard]] bool is_charged(const Message& message, const Queue& queue,
                                 const Company& company) const;
@@ -407,6 +399,7 @@ class Engine {
   Chance chance_of(Time now, Queue& queue, WaitingTake& take, std::uint32_t slot);
   void look_again(Queue& queue, Time when);
   void take_back_of_before(Time now);
+  void take_back_unclaimed(Time now);
   void own(Time now, Queue& queue, std::uint32_t slot, const WaitingTake& take, Chance chance);
   void wake_eased();
   void take_back(Time now, std::vector<std::uint32_t> slots, const Company& company);

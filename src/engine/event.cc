@@ -309,7 +309,8 @@ void encode(Bytes& head, const LeaseEvent& event) {
   out.varint(event.queue.value);
   put(out, event.at);
   put(out, event.deadline);
-  out.integer(static_cast<std::uint8_t>(event.connection_bound));
+  out.integer(
+      static_cast<std::uint8_t>((event.connection_bound ? 1 : 0) | (event.of_worker ? 2 : 0)));
   put(out, event.ids);
 }
 bool decode(ByteView head, LeaseEvent& event, IdList& ids) {
@@ -317,7 +318,9 @@ bool decode(ByteView head, LeaseEvent& event, IdList& ids) {
   event.queue = QueueId(in.varint_of<std::uint32_t>());
   event.at = time(in);
   event.deadline = time(in);
-  event.connection_bound = in.integer<std::uint8_t>() != 0;
+  const auto flags = in.integer<std::uint8_t>();
+  event.connection_bound = (flags & 1) != 0;
+  event.of_worker = (flags & 2) != 0;
   id_list(in, ids);
   event.ids = ids;
   return in.ok();

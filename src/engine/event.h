@@ -122,7 +122,7 @@ struct LeaseEvent {
   QueueId queue;
   Time at;
   Time deadline;
-  bool connection_bound = false;
+  bool connection_bound = false, of_worker = false;  // Lease
   std::span<const MessageId> ids;
 };
 

@@ -1,6 +1,7 @@
 // What is kept in memory of a message, a lease, a group and a result. Bodies stay in the journal.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -45,11 +46,17 @@ static_assert(sizeof(Message) == 64);
 
 // Of a task that a worker could not run. While the process lives only: its history has the first.
 struct Declined {
-  std::uint32_t count = 0;
-  SessionId by{};     // who had it last
-  std::string task;   // its name
-  std::string why;    // what that one said
-  Time kept_until{};  // for one that waited for it, or came and knows it: `by` has to wait so long
+  static constexpr std::size_t kDeclinersMax = 32;
+
+  std::uint32_t count = 0, waits = 0;  // how often it was, and had to wait then
+  std::vector<SessionId> by;           // who did, as many as are kept
+  std::string task;                    // its name
+  std::string why;                     // what that one said
+  Time kept_until{};  // for one that waited for it, or came and knows it: `by` have to wait so long
+
+  [[nodiscard]] bool is_by(SessionId session) const {
+    return std::ranges::find(by, session) != by.end();
+  }
 };
 
 // What few messages need.
@@ -71,7 +78,7 @@ struct Extra {
 };
 
 struct Lease {
-  static constexpr unsigned kNamedBits = 62;
+  static constexpr unsigned kNamedBits = 61;
 
   Time since{};
   Time deadline{};    // zero: none
@@ -80,6 +87,7 @@ struct Lease {
   std::uint32_t timer = 0;
   std::uint32_t next = 0, prev = 0;  // the owner's leases
   std::uint64_t connection_bound : 1 = 0;
+  std::uint64_t of_worker : 1 = 0;       // who has it says so soon after a restart
   std::uint64_t suspect : 1 = 0;         // of a suspect: see suspects.cc
   std::uint64_t named : kNamedBits = 0;  // by which settle it was named last
 };

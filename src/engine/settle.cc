@@ -247,8 +247,18 @@ void Engine::finish_task(Time now, std::uint32_t slot, TaskState state, ByteView
   state_.apply(event, write(event, body_), static_cast<std::uint32_t>(body_.size()), slot);
   wake_watchers(id);
   stir(now);
-  if (state == TaskState::done) happened(now, "task_done", queue, id, "");
-  if (state == TaskState::failed) happened(now, "task_failed", queue, id, error);
+  switch (state) {
+    case TaskState::done:
+      return happened(now, "task_done", queue, id, "");
+    case TaskState::failed:
+      return happened(now, "task_failed", queue, id, error);
+    case TaskState::cancelled:
+      return happened(now, "task_cancelled", queue, id, error);
+    case TaskState::expired:
+      return happened(now, "task_expired", queue, id, error);
+    default:
+      return;
+  }
 }
 
 std::uint32_t Engine::max_attempts(const Message& message, const Queue& queue) const {

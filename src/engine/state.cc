@@ -205,7 +205,8 @@ bool is_loss(const GiveBackEvent& event) {
 
 }  // namespace
 
-void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound) {
+void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound,
+                  bool of_worker) {
   detach(slot);
   Message& message = messages[slot];
   Queue& queue = queue_at(message.queue);
@@ -218,6 +219,7 @@ void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bo
   lease.deadline = deadline;
   lease.message = slot;
   lease.connection_bound = connection_bound;
+  lease.of_worker = of_worker;
   if (deadline != Time{}) lease.timer = wheel.set(deadline, TimerKind::message_due, slot);
   hold_group(slot, true);
   if (message.extra != 0 && extras[message.extra].key != 0 &&
@@ -228,7 +230,7 @@ void State::lease(std::uint32_t slot, Time at, Time deadline, bool connection_bo
 void State::apply(const LeaseEvent& event) {
   for (const auto id : event.ids)
     if (const auto slot = index.find(id); slot != 0)
-      lease(slot, event.at, event.deadline, event.connection_bound);
+      lease(slot, event.at, event.deadline, event.connection_bound, event.of_worker);
 }
 
 void State::extend(std::uint32_t slot, Time deadline) {

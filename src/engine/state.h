@@ -107,7 +107,7 @@ class State {
   [[nodiscard]] Result<void> replay_done();
 
   // ---- steps that events are made of
-  void lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound);
+  void lease(std::uint32_t slot, Time at, Time deadline, bool connection_bound, bool of_worker);
   void extend(std::uint32_t slot, Time deadline);
   // Scheduled messages whose time has come; the same in recovery without a record of its own.
   void make_ready(std::uint32_t slot);
@@ -344,7 +344,8 @@ struct State::Override {
   std::uint32_t history_bytes = 0;
   MoveReason dying = MoveReason::none;
   CauseCounts causes;
-  bool connection_bound = false, cancelled = false, holds_group = false, moved = false;
+  bool connection_bound = false, of_worker = false, cancelled = false, holds_group = false,
+       moved = false;
   bool suspect = false;
   std::uint8_t spared = 0;
 

@@ -25,6 +25,8 @@ constexpr Duration kWatched = std::chrono::seconds(1);
 constexpr unsigned kDoublingsMax = 6;
 // Then a loss counts, whoever else there was.
 constexpr unsigned kSparedMax = 16;
+// How soon after a restart workers that live have said what they hold.
+constexpr Duration kWorkersBack = std::chrono::seconds(10);
 
 // For how long it is waited for, and watched.
 Duration watch_of(const Extra& extra) {
@@ -52,7 +54,7 @@ bool Engine::is_last_chance(const Message& message, const Queue& queue) const {
 
 // Whether a take may have that message, the next of its queue; if not, it is looked at again when
 // its session holds less, or when the time is over for which others are spared it.
-Engine::Chance Engine::chance_of(Time now, Queue& queue, WaitingTake& take, std::uint32_t slot) {
+Chance Engine::chance_of(Time now, Queue& queue, WaitingTake& take, std::uint32_t slot) {
   if (slot == 0) return Chance::free;
   const auto found = state_.owners.find(take.session);
   Owner none;
@@ -65,7 +67,7 @@ Engine::Chance Engine::chance_of(Time now, Queue& queue, WaitingTake& take, std:
   };
   const Message& message = state_.messages[slot];
   const auto* extra = state_.find_extra(message);
-  if (extra != nullptr && extra->declined && extra->declined->by == take.session &&
+  if (extra != nullptr && extra->declined && extra->declined->is_by(take.session) &&
       extra->declined->kept_until > now)
     return refuse(extra->declined->kept_until);
   if (take.slots == 0) return Chance::free;
@@ -115,8 +117,8 @@ void Engine::wake_eased() {
   }
 }
 
-// Whom to give what is next to, the longest waiting first: one that may have it, and not the one
-// that could not run it, while another waits. Zero: nobody.
+// Whom to give what is next to, the longest waiting first: one that may have it, and none that
+// could not run it while another waits. Zero: nobody.
 std::uint32_t Engine::next_taker(Time now, Queue& queue) {
   const auto first = queue.waiting.front();
   if (!queue.had_declined && !queue.had_suspects && state_.suspects_out == 0) return first;
@@ -127,14 +129,14 @@ std::uint32_t Engine::next_taker(Time now, Queue& queue) {
   }
   if (next == 0) return 0;
   const auto* extra = state_.find_extra(state_.messages[next]);
-  const auto by = extra == nullptr || !extra->declined ? SessionId{} : extra->declined->by;
+  const Declined* declined = extra == nullptr ? nullptr : extra->declined.get();
   std::uint32_t decliner = 0;
   for (const auto slot : queue.waiting) {
     const auto session = takes_[slot].session;
     if (is_careful(queue, takes_[slot]) &&
         chance_of(now, queue, takes_[slot], next) == Chance::refused)
       continue;
-    if (!by || session != by) return slot;
+    if (declined == nullptr || !declined->is_by(session)) return slot;
     if (decliner == 0) decliner = slot;
   }
   return decliner;
@@ -142,8 +144,8 @@ std::uint32_t Engine::next_taker(Time now, Queue& queue) {
 
 // ---- coming back
 
-Engine::Company Engine::company_of(Time now, const Lease& lease) {
-  if (!lease.owner) return {};
+Company Engine::company_of(Time now, const Lease& lease) {
+  if (!lease.owner) return {.unclaimed = lease.of_worker != 0};
   const Owner& owner = state_.owners.at(lease.owner);
   return {owner.leases.count, owner.slots, owner.watched_until > now ? owner.watched : 0};
 }
@@ -151,11 +153,14 @@ Engine::Company Engine::company_of(Time now, const Lease& lease) {
 bool Engine::is_charged(const Message& message, const Queue& queue, const Company& company) const {
   const auto attempts = max_attempts(message, queue);
   const auto most = queue.options.max_worker_lost;
-  if (company.slots == 0 || company.held <= 1 || company.watched == message.link) return true;
+  const bool is_known = company.slots != 0 && company.held > 1 && company.watched != message.link;
+  if (!company.unclaimed && !is_known) return true;
   // What must not be tried twice is not, whether it had begun or not.
   if (attempts == 1 || most == 1) return true;
   const auto* extra = state_.find_extra(message);
   if (extra != nullptr && extra->spared >= kSparedMax) return true;
+  // It may never have come to anybody; but not again and again.
+  if (company.unclaimed) return extra != nullptr && extra->suspect;
   if (company.watched != 0 || company.held > company.slots) return false;
   const auto before = extra == nullptr ? 0u : extra->causes.of(Cause::worker_lost);
   return (most == 0 || before + 1u < most) &&
@@ -182,6 +187,19 @@ void Engine::take_back_of_before(Time now) {
   back.erase(suspects.begin(), suspects.end());
   take_back(now, std::move(back), {});
   take_back(now, std::move(others), {held, options_.sole_owner ? 1u : 0u});
+  if (!options_.sole_owner)
+    (void)state_.wheel.set(now + kWorkersBack, TimerKind::workers_are_back, 0);
+}
+
+// What a worker that outlived the server has it owns again by now. The rest died with the server,
+// or was never told that it had been given something.
+void Engine::take_back_unclaimed(Time now) {
+  std::vector<std::uint32_t> back;
+  for (std::uint32_t lease = 1; lease < state_.leases.end(); ++lease) {
+    const auto& one = state_.leases[lease];
+    if (one.message != 0 && one.of_worker && !one.owner) back.push_back(one.message);
+  }
+  take_back(now, std::move(back), {.unclaimed = true});
 }
 
 void Engine::lose(Time now, std::uint32_t slot, ReturnReason reason, const Company& company) {
@@ -193,7 +211,10 @@ void Engine::lose(Time now, std::uint32_t slot, ReturnReason reason, const Compa
   if (message.cancelled || is_charged(message, queue, company))
     return fail_delivery(now, slot, reason, {why, Cause::worker_lost}, Duration(0));
   if (has_expired(now, message)) return expire(now, slot);
-  const auto text = fmt::format("{}; not counted: its worker held {}", why, company.held);
+  const auto text =
+      company.unclaimed
+          ? std::string("no worker said after a restart of the server that it had it; not counted")
+          : fmt::format("{}; not counted: its worker held {}", why, company.held);
   const auto history = history_with(now, message, name_of(reason), {text});
   const MessageId one[]{message.id};
   GiveBackEvent event{.reason = reason, .at = now, .ids = one};

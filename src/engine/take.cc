@@ -52,7 +52,8 @@ std::optional<Error> Engine::take(Time now, SessionId session, std::uint64_t tag
 std::uint64_t Engine::collect(Time now, Queue& queue, WaitingTake& take,
                               std::vector<Leased>& into) {
   if (queue.options.paused) return 0;
-  LeaseEvent event{queue.id, now, {}, take.connection_bound, {}};
+  const bool of_worker = take.slots != 0 && take.connection_bound && !take.unlimited;
+  LeaseEvent event{queue.id, now, {}, take.connection_bound, of_worker, {}};
   ids_.clear();
   into.reserve(into.size() + std::min<std::uint64_t>(take.max, queue.ready_count));
   const auto flush = [&] {
@@ -87,22 +88,20 @@ std::uint64_t Engine::collect(Time now, Queue& queue, WaitingTake& take,
     if (deadline != event.deadline || ids_.size() == kMostIdsInEvent) flush();
     event.deadline = deadline;
     ids_.push_back(message.id);
-    state_.lease(slot, now, event.deadline, take.connection_bound);
+    state_.lease(slot, now, event.deadline, take.connection_bound, of_worker);
     if (take.session) own(now, queue, slot, take, chance);
     Leased& leased = into.emplace_back();
     leased.id = message.id;
     leased.position = message.position;
     leased.slot = slot;
-    leased.lease.id = message.id;
-    leased.lease.delivery = message.deliveries;
-    leased.lease.seal = seal_of(message.id, message.deliveries);
-    leased.lease.place = slot;
+    leased.lease = {message.id, message.deliveries, seal_of(message.id, message.deliveries), slot};
     leased.queue = queue.id;
     leased.attempts = state_.attempts_of(message);
     leased.priority = static_cast<std::uint8_t>(message.priority);
     leased.bytes = message.bytes;
     leased.task = message.task;
     leased.step = message.task && state_.workflows.find_step(message.id) != 0;
+    if (leased.step) bytes += input_bytes(message.id, take.max_bytes);
     leased.redelivered = message.deliveries > 1;
     leased.enqueued_at = message.enqueued_at();
     leased.deadline = event.deadline;

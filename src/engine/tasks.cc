@@ -119,7 +119,6 @@ Result<void> Engine::cancel_task(Time now, MessageId id) {
     finish_task(now, slot, TaskState::cancelled, {}, why, false);
     changed(now, queue);
   }
-  happened(now, "task_cancelled", queue, id, "");
   return {};
 }
 

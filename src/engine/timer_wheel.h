@@ -28,6 +28,7 @@ enum class TimerKind : std::uint8_t {
   workflow_expires,  // it ended long ago: payload = its number
   schedule_due,      // payload = schedule slot
   group_rate,        // a group has a token again: payload = group slot
+  workers_are_back,  // those that outlived the server have said by now what they hold
   queue_company,     // a suspect has waited, or run, alone for long enough: payload = queue number
 };
 

@@ -126,8 +126,8 @@ Result<void> Engine::remove_worker_order(std::uint64_t number) {
 
 // ---- what they cannot run
 
-// Another one that waits has it at once; else it waits, for longer each time, or until a worker
-// comes that knows it.
+// Another one that waits, and did not decline it before, has it at once; else it waits, for longer
+// each time, or until a worker comes that knows it.
 void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
   Message& message = state_.messages[slot];
   Queue& queue = state_.queue_at(message.queue);
@@ -135,34 +135,37 @@ void Engine::decline(Time now, std::uint32_t slot, std::string_view why) {
     return fail_delivery(now, slot, ReturnReason::declined, {why}, std::nullopt);
   if (has_expired(now, message)) return expire(now, slot);
   const auto id = message.id;
-  const auto* extra = state_.find_extra(message);
-  const auto before = extra == nullptr || !extra->declined ? 0 : extra->declined->count;
   const auto by = state_.leases[message.link].owner;
-  ByteView history;
-  if (before == 0) history = history_with(now, message, name_of(ReturnReason::declined), {why});
-  const MessageId one[]{id};
-  GiveBackEvent event{.reason = ReturnReason::declined, .at = now, .ids = one};
-  event.uncounted = true;
-  const bool has_taker = before == 0 && std::ranges::any_of(queue.waiting, [&](auto take) {
-                           return takes_[take].session != by;
-                         });
-  if (!has_taker) event.due = now + flow::delay_after(kDeclineBackoff, before + 1, random_.next());
-  ++declined_count_;
-  ++queue.counters.declined;
-  queue.had_declined = true;
-  state_.apply(event, write(queue, event, history), static_cast<std::uint32_t>(history.size()));
   auto& declined = state_.extra_of(slot).declined;
+  ByteView history;
   if (!declined) {
+    history = history_with(now, message, name_of(ReturnReason::declined), {why});
     declined = std::make_unique<Declined>();
     if (auto body = storage_->read_body(message.position)) {
       Cursor in(*body);
       declined->task = find_header(in.prefixed(), kTaskHeader).value_or("");
     }
   }
-  declined->count = before + 1;
-  declined->by = by;
-  if (has_taker) declined->kept_until = now + kKeptForKnower;
+  const bool has_taker = declined->by.size() < Declined::kDeclinersMax &&
+                         std::ranges::any_of(queue.waiting, [&](auto take) {
+                           const auto session = takes_[take].session;
+                           return session != by && !declined->is_by(session);
+                         });
+  const MessageId one[]{id};
+  GiveBackEvent event{.reason = ReturnReason::declined, .at = now, .ids = one};
+  event.uncounted = true;
+  if (has_taker)
+    declined->kept_until = now + kKeptForKnower;
+  else
+    event.due = now + flow::delay_after(kDeclineBackoff, ++declined->waits, random_.next());
+  if (declined->by.size() < Declined::kDeclinersMax && !declined->is_by(by))
+    declined->by.push_back(by);
+  ++declined->count;
   declined->why = why.substr(0, kLongestWhy);
+  ++declined_count_;
+  ++queue.counters.declined;
+  queue.had_declined = true;
+  state_.apply(event, write(queue, event, history), static_cast<std::uint32_t>(history.size()));
   if (declined_.size() < kDeclinedMax) declined_.insert(id);
   changed(now, queue);
   happened(now, "task_declined", queue, id, why);

@@ -314,6 +314,19 @@ Result<void> Engine::append_value(std::uint32_t number, Bytes& out) {
   return {};
 }
 
+std::uint64_t Engine::input_bytes(MessageId step, std::uint64_t enough) const {
+  const auto& tree = state_.workflows;
+  const auto number = tree.find_step(step);
+  if (number == 0 || !tree.node(number).takes_input) return 0;
+  const auto root = tree.input_of(number).node;
+  std::uint64_t bytes = 0;
+  for (auto at = root; at != 0 && bytes < enough; at = tree.after(at, root))
+    if (tree.node(at).kind == NodeKind::step)
+      if (const auto result = state_.find_result(tree.node(at).step); result != 0)
+        bytes += state_.results[result].bytes;
+  return bytes;
+}
+
 Result<bool> Engine::append_input(MessageId step, Bytes& out) {
   const auto number = state_.workflows.find_step(step);
   if (number == 0 || !state_.workflows.node(number).takes_input) return false;

@@ -274,6 +274,11 @@ void Context::log(std::string_view text) {
 }
 
 void Context::replace_with(std::shared_ptr<const detail::FlowNode> part) {
+  // Of several, each would have to be another's place.
+  if (as_text(attempt_.delivery().body).starts_with("{\"each\":"))
+    throw Permanent(
+        "a task that ends with a workflow cannot run in chunks: use map, which makes a step of "
+        "each list of arguments");
   attempt_.replace_with(std::move(part));
 }
 

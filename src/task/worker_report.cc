@@ -1,5 +1,6 @@
 // The reporter: tells the server of this pool, and does what the orders to workers say.
 #include <algorithm>
+#include <utility>
 
 #include "os/process_info.h"
 #include "task/worker_pool.h"
@@ -38,6 +39,7 @@ void WorkerPool::report_soon() {
 // When to speak again. A beat that nobody knows whose it is came over another connection than the
 // one before, and says so to nobody else: then all is said again.
 Duration WorkerPool::tell() {
+  bool is_new = false;  // the connection
   for (bool again : {true, false}) {
     const auto version = core_->registry_version();
     if (announced_ != version) {
@@ -50,6 +52,11 @@ Duration WorkerPool::tell() {
       announced_ = version;
       obey(*told);
     }
+    // What runs says so by itself. What does not, another may have.
+    if (std::exchange(is_new, false)) {
+      Time due;
+      give_back_old(Time::max(), &due);
+    }
     const auto told = consumer_->beat(pulse());
     if (told) {
       obey(*told);
@@ -57,6 +64,7 @@ Duration WorkerPool::tell() {
     }
     if (told.error().code != ErrorCode::not_found) break;
     announced_.reset();
+    is_new = true;
     if (!again) break;
   }
   return engine::kWorkerBeat;

@@ -363,6 +363,42 @@ TEST_F(SuspectsTest, OnesAreKnownAfterARestart) {
   EXPECT_EQ(next.take(10), (Bodies{"c"})) << "from the checkpoint";
 }
 
+// The answer to the take may have died with the server.
+TEST_F(SuspectsTest, WhatNobodyClaimsAfterARestartComesBackSoon) {
+  declare("q", {{"max_worker_lost", "3"}});
+  send_tasks("q", "abc");
+  Got held;
+  {
+    Worker first(*this, 4);
+    EXPECT_EQ(first.take(2), (Bodies{"a", "b"}));
+    held.messages.resize(2);
+    held.messages[0].lease = first.held[0], held.messages[1].lease = first.held[1];
+    Worker silent(*this, 0);
+    EXPECT_EQ(silent.take(1), (Bodies{"c"}));
+  }
+  for (const bool checkpoint : {false, true}) {
+    checkpoint ? restart() : crash();
+    Worker next(*this, 1);
+    broker->extend(next.session, ++tag, {&held.messages[0].lease, 1}, 1h);
+    EXPECT_EQ(wait(tag, next.sink).count, 1u);
+    advance(9900ms);
+    EXPECT_EQ(statistics("q").ready, checkpoint ? 1u : 0u);
+    advance(200ms);
+    EXPECT_EQ(statistics("q").ready, 1u) << "b: a is claimed, and who has c promised nothing";
+    EXPECT_EQ(statistics("q").worker_lost, 0u);
+    EXPECT_EQ(statistics("q").spared, checkpoint ? 0u : 1u);
+  }
+  EXPECT_NE(history("q").find("no worker said after a restart"), std::string::npos);
+  {
+    Worker next(*this, 1);
+    EXPECT_EQ(next.take(1), (Bodies{"b"}));
+  }
+  restart();
+  advance(11s);
+  EXPECT_EQ(statistics("q").worker_lost, 1u) << "not again and again";
+  broker->check();
+}
+
 // A program that has the directory for itself: whoever had a lease is gone.
 TEST_F(SuspectsTest, WhoOpensALogAloneHasAllLeasesBackAtOnce) {
   options.sole_owner = true;

@@ -119,5 +119,16 @@ TEST_F(WorkflowKeyTest, AKeyIsRefusedWhereItCannotBe) {
   EXPECT_EQ(wait(tag).count, 1u) << "the lease is still there";
 }
 
+// What a step is given is no part of its message, but of the answer to its worker.
+TEST_F(WorkflowTest, LargeInputsComeInAnswersOfTheirOwn) {
+  begin_anew(32 << 20);
+  const std::string large = '"' + std::string(9 << 20, 'x') + '"';
+  for (int n = 0; n < 2; ++n) submitted(chain({step("a"), step("b")}));
+  ASSERT_EQ(run(large), "[\"a\"]");
+  ASSERT_EQ(run(large), "[\"a\"]");
+  EXPECT_EQ(take("w", 10).messages.size(), 1u);
+  EXPECT_EQ(take("w", 10).messages.size(), 1u);
+}
+
 }  // namespace
 }  // namespace penstock::broker

@@ -156,6 +156,18 @@ TEST_F(WorkflowInMemory, WhatCannotHoldAnErrorIsNotGivenCollectedOnes) {
   (void)test->start(chain(step(add, 1, 1), step(remote_task<int(int)>("one"))), collect);
 }
 
+TEST_F(WorkflowInMemory, SeveralInAChunkAreNotReplaced) {
+  const auto flow = test->start(chunks(countdown, std::vector<int>{3, 4}, 2));
+  test.run_until_idle();
+  try {
+    (void)flow.get();
+    FAIL() << "one of them was lost";
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("cannot run in chunks: use map"), std::string::npos)
+        << error.what();
+  }
+}
+
 TEST_F(WorkflowInMemory, ATaskThatReturnsAFlowIsReplacedByIt) {
   const auto job = test->enqueue(countdown, 5);
   const auto flow = test->start(chain(step(countdown, 2), step(name)));

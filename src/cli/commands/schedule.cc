@@ -181,8 +181,8 @@ void add_put(const Adding& adding) {
   sub->add_option("--body", options->body, "or a plain message");
   sub->add_option("--header", options->headers, "NAME:VALUE; may be repeated");
   sub->add_option("--priority", options->priority, "0 to 9, higher first")->capture_default_str();
-  sub->add_option("--key", options->key, "idempotency key");
-  sub->add_option("--group", options->group, "the group of its messages");
+  sub->add_option("--key", options->key, "idempotency key")->check(not_empty());
+  sub->add_option("--group", options->group, "the group of its messages")->check(not_empty());
   sub->add_option("--missed", options->missed,
                   "what is made up for after a time away: skip, once, all")
       ->capture_default_str();

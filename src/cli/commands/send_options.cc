@@ -9,13 +9,6 @@
 #include "os/real_clock.h"
 
 namespace penstock::cli {
-namespace {
-
-// An empty variable of a script is a mistake, and no way to leave an option out.
-const CLI::Validator kNotEmpty(
-    [](std::string& text) { return std::string(text.empty() ? "give it some text" : ""); }, "");
-
-}  // namespace
 
 void add_send_options(CLI::App& app, SendArguments& arguments) {
   add_duration_option(app, "--delay", arguments.delay, "not before this time has passed");
@@ -23,26 +16,26 @@ void add_send_options(CLI::App& app, SendArguments& arguments) {
       ->type_name("MS");
   app.add_option("--priority", arguments.priority, "0 to 9, higher first")->check(CLI::Range(0, 9));
   app.add_option("--key", arguments.key, "idempotency key: makes a repeat harmless")
-      ->check(kNotEmpty);
-  app.add_option("--group", arguments.group, "those of one group go in order")->check(kNotEmpty);
+      ->check(not_empty());
+  app.add_option("--group", arguments.group, "those of one group go in order")->check(not_empty());
   add_duration_option(app, "--expires", arguments.expires, "not started by then: never");
   app.add_option("--header", arguments.headers, "a header; may be given again")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--unique", arguments.unique, "one of this key at a time")->check(kNotEmpty);
+  app.add_option("--unique", arguments.unique, "one of this key at a time")->check(not_empty());
   app.add_option("--until", arguments.until, "how long it is unique; `done` when not given")
       ->type_name("start|done|DURATION")
-      ->check(kNotEmpty);
+      ->check(not_empty());
   app.add_option("--debounce", arguments.debounce, "the last of those of this key that come ...")
-      ->check(kNotEmpty);
+      ->check(not_empty());
   add_duration_option(app, "--debounce-delay", arguments.debounce_delay,
                       "... within this time of each other");
   add_duration_option(app, "--max-wait", arguments.max_wait,
                       "a debounce puts nothing off for longer");
-  app.add_option("--throttle", arguments.throttle, "no more of this key ...")->check(kNotEmpty);
+  app.add_option("--throttle", arguments.throttle, "no more of this key ...")->check(not_empty());
   app.add_option("--rate", arguments.rate, "... than so many in a period")
       ->type_name("N/DURATION")
-      ->check(kNotEmpty);
+      ->check(not_empty());
   app.add_option("--on-conflict", arguments.on_conflict, "what becomes of one too many")
       ->check(CLI::IsMember({"reject", "return", "replace", "delay"}));
   add_duration_option(app, "--patience", arguments.patience,

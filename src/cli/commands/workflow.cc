@@ -176,7 +176,8 @@ Action set_up_workflow(CLI::App& app) {
   CLI::App* submit_app = app.add_subcommand("submit", "Submit a workflow, as JSON; prints its id");
   submit_app->footer("EXAMPLE\n  penstock workflow submit flow.json --wait 1m");
   submit_app->add_option("file", options->file, "the file, or - for standard input");
-  submit_app->add_option("--key", options->key, "idempotency key: makes a repeat harmless");
+  submit_app->add_option("--key", options->key, "idempotency key: makes a repeat harmless")
+      ->check(not_empty());
   CLI::App* show_app = app.add_subcommand("show", "A workflow's state, tree and value");
   show_app->footer("EXAMPLE\n  penstock workflow show 17 --wait 10s");
   CLI::App* list_app = app.add_subcommand("list", "Workflows by id");

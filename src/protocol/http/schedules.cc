@@ -131,8 +131,11 @@ Result<void> read_schedule(const boost::json::value& value, HeaderWriter& header
   if (auto read = read_headers(in, headers); !read) return read;
   spec.headers = headers.view();
   spec.priority = static_cast<std::uint8_t>(in.integer("priority", 0, 9, 0));
-  spec.key = in.text("key").value_or("");
-  spec.group = in.text("group").value_or("");
+  const auto key = in.text("key"), group = in.text("group");
+  if ((key && key->empty()) || (group && group->empty()))
+    return fail(ErrorCode::invalid, "key and group are not empty", "leave out what it has not");
+  spec.key = key.value_or("");
+  spec.group = group.value_or("");
   read_policy(in, spec.policy);
   if (const auto text = in.text("missed")) {
     const auto missed = engine::parse_missed(*text);

@@ -75,7 +75,11 @@ bool read_workflow_id(Exchange& exchange) {
 
 void post_workflow(Exchange& exchange) {
   WorkflowSpec spec;
-  const auto key = exchange.fields().value("idempotency-key");
+  const auto given = exchange.fields().find("idempotency-key");
+  if (given && given->empty())
+    return exchange.answer_error(
+        {ErrorCode::invalid, "Idempotency-Key is empty", "leave it out, or give it some text"});
+  const auto key = given.value_or("");
   if (auto read = spec.read(exchange.body(), exchange.now(), key); !read)
     return exchange.answer_error(read.error());
   const auto tag = exchange.expect<on_submitted>();
